@@ -1,0 +1,62 @@
+# `make help` lists the targets. `demo` and `test` set the environment up when it is needed.
+VENV   := .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+EXTRAS := --extra postgres --extra salesforce --extra sms --extra payments --extra s3 --extra oidc --extra splink
+GROUPS ?= not slow
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check dagster console bench crash clean lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with everything; .venv/bin/dunning works after it
+
+$(STAMP): requirements.lock pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+		test -x $(BIN)/python || uv venv --quiet --python '>=3.11,<3.14' $(VENV); \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+		$(PYTHON) -c 'import sys; assert (3,11) <= sys.version_info < (3,14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'; \
+		test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $(STAMP)
+
+demo: setup ## the whole pipeline on a generated company
+	@$(BIN)/dunning demo
+
+test: setup ## the tests; GROUPS='' runs the long ones too
+	@$(BIN)/python -m pytest $(if $(GROUPS),-m "$(GROUPS)") $(ARGS)
+
+check: setup ## ruff, mypy, import contracts, SQL lint
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m dunning_pipeline.sql_models.lint dbt_like_sql
+
+dagster: setup ## the Dagster UI on http://127.0.0.1:3000
+	@mkdir -p .dunning/dagster && cp -n assets/dagster.yaml .dunning/dagster/dagster.yaml || true
+	@DAGSTER_HOME=$(CURDIR)/.dunning/dagster $(BIN)/dg dev --host 127.0.0.1 -w workspace.yaml
+
+console: setup ## the clerk's console on http://127.0.0.1:8400
+	@$(BIN)/dunning console
+
+bench: setup ## every figure of the README, each with its floor
+	@for b in pipeline identity dunning delivery console; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+
+crash: setup ## kill -9 the delivery at random points and count what arrived
+	@$(BIN)/python -m tests.crash.harness
+
+lock: ## renew requirements*.lock after a change of pyproject.toml (needs uv)
+	uv lock --quiet
+	uv export --quiet --no-emit-project --no-header $(EXTRAS) --group dev -o requirements.lock
+	uv export --quiet --no-emit-project --no-header --no-dev --extra spark -o requirements-spark.lock
+	uv export --quiet --no-emit-project --no-header --no-dev --extra dbt -o requirements-dbt.lock
+
+clean: ## remove the environment, the state and the caches
+	rm -rf $(VENV) .venv-dbt .dunning .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_like_sql/target test-artefacts

@@ -1,0 +1,105 @@
+"""Reads the analysts' YAML files into checked models, and turns every mistake into file, line and column."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+from dunning_pipeline.errors import InvalidDeclaration
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(file: Path) -> CommentedMap:
+    """The mapping in `file`, with line marks kept (ruamel round-trip types). YAML 1.2: `no` and `on` are strings.
+
+    Raises InvalidDeclaration for a missing or unreadable file, a syntax error, a duplicate key or a non-mapping.
+    """
+    try:
+        loaded = YAML(typ="rt").load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidDeclaration("file not found", file=file, remedy="create it, or run `dunning init`") from None
+    except UnicodeDecodeError as error:
+        raise InvalidDeclaration(f"not UTF-8 text: {error.reason}", file=file, remedy="save it as UTF-8") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise InvalidDeclaration(
+            error.problem or "not valid YAML",
+            file=file,
+            line=mark.line + 1 if mark else None,
+            column=mark.column + 1 if mark else None,
+            remedy="correct the YAML at this place",
+        ) from None
+    if loaded is None:
+        loaded = CommentedMap()
+    if not isinstance(loaded, CommentedMap):
+        raise InvalidDeclaration("must be a mapping of keys to values", file=file, line=1)
+    return loaded
+
+
+def position(node: Any, path: tuple[Any, ...]) -> tuple[int, int]:
+    """Line and column (from 1) of the key or item that `path` leads to; of its nearest parent where it is missing."""
+    line, column = 1, 1
+    for step in path:
+        if isinstance(node, CommentedMap):
+            # pydantic names union members and aliases in its paths: steps that are no key are skipped
+            key = step if step in node else next((k for k in node if str(k) == str(step)), None)
+            if key is None:
+                continue
+            line, column = (n + 1 for n in node.lc.key(key))
+            node = node[key]
+        elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
+            line, column = (n + 1 for n in node.lc.item(step))
+            node = node[step]
+    return line, column
+
+
+def validated(model: type[Model], tree: Any, file: Path, *, within: tuple[Any, ...] = ()) -> Model:
+    """`tree` (or the part of it at `within`) as a `model`; the first mistake is raised with its place, all are named.
+
+    Raises InvalidDeclaration.
+    """
+    part = tree
+    for step in within:
+        part = part[step]
+    try:
+        return model.model_validate(plain(part))
+    except ValidationError as error:
+        mistakes = list(_mistakes(error, tree, within))
+        line, column, text, value = mistakes[0]
+        more = "".join(f"\n  {file}:{ln}:{col}: {message}" for ln, col, message, _ in mistakes[1:])
+        raise InvalidDeclaration(text + more, file=file, line=line, column=column, value=value) from None
+
+
+def _mistakes(error: ValidationError, tree: Any, within: tuple[Any, ...]) -> Iterator[tuple[int, int, str, Any]]:
+    for mistake in error.errors():
+        path = (*within, *mistake["loc"])
+        line, column = position(tree, path)
+        name = ".".join(str(step) for step in mistake["loc"])
+        if mistake["type"] == "extra_forbidden":
+            yield line, column, f"unknown key {name!r}", None
+        elif mistake["type"] == "missing":
+            yield line, column, f"key {name!r} is missing", None
+        else:
+            value = mistake.get("input")
+            yield line, column, f"{name}: {mistake['msg']}", value if isinstance(value, str | int | float) else None
+
+
+def plain(node: Any) -> Any:
+    """Round-trip YAML nodes as plain dicts, lists and scalars; scalar floats as the text that was written.
+
+    A money amount in YAML (`5.00`) must never pass through a binary float: it arrives as the string '5.00'.
+    """
+    if isinstance(node, dict):
+        return {str(key) if not isinstance(key, int) else key: plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(item) for item in node]
+    if isinstance(node, float):
+        from decimal import Decimal
+
+        return str(Decimal(repr(float(node))))
+    return node
