@@ -7,7 +7,7 @@ EXTRAS := --extra postgres --extra salesforce --extra sms --extra payments --ext
 GROUPS ?= not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check dagster console bench crash clean lock
+.PHONY: help setup setup-all demo test check dagster console bench crash clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,18 @@ $(STAMP): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $(STAMP)
+
+# Spark (about 400 MB) and real dbt (its own pins, so an environment of its own) are for CI and for who wants them.
+setup-all: setup ## setup, and the Spark and dbt environments beside it
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.lock; \
+		test -x .venv-dbt/bin/python || uv venv --quiet --python $(BIN)/python .venv-dbt; \
+		uv pip install --quiet --python .venv-dbt/bin/python --require-hashes -r requirements-dbt.lock; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock; \
+		test -x .venv-dbt/bin/python || $(PYTHON) -m venv .venv-dbt; \
+		.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dbt.lock; \
+	fi
 
 demo: setup ## the whole pipeline on a generated company
 	@$(BIN)/dunning demo
