@@ -1,0 +1,68 @@
+"""Declarations are read strictly, and every mistake is answered with its place and a remedy."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from dunning_pipeline.errors import InvalidDeclaration, InvalidInput, NotThere
+from dunning_pipeline.settings.clock import business_date, business_now
+from dunning_pipeline.settings.company import load_company
+from dunning_pipeline.settings.workspace import Workspace
+
+GOOD = """\
+name: ACME GmbH
+address: {street: Weg 1, postal_code: "10115", city: Berlin, country: DE}
+country: DE
+time_zone: Europe/Berlin
+email_from: ar@acme.example
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "company.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_company_needs_little(tmp_path: Path) -> None:
+    assert load_company(write(tmp_path, GOOD)).send_hour == 3
+
+
+def test_all_mistakes_are_named_at_once_each_with_its_line(tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD.replace("Europe/Berlin", "Berlin") + "send_hour: 25\ncolour: red\n")
+    with pytest.raises(InvalidDeclaration) as caught:
+        load_company(file)
+    text = str(caught.value)
+    assert f"{file}:4:1" in text and "IANA" in text
+    assert f"{file}:6:1" in text and f"{file}:7:1" in text and "unknown key 'colour'" in text
+
+
+def test_a_broken_yaml_file_names_line_and_column(tmp_path: Path) -> None:
+    file = write(tmp_path, "name: [ACME\naddress: x\n")
+    with pytest.raises(InvalidDeclaration) as caught:
+        load_company(file)
+    assert caught.value.line == 2 and caught.value.file == file
+
+
+def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDeclaration, match="duplicate key"):
+        load_company(write(tmp_path, GOOD + "country: FR\n"))
+
+
+def test_a_folder_without_policies_is_no_workspace(tmp_path: Path) -> None:
+    with pytest.raises(NotThere, match="dunning init"):
+        Workspace(tmp_path)
+
+
+def test_the_business_date_follows_the_companys_zone_not_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_NOW", "2013-01-31T23:30:00+00:00")
+    assert business_date("Europe/Berlin") == date(2013, 2, 1)
+    assert business_date("America/New_York") == date(2013, 1, 31)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2013-01-31", "2013-01-31T09:00:00"])
+def test_a_business_instant_without_offset_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("DUNNING_NOW", text)
+    with pytest.raises(InvalidInput, match="DUNNING_NOW"):
+        business_now()
