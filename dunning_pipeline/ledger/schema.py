@@ -112,6 +112,7 @@ statements = Table(
     Column("texts", Json, nullable=False),  # hand-written overrides; empty = from the template
     Column("hand_edits", Json, nullable=False),  # field → value set by hand; survives a repeated run
     Column("conflicts", Json, nullable=False),  # field → what the repeated run would have put
+    Column("proposal_sha256", String),  # of the proposal it was drafted from: the same again changes nothing
     Column("principal_minor", BigInteger, nullable=False),
     Column("credits_minor", BigInteger, nullable=False),  # negative or 0
     Column("interest_minor", BigInteger, nullable=False),  # new and carried
@@ -207,10 +208,10 @@ number_series = Table(
 decisions = Table(  # rows of drafted statements; all rows are in Parquet
     "decisions",
     metadata,
-    Column("run_id", String, primary_key=True),
+    Column("statement_id", String, primary_key=True),
     Column("invoice_key", String, primary_key=True),
     Column("instalment", Integer, primary_key=True),
-    Column("statement_id", String, index=True),
+    Column("run_id", String, nullable=False, index=True),
     Column("account_key", String, nullable=False, index=True),
     Column("included", Boolean, nullable=False),
     Column("reason", String, nullable=False),

@@ -1,0 +1,102 @@
+"""Opens the ledger: SQLite (WAL, full sync) below the state folder, or PostgreSQL by URL; migrated before first use."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.settings.workspace import Workspace
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+def open_ledger(ws: Workspace) -> Engine:
+    """The ledger of a workspace, created and migrated where needed; one engine per URL and process.
+
+    `engine.begin()` is a writing transaction: on SQLite it takes the write lock at once (BEGIN IMMEDIATE, waits up
+    to 30 s), so that what it reads is what it changes. Reads go through `reading(engine)` and never wait for writers.
+    """
+    return open_ledger_url(ws.ledger_url)
+
+
+def open_ledger_url(url: str) -> Engine:
+    """The ledger behind a SQLAlchemy URL (sqlite:///file or postgresql://…); raises InvalidInput for another kind."""
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        _engine.cache_clear()  # a ledger that was moved away must not be served from an old handle
+        file.parent.mkdir(parents=True, exist_ok=True)
+    # a forked child must not share its parent's connections
+    return _engine(_with_driver(url), os.getpid())
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A read-only transaction with one consistent view; on SQLite it takes no write lock."""
+    with engine.connect().execution_options(ledger_reads=True) as connection:
+        yield connection
+
+
+def dispose(url: str) -> None:
+    """Close the connections of a ledger before its file is replaced."""
+    _engine(_with_driver(url), os.getpid()).dispose()
+    _engine.cache_clear()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for PostgreSQL."""
+    parsed = make_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+def _with_driver(url: str) -> str:
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return url
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    raise InvalidInput(
+        f"a ledger lives in SQLite or PostgreSQL, not in {backend}",
+        remedy="set DUNNING_LEDGER_URL to sqlite:///… or postgresql://…",
+    )
+
+
+@lru_cache(maxsize=16)
+def _engine(url: str, process_id: int) -> Engine:
+    from dunning_pipeline.ledger.migrating import migrate
+
+    if sqlite_file(url) is not None:
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = create_engine(url, pool_pre_ping=True)
+        event.listen(engine, "begin", _begin_postgres)
+    migrate(engine)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # we begin our transactions ourselves, see _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("pragma journal_mode = wal")
+    cursor.execute("pragma synchronous = full")
+    cursor.execute("pragma foreign_keys = on")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("ledger_reads")
+    connection.exec_driver_sql("begin" if reads else "begin immediate")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("ledger_reads"):
+        connection.exec_driver_sql("set transaction isolation level repeatable read read only")

@@ -1,0 +1,103 @@
+"""Triggers that keep the legal record: append-only tables, closed statements, outcomes of sends; on both databases."""
+
+from collections.abc import Iterable, Iterator
+
+from dunning_pipeline.ledger.schema import APPEND_ONLY, statements
+
+# What may still change on a statement that is no draft; every other column is the legal record.
+STATEMENT_MAY_CHANGE = frozenset(
+    [
+        "status",
+        "superseded_by",
+        "void_reason",
+        "voided_at",
+        "voided_by",
+        "row_version",
+        "updated_at",
+        "updated_by",
+        "pdf_sha256",
+    ]
+)
+STATEMENT_TRANSITIONS = (("closed", "voided"), ("closed", "superseded"))
+# What identifies a send and its message; the outcome `sent` is final.
+SEND_NEVER_CHANGES = ("send_key", "kind", "channel", "statement_id", "account_key", "campaign", "occurrence")
+
+
+def guard_statements(dialect: str) -> list[str]:
+    """The DDL of all guards for "sqlite" or "postgresql", in the order to execute it."""
+    rules = list(_rules("is not" if dialect == "sqlite" else "is distinct from"))
+    make = _sqlite_trigger if dialect == "sqlite" else _postgres_trigger
+    ddl = [
+        sql for name, table, verb, condition, message in rules for sql in make(name, table, verb, condition, message)
+    ]
+    if dialect == "postgresql":
+        ddl += [
+            sql for table in (*APPEND_ONLY, "statements", "statement_details", "sends") for sql in _no_truncate(table)
+        ]
+    return ddl
+
+
+def _rules(differs: str) -> Iterator[tuple[str, str, str, str, str]]:
+    for table in APPEND_ONLY:
+        yield f"{table}_keep", table, "update", "true", f"{table} is append-only: rows are never changed"
+        yield f"{table}_stay", table, "delete", "true", f"{table} is append-only: rows are never deleted"
+    record = [c.name for c in statements.columns if c.name not in STATEMENT_MAY_CHANGE]
+    moves = " or ".join(f"(old.status = '{a}' and new.status = '{b}')" for a, b in STATEMENT_TRANSITIONS)
+    forbidden = (
+        f"(old.status {differs} new.status and not ({moves}))"
+        f" or (old.pdf_sha256 is not null and {_any(['pdf_sha256'], differs)}) or {_any(record, differs)}"
+    )
+    yield (
+        "statements_closed",
+        "statements",
+        "update",
+        f"old.status <> 'draft' and ({forbidden})",
+        "a closed statement is immutable: void it and make a new one",
+    )
+    yield "statements_stay", "statements", "delete", "true", "statements are never removed; drafts become deleted"
+    for verb, row in (("insert", "new"), ("update", "old"), ("delete", "old")):
+        yield (
+            f"statement_details_{verb}",
+            "statement_details",
+            verb,
+            f"(select s.status from statements s where s.statement_id = {row}.statement_id) <> 'draft'",
+            "the details of a closed statement are immutable",
+        )
+    yield (
+        "sends_outcome",
+        "sends",
+        "update",
+        f"{_any(SEND_NEVER_CHANGES, differs)} or (old.status = 'sent' and new.status <> 'sent')",
+        "a send keeps its identity, and sent is final",
+    )
+    yield "sends_stay", "sends", "delete", "true", "sends are never deleted"
+
+
+def _any(columns: Iterable[str], differs: str) -> str:
+    return " or ".join(f"new.{name} {differs} old.{name}" for name in columns)
+
+
+def _sqlite_trigger(name: str, table: str, verb: str, condition: str, message: str) -> list[str]:
+    return [
+        f"create trigger guard_{name} before {verb} on {table} for each row when {condition} "
+        f"begin select raise(abort, '{message}'); end"
+    ]
+
+
+def _postgres_trigger(name: str, table: str, verb: str, condition: str, message: str) -> list[str]:
+    back = "old" if verb == "delete" else "new"
+    return [
+        f"create or replace function guard_{name}() returns trigger language plpgsql as $guard$ begin "
+        f"if {condition} then raise exception '{message}' using errcode = 'restrict_violation'; end if; "
+        f"return {back}; end $guard$",
+        f"create trigger guard_{name} before {verb} on {table} for each row execute function guard_{name}()",
+    ]
+
+
+def _no_truncate(table: str) -> list[str]:
+    return [
+        f"create or replace function guard_{table}_truncate() returns trigger language plpgsql as $guard$ begin "
+        f"raise exception '{table} is never truncated' using errcode = 'restrict_violation'; end $guard$",
+        f"create trigger guard_{table}_truncate before truncate on {table} "
+        f"for each statement execute function guard_{table}_truncate()",
+    ]
