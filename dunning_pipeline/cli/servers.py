@@ -1,0 +1,27 @@
+"""`dunning console` and `dunning webhook`: the two servers, on loopback unless told."""
+
+from typing import Annotated
+
+import typer
+
+from dunning_pipeline.cli.output import WorkspaceOption, open_workspace
+
+
+def console(
+    workspace: WorkspaceOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8400,
+) -> None:
+    """The clerk's web console."""
+    import uvicorn
+
+    from dunning_pipeline.console.access import make_first_admin
+    from dunning_pipeline.console.app import build_app
+
+    ws = open_workspace(workspace)
+    app = build_app(ws)
+    password = make_first_admin(app.state.engine)
+    if password:
+        typer.echo(f"First start. Log in as `admin` with this one-time password: {password}")
+    typer.echo(f"The console is at http://{host}:{port}")
+    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)

@@ -1,0 +1,126 @@
+"""The console as an ASGI application: routes of all pages behind session, security headers and a rate limit."""
+
+import pkgutil
+import time
+from collections import defaultdict, deque
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dunning_pipeline.console import access, pages
+from dunning_pipeline.console.desk import Desk
+from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.settings.workspace import Workspace
+
+COOKIE = "dunning_session"
+HERE = Path(__file__).parent
+REQUESTS_PER_MINUTE = 600
+LOGINS_PER_MINUTE = 10
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+)
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class Doorkeeper(BaseHTTPMiddleware):
+    """Finds the session's user, limits the rate by address, and puts the security headers on every answer."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app)
+        self.seen: dict[tuple[str, bool], deque[float]] = defaultdict(deque)
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if self._too_many(request):
+            return PlainTextResponse("Too many requests: wait a minute.", 429, {"Retry-After": "60"})
+        request.state.user = None
+        if not request.url.path.startswith("/static/"):
+            token = request.cookies.get(COOKIE)
+            request.state.user = await run_in_threadpool(access.user_of, request.app.state.engine, token)
+        response = await call_next(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        if request.url.path.startswith("/static/"):
+            response.headers["Cache-Control"] = "public, max-age=86400"
+        return response
+
+    def _too_many(self, request: Request) -> bool:
+        is_login = request.method == "POST" and request.url.path == "/login"
+        limit = LOGINS_PER_MINUTE if is_login else self._limit(request)
+        times = self.seen[(request.client.host if request.client else "", is_login)]
+        now = time.monotonic()
+        while times and times[0] < now - 60:
+            times.popleft()
+        times.append(now)
+        return len(times) > limit
+
+    @staticmethod
+    def _limit(request: Request) -> int:
+        return getattr(request.app.state, "requests_per_minute", REQUESTS_PER_MINUTE)
+
+
+def build_app(
+    workspace: Workspace, *, engine: Engine | None = None, requests_per_minute: int | None = None
+) -> Starlette:
+    """The application over one workspace; pages are the `routes` of every module in console.pages."""
+    routes: list[Any] = [Mount("/static", StaticFiles(directory=HERE / "static"), name="static")]
+    for module in sorted(pkgutil.iter_modules(pages.__path__), key=lambda m: m.name):
+        routes += import_module(f"{pages.__name__}.{module.name}").routes
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(GZipMiddleware, minimum_size=1024), Middleware(Doorkeeper)],
+        exception_handlers={HTTPException: _refusal, 500: _failure},
+    )
+    app.state.workspace = workspace
+    app.state.engine = engine or open_ledger(workspace)
+    app.state.requests_per_minute = requests_per_minute or REQUESTS_PER_MINUTE
+    app.state.templates = Environment(
+        loader=PackageLoader("dunning_pipeline.console", "html"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return app
+
+
+def _refusal(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    detail = getattr(error, "detail", "")
+    user = getattr(request.state, "user", None)
+    if user is None:
+        return HTMLResponse(f"<!doctype html><title>{status}</title><p>{status}</p>", status_code=status)
+    desk = Desk(request, request.app.state.workspace, request.app.state.engine, user)
+    return desk.page("refusal.html", status=status, detail=detail, code=status)
+
+
+def _failure(request: Request, error: Exception) -> Response:
+    return HTMLResponse(
+        "<!doctype html><title>Error</title><p>Something failed here; it is in the server's log. Nothing was lost.</p>",
+        status_code=500,
+    )
+
+
+__all__ = ["COOKIE", "Route", "build_app"]

@@ -1,0 +1,145 @@
+"""What one request has on its desk: the workspace, the ledger, the user, the form, and how to answer with a page."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dunning_pipeline.console.access import User
+from dunning_pipeline.console.wording import Wording
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.settings.clock import business_now
+from dunning_pipeline.settings.workspace import Workspace
+
+
+@dataclass
+class Desk:
+    request: Request
+    workspace: Workspace
+    engine: Engine
+    user: User
+    form: FormData = field(default_factory=FormData)
+
+    @property
+    def now(self) -> datetime:
+        return business_now()
+
+    @property
+    def today(self) -> Any:
+        return self.now.astimezone(self.workspace.company.zone).date()
+
+    @property
+    def wording(self) -> Wording:
+        asked = self.request.query_params.get("language") or self.request.cookies.get("language")
+        return Wording(asked or self.user.language or self.workspace.company.default_language)
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A query parameter, trimmed."""
+        return (self.request.query_params.get(name) or default).strip()
+
+    def typed(self, name: str, default: str = "") -> str:
+        """A form field, trimmed."""
+        value = self.form.get(name)
+        return value.strip() if isinstance(value, str) else default
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """The page of a template, with what every page shows around it."""
+        environment = self.request.app.state.templates
+        wording = self.wording
+        text = environment.get_template(template).render(
+            desk=self,
+            user=self.user,
+            company=self.workspace.company,
+            csrf=self.user.csrf_token,
+            path=self.request.url.path,
+            query=self.request.query_params,
+            t=wording.text,
+            money=wording.money,
+            day=wording.day,
+            moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
+            number=wording.number,
+            language=wording.language,
+            link=self.link,
+            notice=self.asked("notice"),
+            now=self.now,
+            **values,
+        )
+        return HTMLResponse(text, status_code=status)
+
+    def link(self, **changes: Any) -> str:
+        """This page's address with some query parameters changed (None removes one)."""
+        kept = {k: v for k, v in self.request.query_params.items() if k != "notice"}
+        kept.update(changes)
+        return self.request.url.path + "?" + urlencode({k: v for k, v in kept.items() if v not in (None, "")})
+
+    def go(self, path: str, notice: str | None = None) -> RedirectResponse:
+        """Redirect (303) to a path of this console, with a notice shown there once."""
+        if not path.startswith("/") or path.startswith(("//", "/\\")):
+            path = "/"
+        if notice:
+            path += ("&" if "?" in path else "?") + urlencode({"notice": notice})
+        return RedirectResponse(path, status_code=303)
+
+
+Handler = Callable[[Desk], Response]
+
+
+def allowed(role: str) -> Callable[[Handler], Callable[[Request], Any]]:
+    """An endpoint for users of `role` and above: session, forced password change, CSRF, errors shown as pages."""
+
+    def wrap(handler: Handler) -> Callable[[Request], Any]:
+        @functools.wraps(handler)
+        async def endpoint(request: Request) -> Response:
+            user: User | None = request.state.user
+            if user is None:
+                target = request.url.path if request.method == "GET" else "/"
+                return RedirectResponse("/login?" + urlencode({"next": target}), status_code=303)
+            if user.must_change_password and request.url.path not in ("/password", "/logout"):
+                return RedirectResponse("/password", status_code=303)
+            if not user.may(role):
+                raise HTTPException(403, f"this needs the role {role}; you are {user.role}")
+            form = await request.form(max_files=4, max_fields=5000) if request.method == "POST" else FormData()
+            if request.method == "POST" and not _same_token(form.get("csrf_token"), user.csrf_token):
+                raise HTTPException(403, "the form's security token is missing or old; load the page again")
+            desk = Desk(request, request.app.state.workspace, request.app.state.engine, user, form)
+            return await run_in_threadpool(_answered, handler, desk)
+
+        return endpoint
+
+    return wrap
+
+
+def _answered(handler: Handler, desk: Desk) -> Response:
+    try:
+        return handler(desk)
+    except DunningError as error:
+        return problem(desk, error)
+
+
+def problem(desk: Desk, error: DunningError) -> Response:
+    """The error as a page that says what to do, and gives back what was typed."""
+    typed = {
+        name: value
+        for name, value in desk.form.multi_items()
+        if isinstance(value, str) and name not in ("csrf_token", "password", "old", "new")
+    }
+    return desk.page("problem.html", status=409 if error.retry == "later" else 422, error=error, typed=typed)
+
+
+def _same_token(given: Any, expected: str) -> bool:
+    import hmac
+
+    return isinstance(given, str) and bool(expected) and hmac.compare_digest(given, expected)
+
+
+def as_rows(result: Any) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in result.mappings()]

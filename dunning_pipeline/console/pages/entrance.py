@@ -1,0 +1,93 @@
+"""Login, logout and change of password."""
+
+from urllib.parse import urlparse
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from dunning_pipeline.console import access
+from dunning_pipeline.console.access import User
+from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.errors import DunningError
+
+COOKIE = "dunning_session"
+_NOBODY = User(user_id="", login="", name="", role="viewer", language=None, row_scope=None, must_change_password=False)
+
+
+async def login(request: Request) -> Response:
+    desk = Desk(request, request.app.state.workspace, request.app.state.engine, _NOBODY)
+    target = _own_path(request.query_params.get("next"))
+    if request.method == "GET":
+        return desk.page("login.html", target=target, error=None, typed_login="")
+    if not _same_origin(request):
+        return desk.page(
+            "login.html", status=403, target=target, error="The form came from another site.", typed_login=""
+        )
+    desk.form = await request.form()
+    target = _own_path(desk.typed("next"))
+    try:
+        token = await run_in_threadpool(
+            access.log_in, desk.engine, login=desk.typed("login"), password=str(desk.form.get("password") or "")
+        )
+    except DunningError as error:
+        return desk.page("login.html", status=401, target=target, error=str(error), typed_login=desk.typed("login"))
+    response = RedirectResponse(target, status_code=303)
+    _set_cookie(request, response, token)
+    return response
+
+
+@allowed("viewer")
+def logout(desk: Desk) -> Response:
+    access.log_out(desk.engine, desk.request.cookies.get(COOKIE, ""))
+    response = RedirectResponse("/login", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@allowed("viewer")
+def password(desk: Desk) -> Response:
+    if desk.request.method == "GET":
+        return desk.page("password.html", error=None)
+    try:
+        if desk.form.get("new") != desk.form.get("again"):
+            raise access.InvalidInput("the two new passwords differ")
+        token = access.change_password(
+            desk.engine, user=desk.user, old=str(desk.form.get("old") or ""), new=str(desk.form.get("new") or "")
+        )
+    except DunningError as error:
+        return desk.page("password.html", status=422, error=str(error))
+    response = desk.go("/", desk.wording.text("Your password is changed."))
+    _set_cookie(desk.request, response, token)
+    return response
+
+
+def _set_cookie(request: Request, response: Response, token: str) -> None:
+    response.set_cookie(
+        COOKIE,
+        token,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        max_age=access.SESSION_HOURS * 3600,
+    )
+
+
+def _own_path(target: str | None) -> str:
+    """A path of this console, or /: never another host (open redirect)."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or urlparse(target).netloc:
+        return "/"
+    return target
+
+
+def _same_origin(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    return origin is None or urlparse(origin).netloc == request.headers.get("host")
+
+
+routes = [
+    Route("/login", login, methods=["GET", "POST"]),
+    Route("/logout", logout, methods=["POST"]),
+    Route("/password", password, methods=["GET", "POST"]),
+]

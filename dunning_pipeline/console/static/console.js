@@ -1,0 +1,29 @@
+// Comfort only: every page works without it. Keys: g then a letter goes to a page, / searches, j and k move in lists.
+(() => {
+  "use strict";
+  let waiting = false;
+  const typing = (node) => node.closest("input, textarea, select, [contenteditable]");
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.key === "/") { document.querySelector(".search input")?.focus(); event.preventDefault(); return; }
+    if (waiting) {
+      waiting = false;
+      document.querySelector(`.side a[data-key="${CSS.escape(event.key)}"]`)?.click();
+      return;
+    }
+    if (event.key === "g") { waiting = true; setTimeout(() => { waiting = false; }, 1500); return; }
+    if (event.key === "j" || event.key === "k") {
+      const links = [...document.querySelectorAll("tbody a.row")];
+      const at = links.indexOf(document.activeElement) + (event.key === "j" ? 1 : -1);
+      links[Math.max(0, Math.min(links.length - 1, at))]?.focus();
+    }
+  });
+  document.addEventListener("change", (event) => {
+    const all = event.target.closest("input[data-check-all]");
+    if (all) for (const box of all.closest("form").querySelectorAll("tbody input[type=checkbox]")) box.checked = all.checked;
+  });
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.confirm;
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+})();

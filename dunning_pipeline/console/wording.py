@@ -1,0 +1,64 @@
+"""The console's languages: its own words from words/<language>.json, money, dates and numbers by locale."""
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency, format_decimal
+
+from dunning_pipeline.money import from_minor
+
+WORDS = Path(__file__).parent / "words"
+LANGUAGES = ("en", "de")
+
+
+@cache
+def _words(language: str) -> dict[str, str]:
+    file = WORDS / f"{language}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+@lru_cache(maxsize=65_536)
+def _money(amount: Decimal, currency: str, language: str) -> str:
+    return format_currency(amount, currency, locale=language)
+
+
+@lru_cache(maxsize=16_384)
+def _day(value: date, language: str) -> str:
+    return format_date(value, "medium", locale=language)
+
+
+class Wording:
+    """Texts and formats of one language; English is the source, a missing word falls back to it."""
+
+    def __init__(self, language: str) -> None:
+        short = language.split("-")[0].split("_")[0].lower()
+        self.language = short if short in LANGUAGES else "en"
+
+    def text(self, english: str, **values: Any) -> str:
+        chosen = _words(self.language).get(english, english)
+        return chosen.format(**values) if values else chosen
+
+    def money(self, amount_minor: int | None, currency: str | None) -> str:
+        """Minor units as money of the locale; empty for None."""
+        if amount_minor is None or not currency:
+            return ""
+        return _money(from_minor(amount_minor, currency), currency, self.language)
+
+    def day(self, value: date | str | None) -> str:
+        if not value:
+            return ""
+        return _day(date.fromisoformat(value[:10]) if isinstance(value, str) else value, self.language)
+
+    def moment(self, value: datetime | None, *, zone: ZoneInfo) -> str:
+        if value is None:
+            return ""
+        return format_datetime(value.astimezone(zone), "d MMM yyyy HH:mm", locale=self.language)
+
+    def number(self, value: int | float | Decimal | None) -> str:
+        return "" if value is None else format_decimal(value, locale=self.language)
