@@ -1,0 +1,31 @@
+-- Invoices of every source.
+-- Grain: one row per invoice_key.
+select
+    invoice_key,
+    source,
+    invoice_id,
+    trim(invoice_number) as invoice_number,
+    account_key,
+    bill_group_key,
+    legal_entity,
+    billing_contact_key,
+    status,
+    invoice_date,
+    due_date,
+    postponed_due_date,
+    upper(trim(currency)) as currency,
+    total_amount,
+    tax_amount,
+    adjustment_amount,
+    written_off_amount,
+    settled_amount,
+    settled_date,
+    source_balance,
+    is_disputed,
+    prevent_dunning,
+    reference,
+    description,
+    payment_link,
+    created_at,
+    modified_at
+from {{ source('mapped', 'invoices') }}

@@ -1,0 +1,275 @@
+"""The build: streams, ledger and policies come in as tables, models are built aside, checked, swapped and published."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from importlib import import_module
+from pathlib import Path
+
+import duckdb
+
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models
+from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
+from dunning_pipeline.sql_models.project import Model, Project, load_project
+from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
+from dunning_pipeline.sql_models.selection import select_models
+from dunning_pipeline.sql_models.snapshot import publish
+from dunning_pipeline.sql_models.sql_errors import explained
+from dunning_pipeline.sql_models.warehouse import open_warehouse
+
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+IDENTITY_INPUTS = ("accounts", "contacts", "individuals")
+# nothing depends on these folders: a model of theirs that fails does not keep the others from being published
+LEAF_SCHEMAS = ("segments", "reports")
+MEMORY_LIMIT = "3GB"
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """How one model went: built, failed (its own mistake) or skipped (something that it needs failed)."""
+
+    name: str
+    schema: str
+    status: str
+    rows: int | None = None
+    seconds: float = 0.0
+    columns: Columns = field(default_factory=dict)
+    tests: tuple[CheckResult, ...] = ()
+    error: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass
+class BuildReport:
+    """What a build did. `snapshot` is the published file, None where nothing was published (`withheld` says why)."""
+
+    run_id: str
+    run_date: date
+    models: list[ModelResult] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    snapshot: Path | None = None
+    withheld: str | None = None
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the models that failed or were skipped, and of blocking checks that failed."""
+        models = [model.name for model in self.models if model.status != "built"]
+        return models + [check.name for check in self.checks if check.is_blocking_failure and check.model not in models]
+
+
+def build(
+    ws: Workspace,
+    *,
+    run_date: date,
+    now: datetime,
+    select: str | None = None,
+    progress: Progress | None = None,
+    on_model: Callable[[ModelResult], None] | None = None,
+) -> BuildReport:
+    """Build the selected models (all by default) as of `run_date`, check them and publish the snapshot.
+
+    Every model is bound before the first write. A model is built beside its table and takes its place when its checks
+    of severity error pass; when it fails, its old table stays and its descendants are skipped. A failed segment or
+    report is left out alone; any other failure keeps the previous snapshot in place. Raises InvalidDeclaration for a
+    broken YAML file, a circle, two models of one name; NotThere for a selection that fits nothing; Busy.
+    """
+    project = load_project(folder_of(ws))
+    chosen = select_models(project, select)
+    report = BuildReport(f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", run_date)
+    with open_warehouse(ws) as con:
+        con.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set preserve_insertion_order = false")
+        work = _Build(ws, con, project, report, run_date, now, progress, on_model)
+        work.bring_in()
+        work.build_models([model for model in project.ordered() if model.name in chosen], whole=select is None)
+        work.check_all(chosen)
+        work.publish()
+    return report
+
+
+@dataclass
+class _Build:
+    ws: Workspace
+    con: duckdb.DuckDBPyConnection
+    project: Project
+    report: BuildReport
+    run_date: date
+    now: datetime
+    progress: Progress | None
+    on_model: Callable[[ModelResult], None] | None
+
+    def __post_init__(self) -> None:
+        self.renderer = Renderer(self.project, run_date=self.run_date)
+        self.results: dict[str, ModelResult] = {}
+
+    def say(self, what: str, done: int = 0, total: int = 0) -> None:
+        if self.progress is not None:
+            self.progress(what, done, total)
+
+    def step(self, what: str, module: str, function: str, *arguments: object, **options: object) -> None:
+        """Run one Python step of another room by name; this room must not import the rooms that use it."""
+        self.say(what)
+        started = time.perf_counter()
+        try:
+            called = getattr(import_module(f"dunning_pipeline.{module}"), function)
+        except (ModuleNotFoundError, AttributeError):
+            return  # that room is not part of this version
+        called(*arguments, **options)
+        self.report.steps.append((what, time.perf_counter() - started))
+
+    def bring_in(self) -> None:
+        for schema in ("landing", "mapped", "ops", "policy", "identity", CHECKS_SCHEMA):
+            self.con.execute(f"create schema if not exists {schema}")
+        self.step("data streams", "data_streams", "refresh_mapped_views", self.con, self.ws)
+        self.step("ledger", "ledger.export", "export_to_warehouse", self.con, self.ws)
+        self.step("policies", "dunning.policy_tables", "load_policy_tables", self.con, self.ws)
+
+    def build_models(self, models: list[Model], *, whole: bool) -> None:
+        self.say("checking all models before the first write")
+        started = time.perf_counter()
+        schemas = {model.schema for model in self.project.models.values()} | {key[0] for key in self.project.sources}
+        checking = Renderer(self.project, run_date=self.run_date, catalogs=dict.fromkeys(schemas, CHECKING))
+        bound = bind_models(self.con, self.project, checking, models)
+        self.report.steps.append(("check before the first write", time.perf_counter() - started))
+        before, after = _around_identity(self.project, models)
+        total = len(models)
+        for done, model in enumerate(before):
+            self.one(model, bound.errors.get(model.name), done, total)
+        if whole or set(IDENTITY_INPUTS) & {model.name for model in models}:
+            self.resolve_identity(after)
+        for done, model in enumerate(after, start=len(before)):
+            self.one(model, bound.errors.get(model.name), done, total)
+
+    def resolve_identity(self, after: Iterable[Model]) -> None:
+        if any(self.results[name].status != "built" for name in IDENTITY_INPUTS if name in self.results):
+            for model in after:
+                self.record(
+                    ModelResult(model.name, model.schema, "skipped", error="its profiles could not be resolved")
+                )
+            return
+        options = {"run_id": self.report.run_id, "now": self.now}
+        self.step("unified profiles", "identity", "resolve", self.con, self.ws, **options)
+
+    def one(self, model: Model, mistake: DunningError | None, done: int, total: int) -> None:
+        if model.name in self.results:
+            return
+        self.say(model.key, done, total)
+        blocker = next((ref for ref in model.refs if ref in self.results and self.results[ref].status != "built"), None)
+        if mistake is not None:
+            self.record(ModelResult(model.name, model.schema, "failed", error=str(mistake)))
+        elif blocker is not None:
+            self.record(ModelResult(model.name, model.schema, "skipped", error=f"it needs {blocker}, which failed"))
+        else:
+            self.record(self.materialise(model))
+
+    def record(self, result: ModelResult) -> None:
+        self.results[result.name] = result
+        self.report.models.append(result)
+        self.report.checks.extend(result.tests)
+        if self.on_model is not None:
+            self.on_model(result)
+
+    def materialise(self, model: Model) -> ModelResult:
+        """Build one table aside, check it, swap it in."""
+        started = time.perf_counter()
+        aside = f"{quoted(model.schema)}.{quoted(model.name + '__new')}"
+        prefix = f"create {'view' if model.is_view else 'table'} {aside} as "
+        sql = self.renderer.render(model)
+        self.con.execute(f"create schema if not exists {quoted(model.schema)}")
+        self._drop(model.schema, f"{model.name}__new")
+        self.con.execute("set errors_as_json = true")
+        try:
+            self.con.execute(f"{prefix}{sql}")
+        except duckdb.Error as error:
+            wrong = explained(error, rendered=sql, text=model.text, file=model.file, prefix=prefix)
+            return ModelResult(model.name, model.schema, "failed", error=str(wrong))
+        finally:
+            self.con.execute("set errors_as_json = false")
+        checks = [c for c in model.properties.checks if c.severity == "error" and c.kind != "relationships"]
+        tests = tuple(run_checks(self.con, checks, self.renderer, table=aside))
+        broken = [test for test in tests if test.is_blocking_failure]
+        if broken:
+            self._drop(model.schema, f"{model.name}__new")
+            text = "; ".join(test.error or f"{test.name}: {test.failures} rows, in {test.kept_in}" for test in broken)
+            return ModelResult(model.name, model.schema, "failed", tests=tests, error=text)
+        self._swap(model)
+        rows = self.con.execute(f"select count(*) from {quoted(model.schema)}.{quoted(model.name)}").fetchall()[0][0]
+        columns = _columns(self.con, model)
+        return ModelResult(model.name, model.schema, "built", rows, time.perf_counter() - started, columns, tests)
+
+    def _swap(self, model: Model) -> None:
+        kind = "view" if model.is_view else "table"
+        self.con.execute("begin")
+        try:
+            self._drop(model.schema, model.name)
+            aside = f"{quoted(model.schema)}.{quoted(model.name + '__new')}"
+            self.con.execute(f"alter {kind} {aside} rename to {quoted(model.name)}")
+            self.con.execute("commit")
+        except duckdb.Error:
+            self.con.execute("rollback")
+            raise
+
+    def _drop(self, schema: str, name: str) -> None:
+        kinds = self.con.execute(
+            "select table_type from information_schema.tables "
+            "where table_catalog = current_database() and table_schema = ? and table_name = ?",
+            [schema, name],
+        ).fetchall()
+        for (kind,) in kinds:
+            self.con.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {quoted(schema)}.{quoted(name)}")
+
+    def check_all(self, chosen: set[str]) -> None:
+        """The checks that look across models, and those that only warn: after everything is built."""
+        self.say("checks")
+        started = time.perf_counter()
+        done = {check.name for check in self.report.checks}
+        for result in list(self.results.values()):
+            if result.status == "built":
+                checks = [c for c in self.project.models[result.name].properties.checks if c.name not in done]
+                table = f"{quoted(result.schema)}.{quoted(result.name)}"
+                self.report.checks.extend(run_checks(self.con, checks, self.renderer, table=table))
+        singular = [check for check in self.project.singular if set(check.refs) <= self._there() & chosen]
+        self.report.checks.extend(run_checks(self.con, singular, self.renderer))
+        self.report.steps.append(("checks", time.perf_counter() - started))
+
+    def _there(self) -> set[str]:
+        return {
+            name for name in self.project.models if name not in self.results or self.results[name].status == "built"
+        }
+
+    def publish(self) -> None:
+        bad = [m.name for m in self.report.models if m.status != "built" and m.schema not in LEAF_SCHEMAS]
+        bad += [c.name for c in self.report.checks if c.is_blocking_failure and not self._is_leaf(c)]
+        if bad:
+            self.report.withheld = f"the previous snapshot stays published, because of: {', '.join(dict.fromkeys(bad))}"
+            return
+        self.say("publishing the snapshot")
+        started = time.perf_counter()
+        self.report.snapshot = publish(self.con, self.ws, run_id=self.report.run_id)
+        self.report.steps.append(("publish", time.perf_counter() - started))
+
+    def _is_leaf(self, check: CheckResult) -> bool:
+        return check.model is not None and self.project.models[check.model].schema in LEAF_SCHEMAS
+
+
+def _columns(con: duckdb.DuckDBPyConnection, model: Model) -> Columns:
+    from dunning_pipeline.sql_models.binding import columns_of
+
+    return columns_of(con, model.schema, model.name)
+
+
+def _around_identity(project: Project, models: list[Model]) -> tuple[list[Model], list[Model]]:
+    """The models that the profiles need or that do not need them, and those that read the profiles."""
+    late: set[str] = set()
+    for model in project.ordered():
+        if any(source == "identity" for source, _ in model.sources) or late & set(model.refs):
+            late.add(model.name)
+    return [m for m in models if m.name not in late], [m for m in models if m.name in late]
