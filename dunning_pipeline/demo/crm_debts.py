@@ -57,7 +57,8 @@ def _invoice(random: Random, book: Book, debt: Debt) -> None:
             "TotalTaxAmount": debt.tax,
             "TotalAmountWithTax": debt.total,
             "Balance": debt.total,  # as documented: this field does not see payments
-            "Description": f"Order {4_000_000 + random.randint(0, 999_999)}",
+            "CustomerReference__c": f"PO-{40_000 + random.randint(0, 9_999)}",
+            "Description": debt.lines[0][0].split(",")[0],
             "Disputed__c": False,
             "PreventDunning__c": False,
             "PostponedDueDate__c": "",
@@ -65,5 +66,5 @@ def _invoice(random: Random, book: Book, debt: Debt) -> None:
         },
     )
     for place, (article, quantity, unit, net) in enumerate(debt.lines, start=1):
-        line = {"InvoiceId": debt.invoice_id, "Name": f"{place}", "Description": article, "Quantity": quantity}
+        line = {"InvoiceId": debt.invoice_id, "LineNumber__c": place, "Description": article, "Quantity": quantity}
         book.add("InvoiceLine", {**line, "UnitPrice": unit, "ChargeAmount": net, "TaxAmount": ""})

@@ -90,9 +90,9 @@ def _payment_method(book: Book, customer: Customer) -> None:
         {
             "AccountId": customer.account_id,
             "Type": "Card",
-            "Provider": "stripe",
-            "ProviderCustomer": f"cus_demo{customer.number:05d}",
-            "ProviderToken": f"pm_demo{customer.number:05d}",
+            "Provider__c": "stripe",
+            "ProviderCustomer__c": f"cus_demo{customer.number:05d}",
+            "GatewayToken": f"pm_demo{customer.number:05d}",
             "IsDefault": True,
             "Status": "Active",
         },

@@ -21,7 +21,7 @@ def spoil_crm(files: dict[str, bytes]) -> None:
     rows += [
         broken(plain_rows[100], 1, "TotalAmountWithTax", "1O4.50"),
         broken(plain_rows[200], 2, "DueDate", "2025-02-30"),
-        broken(plain_rows[300], 3, "Description", "Order\x00 4711"),
+        broken(plain_rows[300], 3, "Description", "Packing\x00 tape"),
         broken(plain_rows[400], 4, "InvoiceDate", "soon"),
         plain_rows[500],  # exported twice
         ",".join(broken(plain_rows[600], 5, "Status", "Posted").split(",")[:6]),
