@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
 from dunning_pipeline.errors import InvalidInput, Refused
+from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import sessions, users
 
 ROLES = ("viewer", "collector", "approver", "admin")
@@ -156,7 +157,7 @@ def user_of(engine: Engine, token: str | None) -> User | None:
     if not token:
         return None
     now = instant_of_access()
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         row = (
             connection.execute(
                 select(users, sessions.c.csrf_token, sessions.c.seen_at, sessions.c.expires_at)

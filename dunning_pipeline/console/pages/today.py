@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import findings, runs, sends, statements, stream_loads
 
 UNSENT_HOURS = 24
@@ -15,7 +16,7 @@ UNSENT_HOURS = 24
 
 @allowed("viewer")
 def today(desk: Desk) -> Response:
-    with desk.engine.connect() as connection:
+    with reading(desk.engine) as connection:
         last_run = connection.execute(select(runs).order_by(runs.c.started_at.desc()).limit(1)).mappings().first()
         drafts = connection.execute(
             select(

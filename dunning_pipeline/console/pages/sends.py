@@ -1,0 +1,57 @@
+"""Sends: what waits, left, failed or is unknown, and why."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.scope import within_scope
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
+
+STATUSES = ("queued", "in_flight", "sent", "held", "superseded", "cancelled", "failed", "unknown")
+
+
+@allowed("viewer")
+def list_sends(desk: Desk) -> Response:
+    query = within_scope(desk, select(sends), sends.c.account_key)
+    if desk.asked("status"):
+        query = query.where(sends.c.status == desk.asked("status"))
+    if desk.asked("channel"):
+        query = query.where(sends.c.channel == desk.asked("channel"))
+    if desk.asked("statement"):
+        query = query.where(sends.c.statement_id == desk.asked("statement"))
+    if desk.asked("late"):
+        query = query.where(sends.c.status.in_(("queued", "held")), sends.c.due_at < desk.now - timedelta(hours=24))
+    sorts = {"due_at": sends.c.due_at, "sent_at": sends.c.sent_at, "status": sends.c.status}
+    with reading(desk.engine) as connection:
+        listing = listed(desk, connection, query, sorts=sorts, default_sort="-due_at", tie=sends.c.send_key)
+    return desk.page("sends.html", listing=listing, statuses=STATUSES)
+
+
+@allowed("viewer")
+def show_send(desk: Desk) -> Response:
+    key = desk.request.path_params["key"]
+    with reading(desk.engine) as connection:
+        query = within_scope(desk, select(sends).where(sends.c.send_key == key), sends.c.account_key)
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            raise HTTPException(404, "there is no such send")
+        attempts = as_rows(
+            connection.execute(
+                select(send_attempts).where(send_attempts.c.send_key == key).order_by(send_attempts.c.at)
+            )
+        )
+        events = as_rows(
+            connection.execute(
+                select(provider_events).where(provider_events.c.send_key == key).order_by(provider_events.c.occurred_at)
+            )
+        )
+    return desk.page("send.html", send=row, attempts=attempts, events=events)
+
+
+routes = [Route("/sends", list_sends), Route("/sends/{key}", show_send)]
