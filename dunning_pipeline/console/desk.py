@@ -64,6 +64,7 @@ class Desk:
             query=self.request.query_params,
             t=wording.text,
             money=wording.money,
+            amount=wording.amount,
             day=wording.day,
             moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
             number=wording.number,

@@ -50,6 +50,10 @@ class Wording:
             return ""
         return _money(from_minor(amount_minor, currency), currency, self.language)
 
+    def amount(self, value: Decimal | None, currency: str | None) -> str:
+        """Major units (DECIMAL of the warehouse) as money of the locale; empty for None."""
+        return "" if value is None or not currency else _money(value, currency, self.language)
+
     def day(self, value: date | str | None) -> str:
         if not value:
             return ""

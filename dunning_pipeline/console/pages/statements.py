@@ -14,7 +14,7 @@ from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
 
 STATUSES = ("draft", "closed", "voided", "superseded")
-_LISTED = [
+_LISTED = (
     "statement_id",
     "number",
     "kind",
@@ -34,7 +34,7 @@ _LISTED = [
     "hold_reason",
     "approval",
     "row_version",
-]
+)
 SORTS = {
     "dunning_date": statements.c.dunning_date,
     "account": statements.c.account_name,
