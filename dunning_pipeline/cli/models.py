@@ -46,7 +46,7 @@ def build(
         raise typer.Exit(1)
 
 
-class progress_line:  # noqa: N801 - used as `with progress_line(form) as say`
+class progress_line:
     """One line on stderr that says what is being done; silent where nobody looks."""
 
     def __init__(self, form: Format) -> None:

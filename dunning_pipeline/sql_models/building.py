@@ -12,7 +12,7 @@ import duckdb
 
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models
+from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models, columns_of
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
 from dunning_pipeline.sql_models.project import Model, Project, load_project
 from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
@@ -133,20 +133,28 @@ class _Build:
         self.step("policies", "dunning.policy_tables", "load_policy_tables", self.con, self.ws)
 
     def build_models(self, models: list[Model], *, whole: bool) -> None:
-        self.say("checking all models before the first write")
+        before, after = _around_identity(self.project, models)
+        # the very first build cannot check what reads the profiles until these are there; every later one can
+        known = all(columns_of(self.con, *source) for model in after for source in model.sources)
+        mistakes = self.check_models(models if known else before)
+        total = len(models)
+        for done, model in enumerate(before):
+            self.one(model, mistakes.get(model.name), done, total)
+        if whole or set(IDENTITY_INPUTS) & {model.name for model in models}:
+            self.resolve_identity(after)
+        if not known:
+            mistakes = self.check_models([model for model in after if model.name not in self.results])
+        for done, model in enumerate(after, start=len(before)):
+            self.one(model, mistakes.get(model.name), done, total)
+
+    def check_models(self, models: list[Model]) -> dict[str, DunningError]:
+        self.say("checking the models before the first write")
         started = time.perf_counter()
         schemas = {model.schema for model in self.project.models.values()} | {key[0] for key in self.project.sources}
         checking = Renderer(self.project, run_date=self.run_date, catalogs=dict.fromkeys(schemas, CHECKING))
         bound = bind_models(self.con, self.project, checking, models)
         self.report.steps.append(("check before the first write", time.perf_counter() - started))
-        before, after = _around_identity(self.project, models)
-        total = len(models)
-        for done, model in enumerate(before):
-            self.one(model, bound.errors.get(model.name), done, total)
-        if whole or set(IDENTITY_INPUTS) & {model.name for model in models}:
-            self.resolve_identity(after)
-        for done, model in enumerate(after, start=len(before)):
-            self.one(model, bound.errors.get(model.name), done, total)
+        return bound.errors
 
     def resolve_identity(self, after: Iterable[Model]) -> None:
         if any(self.results[name].status != "built" for name in IDENTITY_INPUTS if name in self.results):
@@ -202,7 +210,7 @@ class _Build:
             return ModelResult(model.name, model.schema, "failed", tests=tests, error=text)
         self._swap(model)
         rows = self.con.execute(f"select count(*) from {quoted(model.schema)}.{quoted(model.name)}").fetchall()[0][0]
-        columns = _columns(self.con, model)
+        columns = columns_of(self.con, model.schema, model.name)
         return ModelResult(model.name, model.schema, "built", rows, time.perf_counter() - started, columns, tests)
 
     def _swap(self, model: Model) -> None:
@@ -258,12 +266,6 @@ class _Build:
 
     def _is_leaf(self, check: CheckResult) -> bool:
         return check.model is not None and self.project.models[check.model].schema in LEAF_SCHEMAS
-
-
-def _columns(con: duckdb.DuckDBPyConnection, model: Model) -> Columns:
-    from dunning_pipeline.sql_models.binding import columns_of
-
-    return columns_of(con, model.schema, model.name)
 
 
 def _around_identity(project: Project, models: list[Model]) -> tuple[list[Model], list[Model]]:

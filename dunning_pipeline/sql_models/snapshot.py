@@ -47,7 +47,7 @@ def _tables(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         f"""
         select table_schema, table_name
         from information_schema.tables
-        where table_catalog = current_database() and table_schema in ({marks}) and table_name not like '%\\_\\_new' escape '\\'
+        where table_catalog = current_database() and table_schema in ({marks}) and not ends_with(table_name, '__new')
         order by all
         """,
         list(SERVED),

@@ -9,6 +9,7 @@ import duckdb
 
 from dunning_pipeline.errors import InvalidDeclaration
 
+_QUOTED = re.compile(r'"([^"]+)"')
 _WORD = re.compile(r"[\w.]+|\S")
 
 
@@ -23,12 +24,11 @@ def explained(error: duckdb.Error, *, rendered: str, text: str, file: Path, pref
         offset = int(position) - len(prefix.encode())
         line, column = _place(rendered, text, offset)
     first, _, hint = message.partition("\n")
-    candidates = detail.get("candidates", "")
-    subtype = detail.get("error_subtype")
-    if subtype == "NO_MATCHING_FUNCTION":
+    name = detail.get("name") or (_QUOTED.findall(first) or [""])[-1]
+    if detail.get("error_subtype") == "NO_MATCHING_FUNCTION":
         hint = "cast the values to the types that the function takes"
-    elif candidates and subtype in ("COLUMN_NOT_FOUND", "MISSING_ENTRY"):
-        hint = f"did you mean {_closest(str(detail.get('name', '')), candidates.split(','))}?"
+    elif bindings := _QUOTED.findall(hint):
+        hint = f"did you mean {_closest(str(name), bindings)}?"
     remedy = hint.strip() or "correct the SQL at this place"
     return InvalidDeclaration(first, file=file, line=line, column=column, remedy=remedy)
 
@@ -43,9 +43,8 @@ def _parsed(error: duckdb.Error) -> tuple[str, dict[str, str]]:
 
 
 def _closest(name: str, candidates: list[str]) -> str:
-    plain = [candidate.strip().strip('"') for candidate in candidates]
-    close = difflib.get_close_matches(name, plain, n=1, cutoff=0.0)
-    return repr(close[0] if close else plain[0])
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.0)
+    return repr(close[0] if close else candidates[0])
 
 
 def _place(rendered: str, text: str, offset: int) -> tuple[int | None, int | None]:
@@ -72,7 +71,7 @@ def _place(rendered: str, text: str, offset: int) -> tuple[int | None, int | Non
 
 def _same_row(rendered: list[str], source: list[str], row: int) -> int:
     """The template's row (from 0) that became the rendered one; loops in Jinja may have moved it."""
-    if len(rendered) == len([*source]) or row < len(source) and rendered[row].strip() == source[row].strip():
+    if len(rendered) == len(source) or (row < len(source) and rendered[row].strip() == source[row].strip()):
         return min(row, len(source) - 1)
     ratios = [
         (difflib.SequenceMatcher(None, rendered[row].strip(), line.strip()).ratio(), -abs(row - at), at)

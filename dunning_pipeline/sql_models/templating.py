@@ -12,8 +12,6 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
 
-_LONG = 3  # calls such as ref('package', 'name') name the model last
-
 
 @dataclass(frozen=True)
 class Call:
@@ -26,7 +24,7 @@ class Call:
 
 
 def environment() -> SandboxedEnvironment:
-    """Jinja as dbt reads it: undefined names are errors, one trailing newline is dropped, nothing outside is reached."""
+    """Jinja as dbt reads it: an undefined name is an error, and a template reaches nothing outside itself."""
     return SandboxedEnvironment(undefined=StrictUndefined, extensions=["jinja2.ext.do"])
 
 

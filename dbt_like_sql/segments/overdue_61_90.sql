@@ -1,0 +1,22 @@
+-- Accounts whose oldest overdue item is 61 to 90 days late.
+-- Owner: collections. Grain: one row per unified_account_id.
+with
+
+oldest_overdue as (
+
+    select unified_account_id, max(days_overdue) as oldest_days_overdue
+    from {{ ref('unified_open_items') }}
+    where days_overdue > 0
+    group by unified_account_id
+
+),
+
+members as (
+
+    select unified_account_id
+    from oldest_overdue
+    where oldest_days_overdue between 61 and 90
+
+)
+
+select * from members

@@ -1,0 +1,4 @@
+-- Unified accounts: one party over all sources, with a stable id.
+-- Grain: one row per unified_account_id. Owner: data-platform. Resolved before these models run.
+select *
+from {{ source('identity', 'unified_accounts') }}
