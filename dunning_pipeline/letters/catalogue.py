@@ -1,0 +1,122 @@
+"""Finds a template's files: templates/<channel>/<language>/<name>.*, with language fallback and a completeness list.
+
+email/de/final_reminder.mjml (+ .subject.j2, .txt.j2)   letter/de/final_reminder.j2   sms/de/final_reminder.j2
+labels/de.yaml holds the fixed words that all templates of a language share.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal, get_args
+
+from dunning_pipeline.errors import NotThere
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.settings.yaml_files import plain, read_yaml
+
+Channel = Literal["email", "letter", "sms"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+_MAIN = {"email": ".mjml", "letter": ".j2", "sms": ".j2"}
+
+
+@dataclass(frozen=True)
+class TemplateSource:
+    """The files of one template in one channel and language, as an author left them."""
+
+    template: str
+    channel: Channel
+    language: str
+    file: Path  # the main file
+    root: Path  # templates/, the jail of all includes
+
+    @property
+    def subject_file(self) -> Path:
+        return self.file.with_suffix(".subject.j2")
+
+    @property
+    def text_file(self) -> Path:
+        return self.file.with_suffix(".txt.j2")
+
+    @property
+    def layout_file(self) -> Path:
+        return self.root / "letter" / "letter.typ"
+
+
+class Catalogue:
+    """The templates of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.root = workspace.templates
+        self.default_language = workspace.company.default_language
+        self.languages = tuple(workspace.company.languages)
+
+    def find(self, template: str, channel: Channel, language: str) -> TemplateSource:
+        """The template in `language`, else in its base language, the company's default, English.
+
+        Raises NotThere naming the files that were looked for and the nearest template's name.
+        """
+        tried = []
+        for candidate in fallbacks(language, self.default_language):
+            file = self.root / channel / candidate / f"{template}{_MAIN[channel]}"
+            tried.append(str(file.relative_to(self.root.parent)))
+            if _is_name(template) and file.is_file():
+                return TemplateSource(template, channel, candidate, file, self.root)
+        near = get_close_matches(template, self.names(), 1)
+        raise NotThere(
+            f"there is no {channel} template {template!r}; looked for {', '.join(tried)}",
+            remedy=f"did you mean {near[0]!r}?" if near and near[0] != template else "write one of these files",
+        )
+
+    def exists(self, template: str, channel: Channel, language: str) -> bool:
+        """True where `find` would succeed, fallback included."""
+        try:
+            self.find(template, channel, language)
+        except NotThere:
+            return False
+        return True
+
+    def names(self) -> list[str]:
+        """Every template's name, over all channels and languages."""
+        return sorted({source.template for source in self.sources()})
+
+    def sources(self) -> Iterator[TemplateSource]:
+        """Every template file, in a fixed order: channel, language, name."""
+        for channel in CHANNELS:
+            for folder in sorted(path for path in (self.root / channel).glob("*") if path.is_dir()):
+                for file in sorted(folder.glob(f"*{_MAIN[channel]}")):
+                    name = file.name.removesuffix(_MAIN[channel])
+                    if _is_name(name):
+                        yield TemplateSource(name, channel, folder.name, file, self.root)
+
+    def missing(self) -> list[tuple[str, Channel, str]]:
+        """(template, channel, language) that a reader of a company language would get in another language."""
+        have = {(source.template, source.channel, source.language) for source in self.sources()}
+        wanted = {(name, channel) for name, channel, _ in have}
+        return sorted(
+            (name, channel, language)
+            for name, channel in wanted
+            for language in self.languages
+            if (name, channel, language) not in have
+        )
+
+
+def fallbacks(language: str, default: str) -> list[str]:
+    """de-AT, company default en → de-AT, de, en. An underscore is read as a hyphen."""
+    tag = language.replace("_", "-")
+    return list(dict.fromkeys([tag, tag.split("-")[0].lower(), default, default.split("-")[0].lower(), "en"]))
+
+
+def read_labels(root: Path, language: str) -> dict[str, str]:
+    """The fixed words of a language (labels/<language>.yaml, else of its base language).
+
+    Raises NotThere for a language without labels.
+    """
+    for candidate in fallbacks(language, language):
+        file = root / "labels" / f"{candidate}.yaml"
+        if file.is_file() and candidate.split("-")[0] == language.replace("_", "-").split("-")[0].lower():
+            return {str(key): str(value) for key, value in plain(read_yaml(file)).items()}
+    raise NotThere(f"no labels for language {language!r}", remedy=f"translate labels/en.yaml into {language}.yaml")
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and text.replace("_", "").replace("-", "").isalnum() and text.isascii()

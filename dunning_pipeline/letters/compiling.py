@@ -1,0 +1,184 @@
+"""Turns an author's files into a template version: MJML compiled once, texts assembled, everything checked, hashed.
+
+files → assemble (jail) → lint → mask → MJML → restore → check fields → TemplateVersion (sha256 of what it became)
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateSyntaxError
+
+from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.ledger.types import canonical_json
+from dunning_pipeline.letters.catalogue import Channel, TemplateSource, read_labels
+from dunning_pipeline.letters.environment import letter_environment
+from dunning_pipeline.letters.fields import check_fields
+from dunning_pipeline.letters.markup.including import Assembled, assemble
+from dunning_pipeline.letters.markup.linting import Mistake, lint
+from dunning_pipeline.letters.markup.masking import Construct, Masked, find_constructs, mask
+from dunning_pipeline.letters.wording import split_wording
+
+_LABEL_FIELD = re.compile(r"\{\{-?\s*label\.(\w+)\s*-?\}\}")
+_PREVIEW = re.compile(r"<mj-preview\b[^>]*>(.*?)</mj-preview\s*>", re.DOTALL | re.IGNORECASE)
+
+Places = dict[str, tuple[str, int]]  # construct as written → file and line
+
+
+@dataclass(frozen=True)
+class TemplateVersion:
+    """A compiled template: what is published, pinned by sends and rendered for each recipient."""
+
+    template: str
+    channel: Channel
+    language: str
+    compiled: dict[str, Any]  # email: subject, preheader, html, text; sms: text; letter: subject, opening, …
+    places: Places  # for error messages only; not part of the hash
+
+    @property
+    def version(self) -> str:
+        """sha256 of what the template became; equal files give equal versions on every machine."""
+        head = {"template": self.template, "channel": self.channel, "language": self.language}
+        return hashlib.sha256(canonical_json({**head, "compiled": self.compiled}).encode()).hexdigest()
+
+
+def compile_template(source: TemplateSource) -> TemplateVersion:
+    """The version that these files make. Raises InvalidDeclaration with every mistake that was found."""
+    labels = read_labels(source.root, source.language)
+    places: Places = {}
+    if source.channel == "email":
+        compiled = _email(source, labels, places)
+    elif source.channel == "sms":
+        compiled = {"text": _text(source.file, source.root, labels, places)}
+    else:
+        wording = split_wording(source.file, _text(source.file, source.root, labels, places))
+        layout = source.layout_file.read_text(encoding="utf-8")
+        compiled = {**wording, "labels": labels, "layout": layout}
+    _parse_all(compiled, places, source.file)
+    return TemplateVersion(source.template, source.channel, source.language, compiled, places)
+
+
+def compile_html(source: Assembled, labels: Mapping[str, str]) -> tuple[str, Masked]:
+    """MJML with Jinja in it → HTML with the same Jinja in it. Raises InvalidDeclaration (lint, lost or moved fields)."""
+    constructs = find_constructs(source)
+    mistakes = lint(source, constructs) + _unknown_labels(source, constructs, labels)
+    if mistakes:
+        raise combined(mistakes)
+    masked = mask(source)
+    compiled = run_mjml(masked.text, source)
+    _nothing_lost(masked, compiled, source)
+    return masked.restore(compiled, labels), masked
+
+
+def run_mjml(text: str, source: Assembled) -> str:
+    """The compiler itself, on text without Jinja and without includes. Its crashes become InvalidDeclaration."""
+    from mjml import mjml_to_html
+
+    file = source.pieces[0][1]
+    if re.search("<mj-include", re.sub("<!--.*?-->", "", text, flags=re.DOTALL), re.IGNORECASE):
+        raise InvalidDeclaration("an <mj-include> was left over", file=file, remedy="close its tag")
+    try:
+        return str(mjml_to_html(text).html)
+    except Exception as error:
+        raise InvalidDeclaration(
+            f"the MJML compiler cannot read this: {type(error).__name__}: {error}",
+            file=file,
+            remedy="look at the element that was changed last; `dunning template check` names known limits",
+        ) from error
+
+
+def combined(mistakes: list[Mistake]) -> InvalidDeclaration:
+    """All mistakes as one error that stands at the first."""
+    first = mistakes[0]
+    more = "".join(f"\n  {mistake}" for mistake in mistakes[1:])
+    return InvalidDeclaration(
+        first.message + more,
+        file=first.place.file,
+        line=first.place.line,
+        column=first.place.column,
+        remedy=first.remedy or None,
+    )
+
+
+def _email(source: TemplateSource, labels: Mapping[str, str], places: Places) -> dict[str, Any]:
+    whole = assemble(source.file, root=source.root)
+    html, masked = compile_html(whole, labels)
+    _remember(places, masked.constructs, whole)
+    preview = _PREVIEW.search(whole.text)
+    if not source.subject_file.is_file():
+        raise InvalidDeclaration("the subject is missing", file=source.subject_file, remedy="write it: one line")
+    text = _text(source.text_file, source.root, labels, places) if source.text_file.is_file() else None
+    return {
+        "subject": _text(source.subject_file, source.root, labels, places).strip(),
+        "preheader": _with_labels(preview[1].strip(), labels) if preview else "",
+        "html": html,
+        "text": text,
+    }
+
+
+def _text(file: Path, root: Path, labels: Mapping[str, str], places: Places) -> str:
+    whole = assemble(file, root=root)
+    constructs = find_constructs(whole)
+    unknown = _unknown_labels(whole, constructs, labels)
+    if unknown:
+        raise combined(unknown)
+    _remember(places, constructs, whole)
+    return _with_labels(whole.text, labels)
+
+
+def _with_labels(text: str, labels: Mapping[str, str]) -> str:
+    return _LABEL_FIELD.sub(lambda match: labels[match[1]], text)
+
+
+def _unknown_labels(source: Assembled, constructs: list[Construct], labels: Mapping[str, str]) -> list[Mistake]:
+    mistakes = []
+    for construct in constructs:
+        match = _LABEL_FIELD.fullmatch(construct.text)
+        if match and match[1] not in labels:
+            place = source.place(construct.start)
+            mistakes.append(Mistake(place, f"there is no label {match[1]!r}", "add it to each file in labels/"))
+    return mistakes
+
+
+def _remember(places: Places, constructs: list[Construct], source: Assembled) -> None:
+    for construct in constructs:
+        place = source.place(construct.start)
+        places.setdefault(construct.text, (str(place.file), place.line))
+
+
+def _nothing_lost(masked: Masked, compiled: str, source: Assembled) -> None:
+    order = masked.order(compiled)
+    present = set(order)
+    mistakes = [
+        Mistake(
+            source.place(construct.start), f"{construct.text} is lost by the MJML compiler", "move it into <mj-text>"
+        )
+        for index, construct in enumerate(masked.constructs)
+        if index not in present and construct.kind in ("expression", "statement")
+    ]
+    body = masked.text.lower().find("<mj-body")
+    statements = [index for index in order if masked.constructs[index].kind == "statement"]
+    in_body = [index for index in statements if masked.text.find(f"jjz{index}zjj") > body]
+    for before, after in zip(in_body, in_body[1:], strict=False):
+        if after <= before:
+            construct = masked.constructs[after]
+            place = source.place(construct.start)
+            mistakes.append(Mistake(place, f"{construct.text} is moved or doubled by the compiler", "use <mj-raw>"))
+    if mistakes:
+        raise combined(mistakes)
+
+
+def _parse_all(compiled: Mapping[str, Any], places: Places, file: Path) -> None:
+    for part, text in compiled.items():
+        if not isinstance(text, str) or part == "layout":
+            continue
+        environment = letter_environment(autoescape=part == "html")
+        try:
+            tree = environment.parse(text)
+            environment.compile(tree)
+        except TemplateSyntaxError as error:
+            raise InvalidDeclaration(f"{part}: {error.message}", file=file, line=error.lineno) from None
+        check_fields(tree, places, file)

@@ -1,0 +1,50 @@
+"""Who is owed: the company of company.yaml, or the legal entity that the invoices name, as words for templates."""
+
+from typing import Any
+
+from dunning_pipeline.settings.company import BankAccount, Company, PostalAddress
+
+
+def creditor(company: Company, legal_entity: str | None) -> dict[str, Any]:
+    """Name, postal address, bank and contact of the creditor.
+
+    A legal entity of company.yaml replaces the company's own name, address and bank; an undeclared one changes only
+    the name, because money must go to an account that somebody has declared.
+    """
+    entity = company.legal_entities.get(legal_entity) if legal_entity else None
+    address = entity.address if entity else company.address
+    bank = (entity.bank if entity and entity.bank else company.bank) or BankAccount()
+    name = entity.name if entity else company.name
+    return {
+        "name": name,
+        "email": (entity.email if entity else None) or company.email_reply_to or company.email_from,
+        "phone": company.phone,
+        "website": company.website,
+        "vat_id": company.vat_id if entity is None else None,
+        "registry": company.registry if entity is None else None,
+        "logo": company.logo,
+        "address": _address(address),
+        "postal_line": postal_line(name, address),
+        "bank": {
+            "holder": bank.holder or name,
+            "iban": "".join(bank.iban.split()) if bank.iban else None,
+            "bic": bank.bic,
+            "bank_name": bank.bank_name,
+        },
+    }
+
+
+def postal_line(name: str, address: PostalAddress) -> str:
+    """The whole postal address on one line, as every e-mail carries it."""
+    parts = [name, address.street, f"{address.postal_code} {address.city}", address.state, address.country]
+    return ", ".join(part for part in parts if part)
+
+
+def _address(address: PostalAddress) -> dict[str, Any]:
+    return {
+        "street": address.street,
+        "postal_code": address.postal_code,
+        "city": address.city,
+        "state": address.state,
+        "country": address.country,
+    }

@@ -1,0 +1,169 @@
+"""The Jinja environment of all templates: sandboxed, strict, escaping, with locale filters and hard limits.
+
+A template that loops without end, prints without end or reads what is not there stops with an error, never a message.
+"""
+
+from collections.abc import Iterable, Sized
+from itertools import islice
+from typing import Any
+
+from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2.filters import FILTERS
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from markupsafe import Markup, escape
+
+from dunning_pipeline.letters import formats
+
+MAX_STEPS = 200_000  # loop rounds and calls of one rendering
+MAX_OUTPUT_CHARACTERS = 1_000_000
+BUDGET = "_budget"  # context key of a list with the steps that are left
+
+_ALLOWED_FILTERS = (
+    "abs batch capitalize count d default e escape first groupby int join last length list lower map max min reject "
+    "rejectattr replace reverse round select selectattr slice sort string sum title trim truncate unique upper wordcount"
+).split()
+
+
+class EmptyField(Exception):
+    """A field that exists and has no value was printed without |default."""
+
+
+class LetterEnvironment(ImmutableSandboxedEnvironment):
+    """Sandbox with counted loops and calls, bounded text arithmetic, a fixed list of filters and no loader."""
+
+    intercepted_binops = frozenset(["*", "**", "+", "%"])
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, "counted", [], [], None, None, lineno=loop.lineno)
+        return tree
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        spend(__context, 1)
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator in ("*", "%", "**") and (isinstance(left, str | list) or isinstance(right, str | list)):
+            raise SecurityError(f"texts and lists cannot be used with {operator}")
+        if operator == "**":
+            raise SecurityError("** is not available in templates")
+        result = super().call_binop(context, operator, left, right)
+        if isinstance(result, str) and len(result) > MAX_OUTPUT_CHARACTERS:
+            raise SecurityError("a text grew too long")
+        return result
+
+
+def letter_environment(*, autoescape: bool) -> LetterEnvironment:
+    """An environment for HTML (autoescape) or plain text (subjects, text parts, SMS, letters)."""
+    environment = LetterEnvironment(
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        finalize=_no_empty_field,
+        trim_blocks=not autoescape,
+        lstrip_blocks=not autoescape,
+        keep_trailing_newline=False,
+        cache_size=0,
+    )
+    environment.filters = {name: FILTERS[name] for name in _ALLOWED_FILTERS}
+    environment.filters |= {
+        "default": default,
+        "d": default,
+        "money": money,
+        "amount": amount,
+        "date": date,
+        "number": number,
+        "iban": iban,
+        "paragraphs": paragraphs,
+        "counted": counted,
+    }
+    environment.globals = {"range": range}
+    return environment
+
+
+def spend(context: Context, steps: int) -> None:
+    """Takes steps from the rendering's budget; raises SecurityError when none are left."""
+    budget = context.parent.get(BUDGET)
+    if budget is None:
+        return
+    budget[0] -= steps
+    if budget[0] < 0:
+        raise SecurityError(f"the template takes more than {MAX_STEPS} steps; is there a loop without end?")
+
+
+@pass_context
+def counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
+    """Every loop's values, counted before the loop begins."""
+    if isinstance(values, Undefined):
+        return values  # iterating it raises the usual error, with the field's name
+    if isinstance(values, Sized):
+        spend(context, len(values))
+        return values
+    budget = context.parent.get(BUDGET) or [MAX_STEPS]
+    listed = list(islice(iter(values), budget[0] + 1))
+    spend(context, len(listed))
+    return listed
+
+
+def default(value: Any, fallback: Any = "", empty_too: bool = False) -> Any:
+    """The explicit fallback: for a missing field, an empty one (None), and "" as well when asked."""
+    if isinstance(value, Undefined) or value is None or (empty_too and not value):
+        return fallback
+    return value
+
+
+@pass_context
+def money(context: Context, value: Any, currency: str | None = None) -> str:
+    """{{ totals.please_pay|money }}: in the statement's currency unless another is given."""
+    text = _text(value, "money")
+    return formats.money_text(text, currency or context.parent["currency"], context.parent["locale"])
+
+
+@pass_context
+def amount(context: Context, value: Any, currency: str | None = None) -> str:
+    """Like |money without the currency's sign."""
+    return formats.plain_money_text(
+        _text(value, "amount"), currency or context.parent["currency"], context.parent["locale"]
+    )
+
+
+@pass_context
+def date(context: Context, value: Any, style: str = "long") -> str:
+    """{{ statement.deadline|date }} or |date("short")."""
+    return formats.date_text(_text(value, "date"), style, context.parent["locale"])
+
+
+@pass_context
+def number(context: Context, value: Any) -> str:
+    return formats.number_text(_text(value, "number"), context.parent["locale"])
+
+
+def iban(value: Any) -> str:
+    """An IBAN in groups of four, as it is read aloud."""
+    text = _text(value, "iban")
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def paragraphs(value: Any) -> Markup:
+    """Hand-written text in an e-mail: escaped, blank lines become paragraphs, line breaks stay."""
+    blocks = [block.strip() for block in str(value).replace("\r\n", "\n").split("\n\n")]
+    return Markup("").join(
+        Markup('<p style="margin:0 0 14px 0">{}</p>').format(
+            Markup("<br>").join(escape(line) for line in b.split("\n"))
+        )
+        for b in blocks
+        if b
+    )
+
+
+def _text(value: Any, filter_name: str) -> str:
+    if value is None:
+        raise EmptyField(f"|{filter_name} got a field without a value")
+    return str(value)  # an undefined field raises UndefinedError here, with its name
+
+
+def _no_empty_field(value: Any) -> Any:
+    if value is None:
+        raise EmptyField("a field without a value is printed")
+    return value

@@ -1,0 +1,171 @@
+"""Fills a template version with one merge document: e-mail (subject, preheader, HTML, text), SMS, letter wording."""
+
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Template, UndefinedError
+from jinja2.sandbox import SecurityError
+
+from dunning_pipeline.errors import DunningError, InvalidDeclaration
+from dunning_pipeline.letters.compiling import TemplateVersion
+from dunning_pipeline.letters.environment import (
+    BUDGET,
+    MAX_OUTPUT_CHARACTERS,
+    MAX_STEPS,
+    EmptyField,
+    letter_environment,
+)
+from dunning_pipeline.letters.fields import nearest
+from dunning_pipeline.letters.sms import normalised
+
+_HTML = letter_environment(autoescape=True)
+_PLAIN = letter_environment(autoescape=False)
+
+
+@dataclass(frozen=True)
+class RenderedEmail:
+    """One message; `subject` and `preheader` are single lines of plain text."""
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+
+
+def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> RenderedEmail:
+    """The e-mail of one recipient. Raises InvalidDeclaration naming template, line and field where it cannot be made."""
+    texts = document.get("texts") or {}
+    html = _filled(version, "html", document)
+    text = _filled(version, "text", document) if version.compiled.get("text") else _text_of(html)
+    return RenderedEmail(
+        subject=one_line(texts.get("subject") or _filled(version, "subject", document)),
+        preheader=one_line(_filled(version, "preheader", document)),
+        html=html,
+        text=tidy(text),
+    )
+
+
+def render_sms(version: TemplateVersion, document: Mapping[str, Any]) -> str:
+    """The text of one SMS, in letters of the GSM alphabet where these exist."""
+    own = (document.get("texts") or {}).get("sms")
+    return normalised(" ".join((own or _filled(version, "text", document)).split()))
+
+
+def render_wording(version: TemplateVersion, document: Mapping[str, Any]) -> dict[str, str]:
+    """A letter's subject, opening and closing: the hand-written text where there is one, else the template's.
+
+    This is also what "copy text" puts into a draft's empty fields.
+    """
+    texts = document.get("texts") or {}
+    parts = ("subject", "opening", "closing")
+    wording = {part: texts.get(part) or _filled(version, part, document) for part in parts}
+    return {**{part: tidy(text) for part, text in wording.items()}, "subject": one_line(wording["subject"])}
+
+
+def one_line(text: str) -> str:
+    """A header's text: no CR, LF or other control character, blanks collapsed. Nothing can add a header line."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def tidy(text: str) -> str:
+    """Plain text without trailing blanks and with at most one empty line in a row."""
+    lines: list[str] = []
+    for line in (line.rstrip() for line in text.strip().split("\n")):
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return "\n".join(lines)
+
+
+class Programs:
+    """The Jinja programs of one version, made when first used."""
+
+    def __init__(self, compiled: Mapping[str, Any]) -> None:
+        self.compiled, self.made = compiled, {}  # type: Mapping[str, Any], dict[str, Template]
+
+    def __getitem__(self, part: str) -> Template:
+        if part not in self.made:
+            environment = _HTML if part == "html" else _PLAIN
+            self.made[part] = environment.from_string(self.compiled[part] or "")
+        return self.made[part]
+
+
+_programs: dict[int, tuple[TemplateVersion, Programs]] = {}
+
+
+def programs(version: TemplateVersion) -> Programs:
+    """Cached by object: a worker holds few versions and renders each many times."""
+    found = _programs.get(id(version))
+    if found is None or found[0] is not version:
+        if len(_programs) > 256:
+            _programs.clear()
+        found = _programs[id(version)] = (version, Programs(version.compiled))
+    return found[1]
+
+
+def _filled(version: TemplateVersion, part: str, document: Mapping[str, Any]) -> str:
+    template = programs(version)[part]
+    context = template.new_context({**document, BUDGET: [MAX_STEPS]})
+    try:
+        return "".join(_bounded(template.root_render_func(context)))
+    except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
+            ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
+        raise _explained(error, version, part, template) from error
+
+
+def _bounded(chunks: Iterator[str]) -> Iterator[str]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > MAX_OUTPUT_CHARACTERS:
+            raise SecurityError(f"the message grew beyond {MAX_OUTPUT_CHARACTERS} characters")
+        yield chunk
+
+
+def _explained(error: Exception, version: TemplateVersion, part: str, template: Template) -> InvalidDeclaration:
+    """The same mistake in the author's words: template, file and line of the field, nearest real field."""
+    line = _failed_line(error, template)
+    source = (version.compiled[part] or "").split("\n")
+    written = source[line - 1] if line and line <= len(source) else ""
+    constructs = [(text, place) for text, place in version.places.items() if text in written]
+    message = error.message if isinstance(error, DunningError | UndefinedError) else str(error)
+    name = _name_in(message or "")
+    if name:
+        constructs = [(text, place) for text, place in constructs if name in text] or constructs
+    text, (file, at) = constructs[0] if constructs else ("", (f"{version.channel}/{version.template}", line))
+    near = nearest(name) if name else None
+    return InvalidDeclaration(
+        f"template {version.template} ({version.channel}, {version.language}), {part}: {message}",
+        file=file,
+        line=at,
+        value=text or None,
+        remedy=f"did you mean {near!r}? Or say what to print instead: |default(\"…\")" if near else
+        "say what to print where the field is empty: |default(\"…\")" if isinstance(error, EmptyField) else None,
+    )  # fmt: skip
+
+
+def _failed_line(error: Exception, template: Template) -> int | None:
+    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if frame[0].f_code.co_filename == "<template>"]
+    return template.get_corresponding_lineno(frames[-1][1]) if frames else None
+
+
+def _name_in(message: str) -> str | None:
+    quoted = message.split("'")
+    if "is undefined" in message and len(quoted) > 1:
+        return quoted[1]
+    return quoted[3] if "has no attribute" in message and len(quoted) > 3 else None
+
+
+def _text_of(html: str) -> str:
+    from inscriptis import get_text
+
+    return str(get_text(html, _inscriptis()))
+
+
+@lru_cache(maxsize=1)
+def _inscriptis():  # type: ignore[no-untyped-def]
+    from inscriptis.model.config import ParserConfig
+
+    return ParserConfig(display_links=True)
