@@ -3,6 +3,8 @@
 import pkgutil
 import time
 from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from dunning_pipeline.console import access, pages
 from dunning_pipeline.console.desk import Desk
+from dunning_pipeline.console.jobs import Worker
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -91,6 +94,7 @@ def build_app(
     app = Starlette(
         routes=routes,
         middleware=[Middleware(GZipMiddleware, minimum_size=1024), Middleware(Doorkeeper)],
+        lifespan=_worker_beside,
         exception_handlers={HTTPException: _refusal, 500: _failure},
     )
     app.state.workspace = workspace
@@ -106,6 +110,15 @@ def build_app(
     return app
 
 
+@asynccontextmanager
+async def _worker_beside(app: Starlette) -> AsyncIterator[None]:
+    """The thread that runs long actions lives as long as the server."""
+    worker = Worker(app.state.workspace, app.state.engine)
+    worker.start()
+    yield
+    worker.stop()
+
+
 def _refusal(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     detail = getattr(error, "detail", "")
@@ -113,7 +126,7 @@ def _refusal(request: Request, error: Exception) -> Response:
     if user is None:
         return HTMLResponse(f"<!doctype html><title>{status}</title><p>{status}</p>", status_code=status)
     desk = Desk(request, request.app.state.workspace, request.app.state.engine, user)
-    return desk.page("refusal.html", status=status, detail=detail, code=status)
+    return desk.page("refusal.html", http_status=status, detail=detail, code=status)
 
 
 def _failure(request: Request, error: Exception) -> Response:

@@ -51,7 +51,7 @@ class Desk:
         value = self.form.get(name)
         return value.strip() if isinstance(value, str) else default
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def page(self, template: str, *, http_status: int = 200, **values: Any) -> HTMLResponse:
         """The page of a template, with what every page shows around it."""
         environment = self.request.app.state.templates
         wording = self.wording
@@ -74,7 +74,7 @@ class Desk:
             now=self.now,
             **values,
         )
-        return HTMLResponse(text, status_code=status)
+        return HTMLResponse(text, status_code=http_status)
 
     def link(self, **changes: Any) -> str:
         """This page's address with some query parameters changed (None removes one)."""
@@ -133,7 +133,7 @@ def problem(desk: Desk, error: DunningError) -> Response:
         for name, value in desk.form.multi_items()
         if isinstance(value, str) and name not in ("csrf_token", "password", "old", "new")
     }
-    return desk.page("problem.html", status=409 if error.retry == "later" else 422, error=error, typed=typed)
+    return desk.page("problem.html", http_status=409 if error.retry == "later" else 422, error=error, typed=typed)
 
 
 def _same_token(given: Any, expected: str) -> bool:

@@ -23,7 +23,7 @@ async def login(request: Request) -> Response:
         return desk.page("login.html", target=target, error=None, typed_login="")
     if not _same_origin(request):
         return desk.page(
-            "login.html", status=403, target=target, error="The form came from another site.", typed_login=""
+            "login.html", http_status=403, target=target, error="The form came from another site.", typed_login=""
         )
     desk.form = await request.form()
     target = _own_path(desk.typed("next"))
@@ -32,7 +32,9 @@ async def login(request: Request) -> Response:
             access.log_in, desk.engine, login=desk.typed("login"), password=str(desk.form.get("password") or "")
         )
     except DunningError as error:
-        return desk.page("login.html", status=401, target=target, error=str(error), typed_login=desk.typed("login"))
+        return desk.page(
+            "login.html", http_status=401, target=target, error=str(error), typed_login=desk.typed("login")
+        )
     response = RedirectResponse(target, status_code=303)
     _set_cookie(request, response, token)
     return response
@@ -57,7 +59,7 @@ def password(desk: Desk) -> Response:
             desk.engine, user=desk.user, old=str(desk.form.get("old") or ""), new=str(desk.form.get("new") or "")
         )
     except DunningError as error:
-        return desk.page("password.html", status=422, error=str(error))
+        return desk.page("password.html", http_status=422, error=str(error))
     response = desk.go("/", desk.wording.text("Your password is changed."))
     _set_cookie(desk.request, response, token)
     return response

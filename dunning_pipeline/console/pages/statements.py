@@ -98,7 +98,7 @@ def show_statement(desk: Desk) -> Response:
             "history": select(audit).where(audit.c.object_id == statement_id).order_by(audit.c.at),
             "decisions": select(decisions).where(decisions.c.statement_id == statement_id),
         }
-        rows = {name: as_rows(connection.execute(query)) for name, query in found.items()}
+        rows: dict[str, Any] = {name: as_rows(connection.execute(query)) for name, query in found.items()}
     return desk.page("statement.html", statement=row, **rows)
 
 

@@ -1,0 +1,155 @@
+"""Long actions of the console: queued in the ledger, run by one thread of the server, cancelled by a click.
+
+A job survives the server: what a dead server had claimed is queued again at the next start, and every action is safe to
+repeat (each statement is closed, sent or deleted once, whatever the number of tries).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Engine, select
+
+from dunning_pipeline.console.access import instant_of_access
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.leases import is_dead, process_mark
+from dunning_pipeline.ledger.schema import jobs
+from dunning_pipeline.settings.workspace import Workspace
+
+log = logging.getLogger(__name__)
+IDLE_SECONDS = 1.0
+
+
+class Cancelled(Exception):
+    """Raised inside an action by `Job.progress` once somebody cancelled it; what was done stays done."""
+
+
+@dataclass
+class Job:
+    job_id: str
+    workspace: Workspace
+    engine: Engine
+    arguments: Mapping[str, Any]
+    actor: str
+
+    def progress(self, done: int, total: int) -> None:
+        """Record how far it is. Raises Cancelled once the job was cancelled."""
+        with self.engine.begin() as connection:
+            status = connection.execute(select(jobs.c.status).where(jobs.c.job_id == self.job_id)).scalar_one()
+            if status == "cancelled":
+                raise Cancelled
+            connection.execute(jobs.update().where(jobs.c.job_id == self.job_id).values(progress=done, total=total))
+
+
+Action = Callable[[Job], str]  # returns what to tell the person
+ACTIONS: dict[str, Action] = {}
+
+
+def action(name: str) -> Callable[[Action], Action]:
+    """Register a function as the action that jobs of this name run."""
+
+    def register(function: Action) -> Action:
+        ACTIONS[name] = function
+        return function
+
+    return register
+
+
+def enqueue(engine: Engine, *, action: str, arguments: Mapping[str, Any], total: int, actor: str) -> str:
+    job_id = uuid4().hex
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.insert().values(
+                job_id=job_id,
+                action=action,
+                arguments=dict(arguments),
+                status="queued",
+                progress=0,
+                total=total,
+                created_by=actor,
+                created_at=instant_of_access(),
+            )
+        )
+    return job_id
+
+
+def cancel(engine: Engine, job_id: str) -> bool:
+    """Whether the job was still waiting or running; it stops at its next step."""
+    with engine.begin() as connection:
+        return bool(
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.job_id == job_id, jobs.c.status.in_(("queued", "running")))
+                .values(status="cancelled", finished_at=instant_of_access())
+            ).rowcount
+        )
+
+
+class Worker(threading.Thread):
+    """Takes queued jobs one after the other, oldest first."""
+
+    def __init__(self, workspace: Workspace, engine: Engine) -> None:
+        super().__init__(name="console-jobs", daemon=True)
+        self.workspace, self.engine = workspace, engine
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        take_back(self.engine)
+        while not self.stopping.is_set():
+            if not run_next(self.workspace, self.engine):
+                self.stopping.wait(IDLE_SECONDS)
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+
+def take_back(engine: Engine) -> int:
+    """Queue again what servers that are gone had claimed."""
+    with engine.begin() as connection:
+        running = connection.execute(select(jobs.c.job_id, jobs.c.claimed_by).where(jobs.c.status == "running")).all()
+        gone = [job_id for job_id, holder in running if holder is None or is_dead(holder)]
+        for job_id in gone:
+            connection.execute(jobs.update().where(jobs.c.job_id == job_id).values(status="queued", claimed_by=None))
+    return len(gone)
+
+
+def run_next(workspace: Workspace, engine: Engine) -> bool:
+    """Run the oldest queued job; False where there is none."""
+    with reading(engine) as connection:
+        waiting = connection.execute(
+            select(jobs.c.job_id).where(jobs.c.status == "queued").order_by(jobs.c.created_at).limit(1)
+        ).first()
+    if waiting is None:
+        return False
+    with engine.begin() as connection:
+        claimed = connection.execute(
+            jobs.update()
+            .where(jobs.c.job_id == waiting[0], jobs.c.status == "queued")
+            .values(status="running", claimed_by=process_mark())
+        ).rowcount
+        row = connection.execute(select(jobs).where(jobs.c.job_id == waiting[0])).mappings().one()
+    if claimed:
+        _run(Job(row["job_id"], workspace, engine, row["arguments"], row["created_by"]), row["action"])
+    return True
+
+
+def _run(job: Job, name: str) -> None:
+    try:
+        status, message = "done", ACTIONS[name](job)
+    except Cancelled:
+        status, message = "cancelled", "stopped; what was done until then stays done"
+    except DunningError as error:
+        status, message = "failed", str(error)
+    except Exception as error:
+        log.exception("job %s (%s) failed", job.job_id, name)
+        status, message = "failed", f"{type(error).__name__}: {error}"
+    with job.engine.begin() as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.job_id == job.job_id, jobs.c.status.in_(("running", "cancelled")))
+            .values(status=status, message=message, finished_at=instant_of_access())
+        )

@@ -1,0 +1,87 @@
+"""Users of the console: who they are, what they may do, whose accounts they see."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection, select
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console import access
+from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.errors import InvalidInput, NotThere, Refused
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.schema import sessions, users
+
+
+@allowed("admin")
+def list_users(desk: Desk) -> Response:
+    with reading(desk.engine) as connection:
+        rows = as_rows(connection.execute(select(users).order_by(users.c.login)))
+    return desk.page("users.html", rows=rows, roles=access.ROLES, password=None)
+
+
+@allowed("admin")
+def add_user(desk: Desk) -> Response:
+    password = secrets.token_urlsafe(12)
+    login = desk.typed("login")
+    if not login or len(login) > 80:
+        raise InvalidInput("a login has 1 to 80 characters")
+    with desk.engine.begin() as connection:
+        user_id = access.add_user(
+            connection,
+            login=login,
+            name=desk.typed("name"),
+            role=desk.typed("role", "viewer"),
+            password=password,
+            must_change=True,
+            row_scope=desk.typed("row_scope") or None,
+            language=desk.typed("language") or None,
+        )
+        _record(desk, connection, "add_user", user_id, {"login": login, "role": desk.typed("role")})
+        rows = as_rows(connection.execute(select(users).order_by(users.c.login)))
+    return desk.page("users.html", rows=rows, roles=access.ROLES, password=(login, password))
+
+
+@allowed("admin")
+def change_user(desk: Desk) -> Response:
+    user_id = desk.request.path_params["user_id"]
+    changes = {
+        "role": desk.typed("role"),
+        "row_scope": desk.typed("row_scope") or None,
+        "is_active": desk.typed("is_active") == "1",
+    }
+    if changes["role"] not in access.ROLES:
+        raise InvalidInput(f"no such role: {changes['role']!r}", remedy=f"use one of {', '.join(access.ROLES)}")
+    if user_id == desk.user.user_id and (changes["role"] != "admin" or not changes["is_active"]):
+        raise Refused("you cannot take your own admin role away", remedy="ask another admin")
+    with desk.engine.begin() as connection:
+        before = connection.execute(select(users).where(users.c.user_id == user_id)).mappings().first()
+        if before is None:
+            raise NotThere("there is no such user")
+        connection.execute(users.update().where(users.c.user_id == user_id).values(**changes))
+        if not changes["is_active"]:
+            connection.execute(sessions.delete().where(sessions.c.user_id == user_id))
+        _record(desk, connection, "change_user", user_id, changes, {name: before[name] for name in changes})
+    return desk.go("/users", desk.wording.text("Saved."))
+
+
+def _record(desk: Desk, connection: Connection, action: str, user_id: str, after: Any, before: Any = None) -> None:
+    audit.record(
+        connection,
+        actor=desk.user.login,
+        action=action,
+        object_kind="user",
+        object_id=user_id,
+        before=before,
+        after=after,
+        at=desk.now,
+    )
+
+
+routes = [
+    Route("/users", list_users, methods=["GET"]),
+    Route("/users", add_user, methods=["POST"]),
+    Route("/users/{user_id}", change_user, methods=["POST"]),
+]
