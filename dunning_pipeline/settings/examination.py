@@ -1,0 +1,205 @@
+"""Examines a workspace for `dunning doctor`: declarations, state, freshness, providers, what waits for a person."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.settings.workspace import Workspace
+
+State = Literal["ok", "info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Examined:
+    what: str
+    state: State
+    text: str
+    remedy: str = ""
+
+
+def examine(ws: Workspace, *, now: datetime) -> list[Examined]:
+    """Everything worth saying about the workspace, in the order of the flow; a broken part never hides the others."""
+    parts: tuple[tuple[str, Callable[[Workspace, datetime], Iterator[Examined]]], ...] = (
+        ("clock", _clock),
+        ("company", _company),
+        ("streams", _streams),
+        ("processes", _processes),
+        ("campaigns", _campaigns),
+        ("models", _models),
+        ("inbox", _inbox),
+        ("ledger", _ledger),
+        ("snapshot", _snapshot),
+        ("providers", _providers),
+        ("extras", _extras),
+    )
+    found: list[Examined] = []
+    for name, part in parts:
+        try:
+            found += part(ws, now)
+        except DunningError as error:
+            found.append(Examined(name, "error", error.message, f"{error.where} {error.remedy or ''}".strip()))
+        except (ImportError, AttributeError) as error:
+            found.append(Examined(name, "info", f"this part is not there: {error}"))
+    return found
+
+
+def _clock(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from dunning_pipeline.settings.clock import is_test_clock
+
+    local = now.astimezone(ws.company.zone)
+    if is_test_clock():
+        text = f"DUNNING_NOW sets it to {local:%Y-%m-%d %H:%M} ({ws.company.time_zone})"
+        yield Examined("clock", "warning", text, "unset DUNNING_NOW outside of tests")
+    else:
+        yield Examined("clock", "ok", f"{local:%Y-%m-%d %H:%M} in {ws.company.time_zone}")
+
+
+def _company(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    company = ws.company
+    yield Examined("company", "ok", f"{company.name}, {company.address.city}; sends at {company.send_hour:02d}:00")
+    if ".example" in company.email_from:
+        yield Examined(
+            "company", "info", f"it is still the shipped example: {company.email_from}", "edit policies/company.yaml"
+        )
+
+
+def _streams(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from dunning_pipeline.data_streams.declaration import load_streams
+
+    streams = load_streams(ws)
+    yield Examined("streams", "ok", f"{len(streams)} declared: {', '.join(_names(streams, 'source'))}")
+
+
+def _processes(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from dunning_pipeline.dunning.processes import load_processes
+
+    names = _names(load_processes(ws), "process")
+    default = ws.company.default_process
+    if default is None:
+        yield Examined("processes", "info", "no default process: accounts that name none are never dunned")
+    elif default not in [*names, "none"]:
+        yield Examined(
+            "processes", "error", f"default_process {default!r} does not exist", "correct policies/company.yaml"
+        )
+    yield Examined("processes", "ok", f"{len(names)} declared: {', '.join(names)}")
+
+
+def _campaigns(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from dunning_pipeline.campaigns.declaration import load_campaigns
+
+    names = _names(load_campaigns(ws), "campaign")
+    yield Examined("campaigns", "ok", f"{len(names)} declared: {', '.join(names) or 'none'}")
+
+
+def _models(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from dunning_pipeline.sql_models.project import load_project
+    from dunning_pipeline.sql_models.runner import folder_of
+
+    project = load_project(folder_of(ws))
+    for model in project.models.values():
+        if model.error is not None:
+            yield Examined("models", "error", model.error.message, f"{model.error.where} {model.error.remedy or ''}")
+    yield Examined("models", "ok", f"{len(project.models)} SQL models")
+
+
+def _inbox(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    files = [f for f in ws.inbox.rglob("*") if f.is_file() and not f.name.startswith(".")] if ws.inbox.is_dir() else []
+    if not files:
+        yield Examined("inbox", "warning", "it holds no file", f"put extracts into {ws.inbox}, or try `dunning demo`")
+    else:
+        demo = " (made by the demo)" if (ws.inbox / ".demo").exists() else ""
+        yield Examined("inbox", "ok", f"{len(files)} files{demo}")
+
+
+def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from sqlalchemy import func, select
+    from sqlalchemy.engine import make_url
+
+    from dunning_pipeline.ledger.engine import open_ledger, reading, sqlite_file
+    from dunning_pipeline.ledger.schema import findings, sends, stream_loads, switches
+
+    address = make_url(ws.ledger_url).render_as_string(hide_password=True)
+    file = sqlite_file(ws.ledger_url)
+    if file is not None and not file.exists():
+        yield Examined("ledger", "info", f"{address} is made by the first command that needs it")
+        return
+    with reading(open_ledger(ws)) as connection:
+        yield Examined("ledger", "ok", address)
+        paid = connection.scalar(
+            select(func.max(stream_loads.c.loaded_at)).where(stream_loads.c.object.ilike("payment%"))
+        )
+        yield from _freshness(ws, paid, now)
+        unknown = connection.scalar(select(func.count()).where(sends.c.status == "unknown")) or 0
+        if unknown:
+            yield Examined("sends", "warning", f"{unknown} may or may not have left", "`dunning send resolve KEY …`")
+        late = connection.scalar(
+            select(func.count()).where(sends.c.status == "queued", sends.c.due_at < now - timedelta(hours=1))
+        )
+        if late:
+            yield Examined("sends", "warning", f"{late} are due for more than an hour", "run `dunning send`")
+        for name in connection.scalars(select(switches.c.name)):
+            if name == "stop" or name.startswith("circuit:"):
+                yield Examined("sends", "warning", f"switched off: {name}", "`dunning send resume` when it is settled")
+        waiting = connection.scalar(select(func.count()).where(findings.c.status == "open")) or 0
+        if waiting:
+            yield Examined("findings", "info", f"{waiting} are open", "look at them in `dunning console`")
+
+
+def _freshness(ws: Workspace, paid: datetime | None, now: datetime) -> Iterator[Examined]:
+    if paid is None:
+        yield Examined("payments", "info", "no payment data was read yet", "run `dunning ingest`")
+        return
+    hours = (now - paid).total_seconds() / 3600
+    limit = ws.company.payment_data_max_age_hours
+    if hours > limit:
+        text = f"last read {hours:.0f} hours ago, limit {limit}: sends are held"
+        yield Examined("payments", "warning", text, "bring newer extracts and run `dunning ingest`")
+    else:
+        yield Examined("payments", "ok", f"last read {hours:.0f} hours ago")
+
+
+def _snapshot(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    from dunning_pipeline.sql_models.snapshot import snapshot_file
+
+    try:
+        file = snapshot_file(ws)
+    except DunningError:
+        yield Examined("snapshot", "warning", "nothing is published yet", "run `dunning daily`")
+        return
+    yield Examined("snapshot", "ok", f"{file.name}, {file.stat().st_size / 1e6:.1f} MB")
+
+
+def _providers(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    mail = os.environ.get("DUNNING_MAIL", "outbox")
+    needs = {"sendgrid": "SENDGRID_API_KEY", "smtp": "DUNNING_SMTP_URL"}
+    if mail not in ("outbox", *needs):
+        yield Examined("mail", "error", f"DUNNING_MAIL={mail} is not known", "use outbox, smtp or sendgrid")
+    elif mail in needs and not os.environ.get(needs[mail]):
+        yield Examined("mail", "error", f"DUNNING_MAIL={mail} without {needs[mail]}", f"set {needs[mail]}")
+    else:
+        text = f"the outbox folder {ws.outbox}; nothing leaves this machine" if mail == "outbox" else mail
+        yield Examined("mail", "ok", text)
+    if mail == "sendgrid" and not os.environ.get("SENDGRID_WEBHOOK_PUBLIC_KEY"):
+        remedy = "set it, and run `dunning webhook` behind your TLS proxy"
+        yield Examined("events", "warning", "SENDGRID_WEBHOOK_PUBLIC_KEY is not set: no bounces come back", remedy)
+    for name, key in (("sms", "TWILIO_ACCOUNT_SID"), ("payment retries", "STRIPE_API_KEY")):
+        state = "configured" if os.environ.get(key) else f"not configured ({key})"
+        yield Examined(name, "ok" if os.environ.get(key) else "info", state)
+
+
+def _extras(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    wanted = {
+        "simple_salesforce": "salesforce", "twilio": "sms", "stripe": "payments", "psycopg": "postgres",
+        "splink": "splink", "s3fs": "s3",
+    }  # fmt: skip
+    missing = [extra for module, extra in wanted.items() if find_spec(module) is None]
+    if missing:
+        yield Examined("extras", "info", f"not installed: {', '.join(missing)}", "pip install 'dunning-pipeline[NAME]'")
+
+
+def _names(declared: Any, attribute: str) -> list[str]:
+    return list(declared) if hasattr(declared, "keys") else [str(getattr(one, attribute)) for one in declared]
