@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -34,33 +36,61 @@ def export_to_warehouse(
     """
     open_ledger(ws)
     con.execute("create schema if not exists ops")
-    counts = {}
-    with _arrow_connection(ws.ledger_url) as ledger:
-        for table in metadata.sorted_tables:
-            if table.name not in KEPT_BACK and (tables is None or table.name in tables):
-                counts[table.name] = _copy(con, ledger, table, accounts)
-    return counts
+    chosen = [
+        table
+        for table in metadata.sorted_tables
+        if table.name not in KEPT_BACK and (tables is None or table.name in tables)
+    ]
+    with _arrow_connection(ws, chosen, accounts) as ledger:
+        return {table.name: _copy(con, ledger, table, accounts) for table in chosen}
 
 
 @contextmanager
-def _arrow_connection(url: str) -> Iterator[Any]:
-    file = sqlite_file(url)
-    if file is not None:
-        import adbc_driver_sqlite.dbapi
-
-        connection = adbc_driver_sqlite.dbapi.connect(str(file))
-    else:
+def _arrow_connection(ws: Workspace, chosen: Sequence[Table], accounts: Sequence[str] | None) -> Iterator[Any]:
+    """A connection that yields Arrow, on one consistent view of the chosen tables."""
+    file = sqlite_file(ws.ledger_url)
+    if file is None:
         import adbc_driver_postgresql.dbapi
 
-        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = adbc_driver_postgresql.dbapi.connect(plain)
-    try:
-        if file is None:
+        plain = make_url(ws.ledger_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        with adbc_driver_postgresql.dbapi.connect(plain) as connection:
             with connection.cursor() as cursor:
                 cursor.execute("set transaction isolation level repeatable read read only")
-        yield connection
-    finally:
-        connection.close()
+            yield connection
+        return
+    import adbc_driver_sqlite.dbapi
+
+    with TemporaryDirectory(dir=ws.state, prefix="export-") as folder:
+        copy = Path(folder) / "ledger.sqlite"
+        _private_copy(ws, copy, chosen, accounts)
+        with adbc_driver_sqlite.dbapi.connect(str(copy)) as connection:
+            yield connection
+
+
+def _private_copy(ws: Workspace, copy: Path, chosen: Sequence[Table], accounts: Sequence[str] | None) -> None:
+    """Copy the tables to a file of their own, by SQLite itself.
+
+    The Arrow driver brings a second SQLite library, and two of them on one file in one process cancel each other's
+    locks (https://sqlite.org/howtocorrupt.html, 2.2.1): commits were lost in a test of 2026-11. So it reads this copy.
+    """
+    with open_ledger(ws).connect() as ledger:
+        driver = ledger.connection.driver_connection
+        assert driver is not None
+        driver.execute("attach ? as stage", (str(copy),))
+        try:
+            driver.execute("pragma stage.journal_mode = off")
+            driver.execute("pragma stage.synchronous = off")
+            driver.execute("begin")
+            for table in chosen:
+                names = ", ".join(f"{_read(table, column)} as {_quoted(column)}" for column in table.columns)
+                driver.execute(
+                    f"create table stage.{table.name} as select {names} from main.{table.name}{_only(table, accounts)}"
+                )
+            driver.execute("commit")
+        finally:
+            if driver.in_transaction:
+                driver.execute("rollback")
+            driver.execute("detach stage")
 
 
 def _copy(con: duckdb.DuckDBPyConnection, ledger: Any, table: Table, accounts: Sequence[str] | None) -> int:
@@ -84,11 +114,14 @@ def _source_query(table: Table, accounts: Sequence[str] | None) -> str:
     """All rows, after one typing row: SQLite's driver learns a column's type from the first values that it sees."""
     typing = ", ".join(_typing_value(column) for column in table.columns)
     names = ", ".join(_read(table, column) for column in table.columns)
-    where = ""
-    if accounts is not None and "account_key" in table.c:
-        listed = ", ".join("'" + key.replace("'", "''") + "'" for key in accounts)
-        where = f" where account_key in ({listed or 'null'})"
-    return f"select {typing}, 1 as _is_typing union all select {names}, 0 from {table.name}{where}"
+    return f"select {typing}, 1 as _is_typing union all select {names}, 0 from {table.name}{_only(table, accounts)}"
+
+
+def _only(table: Table, accounts: Sequence[str] | None) -> str:
+    if accounts is None or "account_key" not in table.c:
+        return ""
+    listed = ", ".join("'" + key.replace("'", "''") + "'" for key in accounts)
+    return f" where account_key in ({listed or 'null'})"
 
 
 def _typing_value(column: Column[Any]) -> str:
