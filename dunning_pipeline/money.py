@@ -67,3 +67,11 @@ def from_minor(amount_minor: int, currency: str) -> Decimal:
 def amount_text(amount_minor: int, currency: str) -> str:
     """Minor units as the plain decimal string of the JSON interfaces: 652296, 'EUR' → '6522.96'."""
     return f"{from_minor(amount_minor, currency):f}"
+
+
+@cache
+def known_currencies() -> dict[str, int]:
+    """Every ISO 4217 code known here and its number of decimals."""
+    from babel.core import get_global
+
+    return {code: minor_unit(code) for code in sorted({*get_global("all_currencies"), *_MINOR_UNITS_NOT_TWO})}
