@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -107,23 +108,24 @@ class _Build:
     on_model: Callable[[ModelResult], None] | None
 
     def __post_init__(self) -> None:
-        self.renderer = Renderer(self.project, run_date=self.run_date)
+        self.variables: dict[str, Any] = {}
         self.results: dict[str, ModelResult] = {}
 
     def say(self, what: str, done: int = 0, total: int = 0) -> None:
         if self.progress is not None:
             self.progress(what, done, total)
 
-    def step(self, what: str, module: str, function: str, *arguments: object, **options: object) -> None:
+    def step(self, what: str, module: str, function: str, *arguments: object, **options: object) -> Any:
         """Run one Python step of another room by name; this room must not import the rooms that use it."""
         self.say(what)
         started = time.perf_counter()
         try:
             called = getattr(import_module(f"dunning_pipeline.{module}"), function)
         except (ModuleNotFoundError, AttributeError):
-            return  # that room is not part of this version
-        called(*arguments, **options)
+            return None  # that room is not part of this version
+        answer = called(*arguments, **options)
         self.report.steps.append((what, time.perf_counter() - started))
+        return answer
 
     def bring_in(self) -> None:
         for schema in ("landing", "mapped", "ops", "policy", "identity", CHECKS_SCHEMA):
@@ -131,6 +133,9 @@ class _Build:
         self.step("data streams", "data_streams", "refresh_mapped_views", self.con, self.ws)
         self.step("ledger", "ledger.export", "export_to_warehouse", self.con, self.ws)
         self.step("policies", "dunning.policy_tables", "load_policy_tables", self.con, self.ws)
+        # the levels' conditions are SQL of the analysts: they reach the models as variables
+        self.variables = self.step("conditions", "dunning.policy_tables", "model_variables", self.con) or {}
+        self.renderer = Renderer(self.project, run_date=self.run_date, variables=self.variables)
 
     def build_models(self, models: list[Model], *, whole: bool) -> None:
         before, after = _around_identity(self.project, models)
@@ -151,7 +156,8 @@ class _Build:
         self.say("checking the models before the first write")
         started = time.perf_counter()
         schemas = {model.schema for model in self.project.models.values()} | {key[0] for key in self.project.sources}
-        checking = Renderer(self.project, run_date=self.run_date, catalogs=dict.fromkeys(schemas, CHECKING))
+        catalogs = dict.fromkeys(schemas, CHECKING)
+        checking = Renderer(self.project, run_date=self.run_date, variables=self.variables, catalogs=catalogs)
         bound = bind_models(self.con, self.project, checking, models)
         self.report.steps.append(("check before the first write", time.perf_counter() - started))
         return bound.errors

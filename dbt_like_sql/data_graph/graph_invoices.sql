@@ -1,0 +1,75 @@
+-- The open invoices of each bill group with their lines and instalments, the oldest first.
+-- Grain: one row per account_key and bill_group_key. Owner: collections. Amounts are decimal strings, dates ISO.
+with
+
+items as (
+
+    select *
+    from {{ ref('open_items') }}
+
+),
+
+lines as (
+
+    select
+        lines.invoice_key,
+        list_sort(list(struct_pack(
+            line_number := lines.line_number,
+            description := lines.description,
+            quantity := lines.quantity,
+            amount := {{ amount_text('lines.amount', 'invoices.currency') }}
+        ))) as lines
+    from {{ ref('invoice_lines') }} as lines
+    inner join {{ ref('invoices') }} as invoices on invoices.invoice_key = lines.invoice_key
+    where lines.invoice_key in (select invoice_key from items)
+    group by lines.invoice_key
+
+),
+
+invoices as (
+
+    select
+        items.account_key,
+        items.bill_group_key,
+        items.invoice_key,
+        min(items.due_date) as due_date,
+        max(items.days_overdue) as days_overdue,
+        sum(items.open_amount) as open_amount,
+        bool_or(items.is_disputed) as is_disputed,
+        bool_or(items.is_promised) as is_promised,
+        max(items.last_level) as last_level,
+        list_sort(list(struct_pack(
+            instalment := items.instalment,
+            due_date := items.due_date,
+            days_overdue := items.days_overdue,
+            original_amount := {{ amount_text('items.original_amount', 'items.currency') }},
+            open_amount := {{ amount_text('items.open_amount', 'items.currency') }}
+        ))) as instalments
+    from items
+    group by items.account_key, items.bill_group_key, items.invoice_key
+
+),
+
+graphs as (
+
+    select
+        items.account_key,
+        items.bill_group_key,
+        list_sort(list(struct_pack(
+            due_date := items.due_date, invoice_key := items.invoice_key, account_key := items.account_key,
+            invoice_id := invoices.invoice_id, invoice_number := invoices.invoice_number,
+            invoice_date := invoices.invoice_date, currency := invoices.currency, legal_entity := invoices.legal_entity,
+            total_amount := {{ amount_text('invoices.total_amount', 'invoices.currency') }},
+            open_amount := {{ amount_text('items.open_amount', 'invoices.currency') }},
+            days_overdue := items.days_overdue, is_disputed := items.is_disputed, is_promised := items.is_promised,
+            last_level := items.last_level, reference := invoices.reference, description := invoices.description,
+            payment_link := invoices.payment_link, lines := lines.lines, instalments := items.instalments
+        ))) as invoices
+    from invoices as items
+    inner join {{ ref('invoices') }} as invoices on invoices.invoice_key = items.invoice_key
+    left join lines on lines.invoice_key = items.invoice_key
+    group by items.account_key, items.bill_group_key
+
+)
+
+select * from graphs
