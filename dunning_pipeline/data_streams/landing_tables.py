@@ -1,0 +1,64 @@
+"""Shape of the landing tables: the typed columns of an object as declared, and what is known of each row."""
+
+import duckdb
+
+from dunning_pipeline.data_streams.declaration import StreamSource, table_name
+
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "decimal": "DECIMAL(19,4)",
+    "rate": "DECIMAL(19,8)",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
+ROW_STATE = {
+    "_source": "VARCHAR",
+    "_file": "VARCHAR",
+    "_line": "BIGINT",  # counted in records: a row with line breaks inside quotes counts once
+    "_loaded_at": "TIMESTAMP",
+    "_modified_at": "TIMESTAMP",
+    "_is_deleted": "BOOLEAN",
+}
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def landing_table(stream: StreamSource, name: str) -> str:
+    return f'landing."{table_name(stream.source, name)}"'
+
+
+def declared_types(stream: StreamSource, name: str) -> dict[str, str]:
+    columns = {column: SQL_TYPES[declared.type] for column, declared in stream.objects[name].columns.items()}
+    return columns | ROW_STATE
+
+
+def existing_types(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> dict[str, str]:
+    """Columns and types of the landing table; empty where there is none."""
+    rows = con.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = 'landing' and table_name = ? "
+        "order by column_index",
+        [table_name(stream.source, name)],
+    ).fetchall()
+    return {str(column): str(data_type) for column, data_type in rows}
+
+
+def ensure_landing_table(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> None:
+    """Create the table, or bring an older one to today's declaration: columns are added and retyped, never dropped."""
+    table, present = landing_table(stream, name), existing_types(con, stream, name)
+    wanted = declared_types(stream, name)
+    if not present:
+        con.execute(f"create table {table} ({', '.join(f'{quoted(c)} {t}' for c, t in wanted.items())})")
+        return
+    by_lower = {column.lower(): data_type for column, data_type in present.items()}
+    for column, data_type in wanted.items():
+        if column.lower() not in by_lower:
+            con.execute(f"alter table {table} add column {quoted(column)} {data_type}")
+        elif by_lower[column.lower()] != data_type:
+            con.execute(
+                f"alter table {table} alter column {quoted(column)} set data type {data_type} "
+                f"using try_cast({quoted(column)} as {data_type})"
+            )

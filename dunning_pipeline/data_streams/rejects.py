@@ -1,0 +1,149 @@
+"""Sets rejected rows aside: file, line, column, value and reason, in landing._rejects and one CSV per object."""
+
+import csv
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import duckdb
+
+from dunning_pipeline.data_streams.declaration import Format, StreamSource, table_name
+from dunning_pipeline.data_streams.file_text import ReadableFile, opened_bytes
+from dunning_pipeline.data_streams.landing_tables import quoted
+from dunning_pipeline.data_streams.staging import STAGE, Header
+from dunning_pipeline.settings.workspace import Workspace
+
+_VALUE_LENGTH = 500
+_REASONS = {
+    "MISSING COLUMNS": "the row has too few columns",
+    "TOO MANY COLUMNS": "the row has too many columns",
+    "UNQUOTED VALUE": "a quote is opened or closed in the wrong place",
+    "LINE SIZE OVER MAXIMUM": "the row is longer than 16 MB",
+    "INVALID ENCODING": "the row is not valid UTF-8",
+    "INVALID STATE": "the row is not valid CSV",
+}
+
+
+@dataclass(frozen=True)
+class Reject:
+    file: str
+    line: int | None
+    column: str | None
+    value: str | None
+    reason: str
+
+
+def reader_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[tuple[Reject, str]]:
+    """Rows that DuckDB could not split into columns, one per line, each with the line's text."""
+    if not con.execute("select 1 from duckdb_tables() where table_name = '_reader_errors'").fetchall():
+        return []
+    rows = con.execute(
+        "select line, any_value(error_type), any_value(column_name), any_value(csv_line), any_value(error_message) "
+        "from _reader_errors group by line order by line"
+    ).fetchall()
+    found = []
+    for line, kind, column, text, message in rows:
+        reason = _REASONS.get(str(kind), str(message))
+        found.append((Reject(file, int(line), column, (text or "")[:_VALUE_LENGTH], reason), text or ""))
+    return found
+
+
+def value_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[Reject]:
+    """One entry per value that did not fit its column; `line` is counted in records until `place_lines`."""
+    rows = con.execute(
+        f"select _line, bad.c, bad.v, bad.r from (select _line, unnest(_bad) as bad from {STAGE} where _bad is not null) "
+        "order by _line"
+    ).fetchall()
+    return [Reject(file, int(line), column, value[:_VALUE_LENGTH], reason) for line, column, value, reason in rows]
+
+
+def duplicate_rejects(con: duckdb.DuckDBPyConnection, key: tuple[str, ...], file: str) -> list[Reject]:
+    """Mark all but the newest row of each key in STAGE as bad, and say so."""
+    keys = ", ".join(quoted(column) for column in key)
+    doubled = con.execute(
+        f"select {keys} from {STAGE} where _bad is null group by {keys} having count(*) > 1 limit 1"
+    ).fetchone()
+    if doubled is None:
+        return []
+    shown = " || '|' || ".join(f"cast({quoted(column)} as varchar)" for column in key)
+    rows = con.execute(
+        f"select rowid, _line, {shown}, first_value(_line) over newest from {STAGE} where _bad is null and "
+        f"({keys}) in (select ({keys}) from {STAGE} where _bad is null group by {keys} having count(*) > 1) "
+        f"window newest as (partition by {keys} order by _modified_at desc nulls last, _line desc) "
+        "qualify row_number() over newest > 1 order by _line"
+    ).fetchall()
+    con.execute(f"update {STAGE} set _bad = [] where rowid in (select unnest(?))", [[row[0] for row in rows]])
+    column = "+".join(key)
+    return [
+        Reject(file, int(row[1]), column, str(row[2]), f"duplicate key: row {int(row[3])} is newer") for row in rows
+    ]
+
+
+def place_lines(rejects: list[Reject], structural: list[Reject], file: ReadableFile, form: Format) -> list[Reject]:
+    """Turn record numbers into the file's physical lines."""
+    if not rejects or file.path.suffix == ".parquet":
+        return rejects
+    skipped = {reject.line for reject in structural}
+    wanted = {reject.line for reject in rejects}
+    lines: dict[int | None, int] = {}
+    record = 1
+    with opened_bytes(file.path) as stream:
+        import io
+
+        csv.field_size_limit(1 << 28)
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+        reader = csv.reader((line.replace("\0", "") for line in text), delimiter=form.delimiter, quotechar=form.quote)
+        start = 1
+        for row in reader:
+            if row and start not in skipped:
+                if record in wanted:
+                    lines[record] = start
+                    if len(lines) == len(wanted):
+                        break
+                record += 1
+            start = reader.line_num + 1
+    return [Reject(r.file, lines.get(r.line, r.line), r.column, r.value, r.reason) for r in rejects]
+
+
+def write_rejects(
+    con: duckdb.DuckDBPyConnection, ws: Workspace, stream: StreamSource, name: str, rejects: list[Reject]
+) -> Path | None:
+    """Replace the object's rejects in landing._rejects and in its CSV; returns the CSV, None where there is none."""
+    con.execute(
+        "create table if not exists landing._rejects (source varchar, object varchar, file varchar, line bigint, "
+        "column_name varchar, value varchar, reason varchar)"
+    )
+    con.execute("delete from landing._rejects where source = ? and object = ?", [stream.source, name])
+    target = ws.rejects / f"{table_name(stream.source, name)}.csv"
+    if not rejects:
+        target.unlink(missing_ok=True)
+        return None
+    import pyarrow as pa
+
+    names = ("file", "line", "column_name", "value", "reason")
+    columns = list(zip(*(astuple(reject) for reject in rejects), strict=True))
+    table = pa.table(
+        {n: pa.array(c, pa.int64() if n == "line" else pa.string()) for n, c in zip(names, columns, strict=True)}
+    )
+    con.register("_new_rejects", table)
+    con.execute(f"insert into landing._rejects select '{stream.source}', '{name}', * from _new_rejects")
+    con.unregister("_new_rejects")
+    ws.rejects.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("file", "line", "column", "value", "reason"))
+        writer.writerows(astuple(reject) for reject in rejects)
+    return target
+
+
+def keys_of_lines(
+    structural: list[tuple[Reject, str]], header: Header, form: Format, key: tuple[str, ...]
+) -> list[tuple[str, ...]] | None:
+    """Keys of rows that could not be read, so that their older versions stay; None where one cannot be told."""
+    places = [header.names.index(header.present[column][0]) for column in key]
+    keys = []
+    for _, text in structural:
+        row = next(csv.reader([text.replace("\0", "")], delimiter=form.delimiter, quotechar=form.quote), [])
+        if len(row) <= max(places) or not all(row[place].strip() for place in places):
+            return None
+        keys.append(tuple(row[place].strip() for place in places))
+    return keys

@@ -1,0 +1,61 @@
+"""Refuses extracts that cannot be trusted as a whole: cut off in the middle, or with dates that could mean two things."""
+
+from pathlib import Path
+
+import duckdb
+
+from dunning_pipeline.data_streams.declaration import Format, StreamSource
+from dunning_pipeline.data_streams.file_text import ReadableFile
+from dunning_pipeline.data_streams.rejects import Reject
+from dunning_pipeline.data_streams.staging import STAGE, Header
+from dunning_pipeline.errors import InvalidInput
+
+_SLASHED = r"^\s*[0-9]{1,2}[/.-][0-9]{1,2}[/.-]([0-9]{2}|[0-9]{4})(\s.*)?$"
+
+
+def refuse_cut_off(
+    file: Path, text: ReadableFile, structural: list[tuple[Reject, str]], form: Format, width: int
+) -> None:
+    """Raise InvalidInput where the last row stops in the middle: what follows it was never written."""
+    if not structural or text.path.suffix in (".gz", ".parquet"):
+        return
+    reject, line_text = structural[-1]
+    with text.path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - max(len(line_text.encode()) * 2, 64) - 2))
+        tail = stream.read()
+    is_last = tail.rstrip(b"\r\n").endswith(line_text.encode("utf-8", "replace").rstrip(b"\r\n")[-60:])
+    if is_last and (
+        reject.reason.startswith("a quote is opened") or (not tail.endswith(b"\n") and "few" in reject.reason)
+    ):
+        raise InvalidInput(
+            f"half-written: it ends in the middle of the row at line {reject.line}",
+            file=file,
+            line=reject.line,
+            value=line_text[:120],
+            remedy="deliver the file again; the previous rows stay until then",
+        )
+
+
+def refuse_ambiguous_dates(
+    con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str, header: Header, file: Path
+) -> None:
+    """Raise InvalidInput where most values of a date column look like 03/04/2026 and no format is declared."""
+    form, columns = stream.format_of(name), stream.objects[name].columns
+    for column in header.present:
+        declared = columns[column]
+        if declared.type not in ("date", "timestamp") or (declared.format or getattr(form, declared.type)) != "iso":
+            continue
+        found = con.execute(
+            f"select count(*), any_value(bad.v) from (select unnest(_bad) as bad from {STAGE} where _bad is not null) "
+            f"where bad.c = ? and regexp_matches(bad.v, '{_SLASHED}')",
+            [column],
+        ).fetchone()
+        rows = con.execute(f'select count("{column}") from {STAGE}').fetchone()
+        if found and rows and found[0] > rows[0]:
+            raise InvalidInput(
+                f"column {column} holds dates that could be read as day/month or month/day",
+                file=file,
+                value=found[1],
+                remedy=f"declare it: `{column}: {{type: {declared.type}, format: '%d/%m/%Y'}}` (or %m/%d/%Y)",
+            )
