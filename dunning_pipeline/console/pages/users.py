@@ -25,7 +25,7 @@ def list_users(desk: Desk) -> Response:
 @allowed("admin")
 def add_user(desk: Desk) -> Response:
     password = secrets.token_urlsafe(12)
-    login = desk.typed("login")
+    login = desk.typed("login").lower()
     if not login or len(login) > 80:
         raise InvalidInput("a login has 1 to 80 characters")
     with desk.engine.begin() as connection:
