@@ -6,7 +6,7 @@ files → assemble (jail) → lint → mask → MJML → restore → check field
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class TemplateVersion:
     channel: Channel
     language: str
     compiled: dict[str, Any]  # email: subject, preheader, html, text; sms: text; letter: subject, opening, …
-    places: Places  # for error messages only; not part of the hash
+    places: Places = field(default_factory=dict)  # for error messages only; not part of the hash
 
     @property
     def version(self) -> str:

@@ -20,6 +20,7 @@ from dunning_pipeline.letters.environment import (
 )
 from dunning_pipeline.letters.fields import nearest
 from dunning_pipeline.letters.sms import normalised
+from dunning_pipeline.letters.wording import BOLD, PARTS, UNBOLD, mark_bold
 
 _HTML = letter_environment(autoescape=True)
 _PLAIN = letter_environment(autoescape=False)
@@ -59,9 +60,14 @@ def render_wording(version: TemplateVersion, document: Mapping[str, Any]) -> dic
 
     This is also what "copy text" puts into a draft's empty fields.
     """
+    wording = letter_wording(version, document)
+    return {part: text.replace(BOLD, "**").replace(UNBOLD, "**") for part, text in wording.items()}
+
+
+def letter_wording(version: TemplateVersion, document: Mapping[str, Any]) -> dict[str, str]:
+    """The same with **bold** as marks (BOLD, UNBOLD) that no typed text contains: values cannot become bold."""
     texts = document.get("texts") or {}
-    parts = ("subject", "opening", "closing")
-    wording = {part: texts.get(part) or _filled(version, part, document) for part in parts}
+    wording = {part: mark_bold(texts[part]) if texts.get(part) else _filled(version, part, document) for part in PARTS}
     return {**{part: tidy(text) for part, text in wording.items()}, "subject": one_line(wording["subject"])}
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from dunning_pipeline.errors import InvalidDeclaration
 
 PARTS = ("subject", "opening", "closing")
+BOLD, UNBOLD = "\ue000", "\ue001"  # private use: stand for ** once Jinja's values are no longer told from words
+_BOLD_WORDS = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _HEADING = re.compile(r"^==\s*([\w ]+?)\s*==[ \t]*$", re.MULTILINE)
 
 
@@ -20,8 +22,13 @@ def split_wording(file: Path, text: str) -> dict[str, str]:
             raise InvalidDeclaration(
                 f"unknown part {name!r}", file=file, line=line, remedy=f"known: {', '.join(PARTS)}"
             )
-        parts[name] = text[heading.end() : following.start() if following else len(text)].strip()
+        parts[name] = mark_bold(text[heading.end() : following.start() if following else len(text)].strip())
     missing = [name for name in PARTS if name not in parts]
     if missing:
         raise InvalidDeclaration(f"the part `== {missing[0]} ==` is missing", file=file, line=1)
     return parts
+
+
+def mark_bold(text: str) -> str:
+    """`**words**` as marked words; Jinja has no use for ** here, so every pair is meant."""
+    return _BOLD_WORDS.sub(rf"{BOLD}\1{UNBOLD}", text)

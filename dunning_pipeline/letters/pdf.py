@@ -1,0 +1,85 @@
+"""The letter as PDF/A-3b: layout letter.typ by typst, tagged, byte-identical for the same document and version."""
+
+import atexit
+import shutil
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import orjson
+import typst
+
+from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.letters.compiling import TemplateVersion
+from dunning_pipeline.letters.paper.fonts import FOLDER
+from dunning_pipeline.letters.paper.letter_data import letter_data
+from dunning_pipeline.letters.rendering import letter_wording
+
+STANDARD = "a-3b"
+_local = threading.local()
+
+
+def render_pdf(document: Mapping[str, Any], *, version: TemplateVersion, draft: bool = False) -> bytes:
+    """The letter's bytes. `draft` prints the watermark; it is no part of the frozen content.
+
+    Thread-safe: each thread keeps its own compiler, and typst lets go of the interpreter while it works.
+    Raises InvalidDeclaration where wording or layout fail.
+    """
+    layout = version.compiled["layout"]
+    data = letter_data(
+        document,
+        wording=letter_wording(version, document),
+        labels=version.compiled["labels"],
+        logo=version.compiled.get("logo"),
+        draft=draft,
+    )
+    instant = datetime(*data["day"], tzinfo=UTC)
+    try:
+        return bytes(
+            _compiler(layout).compile(
+                format="pdf",
+                sys_inputs={"data": orjson.dumps(data).decode()},
+                pdf_standards=[STANDARD],
+                timestamp=instant,
+            )
+        )
+    except typst.TypstError as error:
+        raise InvalidDeclaration(
+            f"the layout of {version.template} ({version.language}) does not compile: {error.message}",
+            file="templates/letter/letter.typ",
+            remedy=str(getattr(error, "diagnostic", "") or "")[:500] or None,
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> Any:
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(FOLDER)])
+
+
+@lru_cache(maxsize=16)
+def _root(layout: str) -> Path:
+    """A folder that holds this layout and nothing else: it can read no other file and import no package."""
+    folder = Path(mkdtemp(prefix="letters-"))
+    (folder / "letter.typ").write_text(layout, encoding="utf-8")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _compiler(layout: str) -> Any:
+    kept: dict[str, Any] = _local.__dict__.setdefault("compilers", {})
+    if layout not in kept:
+        if len(kept) > 8:
+            kept.clear()
+        root = _root(layout)
+        kept[layout] = typst.Compiler(
+            input=root / "letter.typ",
+            root=root,
+            font_paths=_fonts(),
+            package_path=root,
+            package_cache_path=root,
+        )
+    return kept[layout]
