@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import duckdb
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
-from dunning_pipeline.sql_models.project import Model, Project
+from dunning_pipeline.sql_models.project import MEMBER, Model, Project
 from dunning_pipeline.sql_models.runner import Renderer, quoted
-from dunning_pipeline.sql_models.sql_errors import explained
+from dunning_pipeline.sql_models.sql_errors import explained, not_a_segment
 
 CHECKING = "checking"  # in-memory catalog of the empty copies
 
@@ -58,7 +58,11 @@ def _bind(con: duckdb.DuckDBPyConnection, project: Project, renderer: Renderer, 
     except DunningError as error:
         bound.errors[model.name] = error
     else:
-        bound.columns[model.name] = columns_of(con, model.schema, model.name, catalog=CHECKING)
+        columns = columns_of(con, model.schema, model.name, catalog=CHECKING)
+        if model.schema == "segments" and MEMBER not in columns:
+            bound.errors[model.name] = not_a_segment(model)
+        else:
+            bound.columns[model.name] = columns
 
 
 def _copy_inputs(con: duckdb.DuckDBPyConnection, project: Project, model: Model, bound: Bound) -> None:

@@ -16,7 +16,10 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models, columns_of
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
 from dunning_pipeline.sql_models.project import Model, Project, load_project
+from dunning_pipeline.sql_models.publications import write_publication
 from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
+from dunning_pipeline.sql_models.segments import SCHEMA as SEGMENTS
+from dunning_pipeline.sql_models.segments import load_segments
 from dunning_pipeline.sql_models.selection import select_models
 from dunning_pipeline.sql_models.snapshot import publish
 from dunning_pipeline.sql_models.sql_errors import explained
@@ -267,8 +270,17 @@ class _Build:
             return
         self.say("publishing the snapshot")
         started = time.perf_counter()
-        self.report.snapshot = publish(self.con, self.ws, run_id=self.report.run_id)
+        self.report.snapshot = publish(
+            self.con, self.ws, run_id=self.report.run_id, run_date=self.run_date, now=self.now
+        )
+        self.publish_segments()
         self.report.steps.append(("publish", time.perf_counter() - started))
+
+    def publish_segments(self) -> None:
+        for segment in load_segments(self.ws, self.project):
+            if (result := self.results.get(segment.name)) is not None and result.status == "built":
+                sql = f"from {SEGMENTS}.{quoted(segment.name)}"
+                write_publication(self.con, self.ws, segment, sql, run_date=self.run_date, now=self.now, parameters={})
 
     def _is_leaf(self, check: CheckResult) -> bool:
         return check.model is not None and self.project.models[check.model].schema in LEAF_SCHEMAS

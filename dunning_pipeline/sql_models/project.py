@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.yaml_files import plain, position, read_yaml
 from dunning_pipeline.sql_models.templating import Call, calls_of, column_of, did_you_mean
+from dunning_pipeline.sql_models.waterfalls import load_waterfalls, waterfall_template
 
+MEMBER = "unified_account_id"  # what every segment yields
 WATERFALLS = "waterfalls.yml"  # read by waterfalls.py; dbt is told to ignore it
 
 
@@ -137,6 +139,13 @@ def load_project(folder: Path) -> Project:
         name: read_model_file(file, file.read_text(encoding="utf-8"), set(texts), sources, properties.get(name))
         for name, file in texts.items()
     }
+    for waterfall in load_waterfalls(folder / "segments" / WATERFALLS):
+        file, text = folder / "segments" / WATERFALLS, waterfall_template(waterfall)
+        if waterfall.waterfall in models:
+            raise InvalidDeclaration(f"a waterfall and a model are both named {waterfall.waterfall!r}", file=file)
+        read = read_model_file(file, text, set(texts), sources)
+        models[waterfall.waterfall] = replace(read, name=waterfall.waterfall)
+    models = {name: _with_member_checks(model) for name, model in models.items()}
     test_folders = [folder / path for path in declared.get("test-paths", ["tests"])]
     return Project(
         folder=folder,
@@ -167,6 +176,19 @@ def read_model_file(
         return Model(file.stem, schema, file, text, properties=properties, error=error)
     error_found = next(_unknown_names(calls, text, file, names, sources), None)
     return Model(file.stem, schema, file, text, refs, used, config, properties, error_found)
+
+
+def _with_member_checks(model: Model) -> Model:
+    """A segment has one row per unified account, whether its author says so or not."""
+    if model.schema != "segments":
+        return model
+    stated = {(check.kind, check.column) for check in model.properties.checks}
+    implied = tuple(
+        Check(f"{kind}_{model.name}_{MEMBER}", model.name, kind, MEMBER, "error", {}, model.file, 1)
+        for kind in ("unique", "not_null")
+        if (kind, MEMBER) not in stated
+    )
+    return replace(model, properties=replace(model.properties, checks=(*model.properties.checks, *implied)))
 
 
 def _is_source(call: Call) -> bool:

@@ -1,6 +1,7 @@
 """Publishes what was built as a read-only DuckDB file of its own, and opens the newest one for everybody else."""
 
 import os
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -16,7 +17,9 @@ POINTER = "current"
 STORAGE_VERSION = "v1.5.0"
 
 
-def publish(con: duckdb.DuckDBPyConnection, workspace: Workspace, *, run_id: str) -> Path:
+def publish(
+    con: duckdb.DuckDBPyConnection, workspace: Workspace, *, run_id: str, run_date: date, now: datetime
+) -> Path:
     """Copy the served schemas to `serving/<run_id>.duckdb`, point to it, and drop all but the newest snapshots.
 
     A file is written under another name and renamed when it is whole; the pointer is replaced atomically, so a reader
@@ -32,6 +35,8 @@ def publish(con: duckdb.DuckDBPyConnection, workspace: Workspace, *, run_id: str
             name = f"{quoted(schema)}.{quoted(table)}"
             con.execute(f"create schema if not exists serving.{quoted(schema)}")
             con.execute(f"create table serving.{name} as from {name}")
+        con.execute("create table serving.main.snapshot (run_id varchar, run_date date, published_at timestamp)")
+        con.execute("insert into serving.main.snapshot values (?, ?, ?)", [run_id, run_date, now.astimezone(UTC)])
     finally:
         con.execute("detach serving")
     _flush(partial)
@@ -102,3 +107,9 @@ def open_snapshot(workspace: Workspace) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(str(snapshot_file(workspace)), read_only=True)
     con.execute("set timezone = 'UTC'")
     return con
+
+
+def snapshot_date(con: duckdb.DuckDBPyConnection) -> date:
+    """The business date that the snapshot behind this connection was built for."""
+    [(run_date,)] = con.execute("select run_date from main.snapshot").fetchall()
+    return run_date

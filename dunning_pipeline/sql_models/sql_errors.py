@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.sql_models.project import MEMBER, Model
 
 _QUOTED = re.compile(r'"([^"]+)"')
 _WORD = re.compile(r"[\w.]+|\S")
@@ -78,3 +79,14 @@ def _same_row(rendered: list[str], source: list[str], row: int) -> int:
         for at, line in enumerate(source)
     ]
     return max(ratios)[2]
+
+
+def not_a_segment(model: Model) -> InvalidDeclaration:
+    """The mistake of a segment whose last step does not yield unified accounts."""
+    return InvalidDeclaration(
+        f"a segment yields {MEMBER}, one row each; this one does not",
+        file=model.file,
+        line=len(model.text.rstrip().splitlines()) or 1,
+        column=1,
+        remedy=f"select {MEMBER} in the last step",
+    )
