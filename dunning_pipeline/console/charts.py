@@ -1,4 +1,4 @@
-"""Charts of the reports as SVG, drawn on the server by Altair, so that a page holds no script and asks no other host."""
+"""Charts of the reports as SVG, drawn on the server by Altair, so that no page needs a script or another host."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache

@@ -1,5 +1,6 @@
 """Statements: the list with its filters, and one statement with everything about it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -7,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dunning_pipeline.console import previews
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
 from dunning_pipeline.console.scope import within_scope
@@ -77,32 +79,47 @@ def list_statements(desk: Desk) -> Response:
 
 @allowed("viewer")
 def show_statement(desk: Desk) -> Response:
-    statement_id = desk.request.path_params["statement_id"]
-    s = statements.c
+    row, details = one_statement(desk)
+    statement_id = row["statement_id"]
     with reading(desk.engine) as connection:
-        row = (
-            connection.execute(
-                within_scope(desk, select(statements).where(s.statement_id == statement_id), s.account_key)
-            )
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise HTTPException(404, "there is no such statement")
         found: dict[str, Any] = {
-            "details": select(statement_details)
-            .where(statement_details.c.statement_id == statement_id)
-            .order_by(statement_details.c.position),
             "sends": select(sends).where(sends.c.statement_id == statement_id).order_by(sends.c.queued_at),
             "postings": select(postings).where(postings.c.statement_id == statement_id).order_by(postings.c.created_at),
             "history": select(audit).where(audit.c.object_id == statement_id).order_by(audit.c.at),
             "decisions": select(decisions).where(decisions.c.statement_id == statement_id),
         }
         rows: dict[str, Any] = {name: as_rows(connection.execute(query)) for name, query in found.items()}
-    return desk.page("statement.html", statement=row, **rows)
+    return desk.page("statement.html", statement=row, details=details, **rows)
+
+
+@allowed("viewer")
+def preview_statement(desk: Desk) -> Response:
+    kind = desk.request.path_params["kind"]
+    if kind not in previews.KINDS:
+        raise HTTPException(404, "there is no such preview")
+    row, details = one_statement(desk)
+    document = previews.document_of(desk.workspace, row, details)
+    return previews.preview(
+        desk.workspace, kind, row["template"], row["language"], document, draft=row["status"] == "draft"
+    )
+
+
+def one_statement(desk: Desk) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    """The statement of the address with its details; 404 where it is not there or out of the user's scope."""
+    statement_id = desk.request.path_params["statement_id"]
+    query = within_scope(
+        desk, select(statements).where(statements.c.statement_id == statement_id), statements.c.account_key
+    )
+    lines = select(statement_details).where(statement_details.c.statement_id == statement_id)
+    with reading(desk.engine) as connection:
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            raise HTTPException(404, "there is no such statement")
+        return dict(row), as_rows(connection.execute(lines.order_by(statement_details.c.position)))
 
 
 routes = [
     Route("/statements", list_statements),
     Route("/statements/{statement_id}", show_statement),
+    Route("/statements/{statement_id}/preview/{kind}", preview_statement),
 ]
