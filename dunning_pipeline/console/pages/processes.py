@@ -32,7 +32,7 @@ def show_process(desk: Desk) -> Response:
         raise HTTPException(404, "there is no such process")
     source = found.file.read_text(encoding="utf-8")
     return desk.page(
-        "process.html", process=found.process, hash=found.process_hash, source=source, file=found.file.name
+        "process.html", process=found.process, version=found.process_hash, source=source, file=found.file.name
     )
 
 
