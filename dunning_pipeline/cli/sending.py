@@ -1,0 +1,160 @@
+"""`dunning send`: deliver what is due, and look after single sends (list, resolve, retry, cancel, stop, resume)."""
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
+
+app = typer.Typer(add_completion=False, help="Deliver what is due; list, resolve and stop sends.")
+
+Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept in the audit trail.")]
+
+
+@app.callback(invoke_without_command=True)
+def send(
+    context: typer.Context,
+    now: Annotated[bool, typer.Option("--now", help="Whatever the hour, weekend or holiday; nothing else.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Messages in flight at most.")] = 1,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Deliver what is due: each message at most once, whatever happens.
+
+    Every message is checked again seconds before it leaves: paid or partly paid debts are not reminded, blocks,
+    consent, suppressions and quiet hours hold. Ends with the counts per outcome; 1 where a way out is closed.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.settings.clock import business_now
+
+    ws = open_workspace(workspace)
+    with _progress(form) as advance:
+        counts = deliver(ws, now=business_now(), workers=workers, send_now=now, progress=advance)
+    errors = counts.get("errors", [])
+    if form is Format.json:
+        print_json(counts)
+    else:
+        rows = [{"outcome": name, "sends": number} for name, number in counts.items() if isinstance(number, int)]
+        show([row for row in rows if row["sends"]], form, empty="Nothing is due.", columns=["outcome", "sends"])
+    for error in errors:
+        typer.echo(f"dunning send: {error}", err=True)
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_sends(
+    status: Annotated[str | None, typer.Option("--status", help="queued, held, sent, failed, unknown …")] = None,
+    statement: Annotated[str | None, typer.Option("--statement", help="Id or number of a statement.")] = None,
+    campaign: Annotated[str | None, typer.Option("--campaign")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="Account id or key.")] = None,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Every send with its status, and what the provider told since."""
+    from dunning_pipeline.delivery.reading import read_sends
+
+    rows = read_sends(open_workspace(workspace), status=status, statement=statement, campaign=campaign, account=account)
+    show(rows, form, columns=["key", "channel", "to", "status", "reason", "delivery", "provider"], empty="No sends.")
+
+
+@app.command()
+def resolve(
+    key: str,
+    outcome: Annotated[str | None, typer.Argument(help="sent or not-sent; without it the provider is asked.")] = None,
+    reason: Reason = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Settle an unknown send by what a person knows, or by the provider's activity log (KEY `all`: every one)."""
+    from dunning_pipeline.delivery import resolving
+
+    ws = open_workspace(workspace)
+    if outcome is None:
+        for settled, status in resolving.ask_provider(ws, key, now=_now(), actor=_me()).items():
+            typer.echo(f"{settled}: {status}")
+        return
+    if outcome not in ("sent", "not-sent"):
+        raise typer.BadParameter("write sent or not-sent", param_hint="OUTCOME")
+    resolving.resolve_by_person(ws, key, was_sent=outcome == "sent", now=_now(), actor=_me(), reason=reason)
+    typer.echo(f"{key}: {'sent' if outcome == 'sent' else 'queued again'}")
+
+
+@app.command()
+def stop(reason: Reason = None, workspace: WorkspaceOption = None) -> None:
+    """The stop button: no worker lets another message leave until `dunning send resume`."""
+    from dunning_pipeline.delivery.switches import switch_on
+
+    _write(workspace, lambda c, ws: switch_on(c, "stop", actor=_me(), reason=reason, at=_now()))
+    typer.echo("Sending is stopped. `dunning send resume` lets it go on.")
+
+
+@app.command()
+def resume(
+    provider: Annotated[str | None, typer.Option("--provider", help="Close this provider's circuit instead.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Let messages leave again after `stop`."""
+    from dunning_pipeline.delivery.switches import switch_off
+
+    name = f"circuit:{provider}" if provider else "stop"
+    changed = _write(workspace, lambda c, ws: switch_off(c, name, actor=_me(), at=_now()))
+    typer.echo("Sending goes on." if changed else "Sending was not stopped.")
+
+
+@app.command()
+def cancel(key: str, reason: Reason = None, workspace: WorkspaceOption = None) -> None:
+    """Cancel a queued or held send."""
+    from dunning_pipeline.delivery.queue import cancel_send
+
+    _write(workspace, lambda c, ws: cancel_send(c, key, now=_now(), actor=_me(), reason=reason or "by hand"))
+    typer.echo(f"{key}: cancelled")
+
+
+@app.command()
+def retry(key: str, workspace: WorkspaceOption = None) -> None:
+    """Queue a failed or held send again, after its cause was corrected."""
+    from dunning_pipeline.delivery.queue import requeue
+
+    _write(workspace, lambda c, ws: requeue(c, key, now=_now(), actor=_me()))
+    typer.echo(f"{key}: queued again")
+
+
+def _write(workspace: str | None, work: Any) -> Any:
+    from dunning_pipeline.ledger.engine import open_ledger
+
+    ws = open_workspace(workspace)
+    with open_ledger(ws).begin() as connection:
+        return work(connection, ws)
+
+
+def _now() -> Any:
+    from dunning_pipeline.settings.clock import business_now
+
+    return business_now()
+
+
+def _me() -> str:
+    return getpass.getuser()
+
+
+def _progress(form: Format) -> Any:
+    """A progress bar on a terminal, nothing elsewhere; used as `with _progress(form) as advance: …`."""
+    import sys
+    from contextlib import contextmanager
+
+    @contextmanager
+    def bar() -> Any:
+        if form is not Format.table or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("sending", total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    return bar()

@@ -1,0 +1,117 @@
+"""Who is working on which send: claiming under a guard, and telling whether a claiming worker still lives."""
+
+import os
+import platform
+import socket
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, or_, select, update
+
+from dunning_pipeline.ledger.schema import leases, sends
+
+LEASE = timedelta(minutes=2)  # renewed every 20 s; counts only for workers of other machines
+
+
+def process_identity(pid: int | None = None) -> str:
+    """host:pid:start of a process: a reused pid has another start, so a dead worker is never taken for a live one."""
+    pid = os.getpid() if pid is None else pid
+    return f"{socket.gethostname()}:{pid}:{_start_of(pid)}"
+
+
+def is_dead(claimed_by: str, *, live_leases: Collection[str]) -> bool:
+    """True where the claiming process is surely gone: not running here, or elsewhere with its lease run out."""
+    process = claimed_by.partition("/")[0]
+    host, _, rest = process.partition(":")
+    pid, _, start = rest.partition(":")
+    if host != socket.gethostname():
+        return process not in live_leases
+    return not pid.isdigit() or _start_of(int(pid)) != start
+
+
+def renew_lease(connection: Connection, *, at: datetime | None = None) -> None:
+    """Say that this process is alive; at least every LEASE, on the real clock."""
+    real = at or datetime.now(UTC)
+    name = f"worker:{process_identity()}"
+    values = {"holder": process_identity(), "expires_at": real + LEASE}
+    if not connection.execute(update(leases).where(leases.c.name == name).values(**values)).rowcount:
+        connection.execute(leases.insert().values(name=name, acquired_at=real, **values))
+
+
+def end_lease(connection: Connection) -> None:
+    connection.execute(delete(leases).where(leases.c.name == f"worker:{process_identity()}"))
+
+
+def claim(
+    connection: Connection,
+    *,
+    worker: str,
+    now: datetime,
+    limit: int,
+    send_now: bool = False,
+    channels: Collection[str] | None = None,
+    avoid: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """Take up to `limit` due sends for `worker` (process identity/number); the rows, oldest first.
+
+    `send_now` takes those too whose hour has not come. On SQLite the caller's transaction holds the write lock, on
+    PostgreSQL rows claimed by others are skipped: nobody claims a row twice. `avoid` are channels whose way out is
+    closed at the moment.
+    """
+    real = datetime.now(UTC)
+    due = [sends.c.status == "queued", or_(sends.c.next_attempt_at.is_(None), sends.c.next_attempt_at <= real)]
+    if not send_now:
+        due.append(or_(sends.c.due_at <= now, sends.c.send_now))
+    if channels is not None:
+        due.append(sends.c.channel.in_(list(channels)))
+    if avoid:
+        due.append(sends.c.channel.not_in(list(avoid)))
+    picked = (
+        select(sends.c.send_key)
+        .where(and_(*due))
+        .order_by(sends.c.due_at, sends.c.send_key)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    keys = list(connection.scalars(picked))
+    if not keys:
+        return []
+    taken = (
+        update(sends)
+        .where(sends.c.send_key.in_(keys), sends.c.status == "queued")
+        .values(status="in_flight", phase="claimed", claimed_by=worker, claimed_at=real)
+        .returning(*sends.c)
+    )
+    rows = [dict(row) for row in connection.execute(taken).mappings()]
+    return sorted(rows, key=lambda row: (row["due_at"], row["send_key"]))
+
+
+def give_back(connection: Connection, *, worker: str) -> int:
+    """Queue again what `worker` claimed and has not begun to send; how many."""
+    return connection.execute(
+        update(sends)
+        .where(sends.c.claimed_by == worker, sends.c.status == "in_flight", sends.c.phase != "leaving")
+        .values(status="queued", phase=None, claimed_by=None, claimed_at=None)
+    ).rowcount
+
+
+def _start_of(pid: int) -> str:
+    """When the process started, in ticks since this boot; empty where no such process runs."""
+    try:
+        if platform.system() == "Linux":
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return "" if fields[0] in ("Z", "X") else f"{fields[19]}-{_boot_id()}"
+        os.kill(pid, 0)
+    except PermissionError:
+        return "1"
+    except (OSError, IndexError):
+        return ""
+    return "1"
+
+
+@lru_cache(maxsize=1)
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]

@@ -1,0 +1,72 @@
+"""The normal form of e-mail addresses and phone numbers, as consents, suppressions and events name them."""
+
+import re
+from functools import lru_cache
+
+from dunning_pipeline.errors import InvalidInput
+
+# what nearly every address looks like; anything else goes the long way
+_PLAIN = re.compile(
+    r"[a-z0-9_%+-]+(\.[a-z0-9_%+-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}", re.IGNORECASE
+)
+
+
+def normal_email(text: str) -> str:
+    """The address in lower case, without display name, brackets or quotes around the local part.
+
+    Dots and plus parts stay: they are other mailboxes for most providers, and consent is given by mailbox.
+    Raises InvalidInput for what is no address.
+    """
+    return _forms(text)[0]
+
+
+def wire_email(text: str) -> str:
+    """The address as it goes over the wire: international domains in ASCII. Raises InvalidInput."""
+    wire = _forms(text)[1]
+    if wire is None:
+        raise InvalidInput("the part before @ is not ASCII; mail servers do not take it", value=text)
+    return wire
+
+
+@lru_cache(maxsize=65536)
+def _forms(text: str) -> tuple[str, str | None]:
+    if _PLAIN.fullmatch(text) and len(text) <= 254:
+        return text.lower(), text.lower()
+    from email_validator import EmailNotValidError, validate_email
+
+    plain = text.strip()
+    if any(character in plain for character in "\r\n\0"):
+        raise InvalidInput("a line break inside an e-mail address", value=text)
+    if plain.endswith(">") and "<" in plain:
+        plain = plain[plain.rindex("<") + 1 : -1].strip()
+    if plain.startswith('"') and '"@' in plain:
+        plain = plain[1:].replace('"@', "@", 1)
+    try:
+        checked = validate_email(plain, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise InvalidInput(f"not an e-mail address: {error}", value=text) from None
+    ascii_form = checked.ascii_email
+    return checked.normalized.lower(), ascii_form.lower() if ascii_form else None
+
+
+@lru_cache(maxsize=65536)
+def normal_phone(text: str, country: str | None = None) -> str:
+    """The number in E.164; `country` (ISO alpha-2) reads national ones. Raises InvalidInput."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidInput(f"not a phone number: {error}", value=text) from None
+    if not phonenumbers.is_possible_number(number):
+        raise InvalidInput("not a possible phone number", value=text)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def normal(text: str, channel: str, country: str | None = None) -> str:
+    """The normal form for a channel (email, sms); raises InvalidInput for what is none and for other channels."""
+    if channel == "email":
+        return normal_email(text)
+    if channel == "sms":
+        return normal_phone(text, country)
+    raise InvalidInput(f"a contact point is reached by email or sms, not by {channel}", value=text)

@@ -1,0 +1,146 @@
+"""What is owed now, for the gate: open amounts of items from the published snapshot, computed by the decision's SQL."""
+
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from dunning_pipeline.errors import NotThere
+from dunning_pipeline.money import to_minor
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.runner import quoted, render_models
+from dunning_pipeline.sql_models.snapshot import POINTER, snapshot_file
+
+Item = tuple[str, int]  # invoice_key, instalment
+
+
+@dataclass(frozen=True, slots=True)
+class ItemNow:
+    open_minor: int
+    status: str
+    is_prevented: bool  # PreventDunning on the invoice
+    is_disputed: bool
+
+
+class PublishedFacts:
+    """Looks items up in the newest snapshot; notices by itself when a newer one was published.
+
+    One object per process; safe for many threads.
+    """
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._lock = threading.Lock()
+        self._loaded: tuple[str, date] | None = None
+        self._con: duckdb.DuckDBPyConnection | None = None
+
+    def stamp(self) -> str:
+        """Name of the newest snapshot; empty before the first. What was judged under another stamp is judged again."""
+        try:
+            return (self._ws.serving / POINTER).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def items(self, invoice_keys: Collection[str], *, as_of: date) -> dict[Item, ItemNow]:
+        """The items of these invoices as of a date, paid ones included; an invoice that is unknown is left out."""
+        if not invoice_keys:
+            return {}
+        with self._lock:
+            rows = self._rows(
+                """
+                select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed
+                from gate.items where invoice_key in (select unnest(?))
+                """,
+                [list(invoice_keys)],
+                as_of,
+            )
+        return {
+            (key, instalment): ItemNow(
+                to_minor(amount or Decimal(0), currency), status or "", bool(prevented), bool(disputed)
+            )
+            for key, instalment, amount, currency, status, prevented, disputed in rows
+        }
+
+    def prevented(self, keys: Collection[str], *, as_of: date) -> set[str]:
+        """Which of these account and bill group keys the source says not to dun."""
+        if not keys:
+            return set()
+        with self._lock:
+            rows = self._rows("select key from gate.prevented where key in (select unnest(?))", [list(keys)], as_of)
+        return {key for (key,) in rows}
+
+    def owners(self, identifiers: Iterable[str], *, as_of: date) -> dict[str, set[str]]:
+        """For words found in a message: the accounts whose invoice number or e-mail address they are."""
+        words = list(identifiers)
+        if not words:
+            return {}
+        with self._lock:
+            rows = self._rows(
+                "select word, account_key from gate.identifiers where word in (select unnest(?))", [words], as_of
+            )
+        owners: dict[str, set[str]] = {}
+        for word, account in rows:
+            owners.setdefault(word, set()).add(account)
+        return owners
+
+    def close(self) -> None:
+        with self._lock:
+            if self._con is not None:
+                self._con.close()
+            self._con = self._loaded = None
+
+    def _rows(self, sql: str, parameters: list[Any], as_of: date) -> list[tuple[Any, ...]]:
+        return self._connection(as_of).execute(sql, parameters).fetchall()
+
+    def _connection(self, as_of: date) -> duckdb.DuckDBPyConnection:
+        wanted = (self.stamp(), as_of)
+        if self._con is None or self._loaded != wanted:
+            fresh = _prepare(self._ws, as_of)
+            if self._con is not None:
+                self._con.close()
+            self._con, self._loaded = fresh, wanted
+        return self._con
+
+
+def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
+    """An in-memory database over the snapshot with gate.items, gate.prevented and gate.identifiers.
+
+    The items come from the same SQL as the decision's (dunning.items and what it needs), so that the gate can never
+    have another opinion of what is open. Raises NotThere before the first build.
+    """
+    con = duckdb.connect(":memory:", config={"threads": 1})
+    con.execute("set timezone = 'UTC'")
+    file = str(snapshot_file(ws)).replace("'", "''")
+    con.execute(f"attach '{file}' as snapshot (read_only)")
+    con.execute("create schema gate; create schema dunning")
+    served = dict.fromkeys(("data_model", "unified", "policy", "mapped"), "snapshot")
+    for model in render_models(ws, run_date=as_of, select="+items", catalogs=served):
+        if model.schema == "dunning":
+            con.execute(f"create view dunning.{quoted(model.name)} as {model.sql}")
+    con.execute("create table gate.items as from dunning.items")
+    con.execute(
+        """
+        create table gate.prevented as
+        select account_key as key from snapshot.data_model.accounts where prevent_dunning
+        union all
+        select bill_group_key from snapshot.data_model.bill_groups where prevent_dunning
+        """
+    )
+    con.execute(
+        """
+        create table gate.identifiers as
+        select invoice_number as word, account_key from snapshot.data_model.invoices
+        union
+        select lower(email), account_key from snapshot.data_model.contacts where email like '%@%'
+        union
+        select lower(email), account_key from snapshot.data_model.accounts where email like '%@%'
+        """
+    )
+    return con
+
+
+__all__ = ["Item", "ItemNow", "NotThere", "PublishedFacts"]

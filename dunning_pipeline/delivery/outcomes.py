@@ -1,0 +1,187 @@
+"""Writes down that a message leaves and what became of it: guarded transitions, one attempt row per outcome."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, exists, literal, or_, select, update
+
+from dunning_pipeline.delivery.providers.protocol import Answer
+from dunning_pipeline.delivery.suppressions import suppress
+from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.schema import send_attempts, sends, statements, switches
+from dunning_pipeline.settings.workspace import Workspace
+
+MAX_ATTEMPTS = 12
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 900.0
+# The sending of these counts as having reminded the debtor (domain §5, "a level counts once …").
+REMINDS = ("email", "sms", "letter")
+
+_FREE = {"phase": None, "claimed_by": None, "claimed_at": None}
+_mine = and_(
+    sends.c.send_key == bindparam("k"),
+    # late evidence: a claim that was taken back as unknown is settled by the answer that arrives after all
+    or_(and_(sends.c.status == "in_flight", sends.c.claimed_by == bindparam("w")), sends.c.status == "unknown"),
+)
+
+
+def leave(connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: Mapping[str, str]) -> set[str]:
+    """Write down that these claimed sends leave now, through `provider[channel]`; the keys that may.
+
+    The last guard, in the same transaction: still claimed by the same worker, no stop button, campaign not paused,
+    statement still closed. What does not pass keeps its claim.
+    """
+    stopped = exists(select(switches.c.name).where(switches.c.name == "stop"))
+    paused = exists(select(switches.c.name).where(switches.c.name == literal("campaign:").concat(sends.c.campaign)))
+    valid = or_(
+        sends.c.statement_id.is_(None),
+        sends.c.kind == "draft",
+        exists(
+            select(statements.c.statement_id).where(
+                statements.c.statement_id == sends.c.statement_id, statements.c.status == "closed"
+            )
+        ),
+    )
+    left: set[str] = set()
+    for name in {provider[row["channel"]] for row in rows}:
+        keys = [row["send_key"] for row in rows if provider[row["channel"]] == name]
+        workers = {row["claimed_by"] for row in rows}
+        guarded = (
+            update(sends)
+            .where(sends.c.send_key.in_(keys), sends.c.status == "in_flight", sends.c.claimed_by.in_(workers))
+            .where(~stopped, ~paused, valid)
+            .values(phase="leaving", attempts=sends.c.attempts + 1, provider=name)
+            .returning(sends.c.send_key)
+        )
+        left.update(connection.scalars(guarded))
+    return left
+
+
+def record(
+    connection: Connection,
+    ws: Workspace,
+    done: Iterable[tuple[Mapping[str, Any], Answer, str | None]],
+    *,
+    now: datetime,
+) -> None:
+    """Write down what became of sends: (row as claimed, answer, SHA-256 of what was rendered) each."""
+    done = list(done)
+    sent = [(row, answer, digest) for row, answer, digest in done if answer.kind == "sent"]
+    if sent:
+        _record_sent(connection, ws, sent, now)
+    for row, answer, digest in done:
+        if answer.kind != "sent":
+            _record_other(connection, row, answer, digest, now)
+        if answer.suppress and answer.address:
+            suppress(
+                connection,
+                answer.address,
+                channel=row["channel"],
+                reason=answer.suppress,
+                origin=f"provider answer to {row['send_key']}",
+                at=now,
+            )
+
+
+def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any, Answer, Any]], now: datetime) -> None:
+    moved = (
+        update(sends)
+        .where(_mine)
+        .values(status="sent", provider_message_id=bindparam("m"), sent_at=now, reason=None, **_FREE)
+    )
+    connection.execute(
+        moved, [{"k": row["send_key"], "w": row["claimed_by"], "m": answer.message_id} for row, answer, _ in sent]
+    )
+    connection.execute(send_attempts.insert(), [_attempt(row, answer, digest, now) for row, answer, digest in sent])
+    after_sent(connection, ws, [row for row, _, _ in sent], now=now)
+
+
+def _record_other(
+    connection: Connection, row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime
+) -> None:
+    attempt = row["attempts"] + 1
+    reason = answer.detail or answer.status or answer.kind
+    values: dict[str, Any] = {"reason": reason, **_FREE}
+    if answer.kind == "refused" and attempt < MAX_ATTEMPTS:
+        pause = backoff_seconds(attempt, retry_after_seconds=answer.retry_after_seconds)
+        values |= {"status": "queued", "next_attempt_at": datetime.now(UTC) + timedelta(seconds=pause)}
+    elif answer.kind == "locked_out":
+        values |= {"status": "queued", "attempts": row["attempts"]}
+    elif answer.kind == "unknown":
+        values["status"] = "unknown"
+    else:
+        values["status"] = "failed"
+    changed = connection.execute(
+        update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]}
+    ).rowcount
+    connection.execute(send_attempts.insert().values(_attempt(row, answer, digest, now)))
+    if changed and values["status"] in ("failed", "unknown"):
+        raise_finding(
+            connection,
+            kind=f"send_{values['status']}",
+            object_kind="send",
+            object_id=row["send_key"],
+            severity="error" if values["status"] == "failed" else "warning",
+            message=f"the {row['channel']} could not be sent: {reason}"
+            if values["status"] == "failed"
+            else f"nobody knows whether the {row['channel']} left: {reason}",
+            at=now,
+        )
+
+
+def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str, Any]], *, now: datetime) -> None:
+    """What a sent message means elsewhere: its statement's items have reached their level."""
+    sent_on = now.astimezone(ws.company.zone).date()
+    reminded = {
+        row["statement_id"]
+        for row in rows
+        if row["statement_id"] and row["channel"] in REMINDS and row["kind"] not in ("draft", "account")
+    }
+    for statement_id in sorted(reminded):
+        from dunning_pipeline.statements.levels import record_reached
+
+        record_reached(connection, statement_id=statement_id, sent_on=sent_on, now=now)
+
+
+def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None) -> None:
+    """Hold a claimed send; `until` is when time alone would release it."""
+    values: dict[str, Any] = {"status": "held", "reason": reason, **_FREE}
+    if until is not None:
+        values["due_at"] = until
+    connection.execute(update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]})
+
+
+def cancel(connection: Connection, row: Mapping[str, Any], *, reason: str) -> bool:
+    """Cancel a claimed send that must not leave any more; True where it was still ours."""
+    return bool(
+        connection.execute(
+            update(sends).where(_mine).values(status="cancelled", reason=reason, **_FREE),
+            {"k": row["send_key"], "w": row["claimed_by"]},
+        ).rowcount
+    )
+
+
+def backoff_seconds(attempt: int, *, retry_after_seconds: float | None = None) -> float:
+    """Pause before the next try: doubling with jitter, never shorter than what the provider asked for."""
+    doubled = min(FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+    jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311
+    return max(jittered, retry_after_seconds or 0.0)
+
+
+def _attempt(row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime) -> dict[str, Any]:
+    attempt = row["attempts"] + 1
+    return {
+        # the instant is part of the id: a locked-out attempt does not count and may come again under its number
+        "attempt_id": f"{row['send_key']}:{attempt}:{answer.kind}:{datetime.now(UTC).timestamp():.6f}",
+        "send_key": row["send_key"],
+        "attempt": attempt,
+        "outcome": answer.kind,
+        "provider": row.get("provider"),
+        "provider_status": answer.status,
+        "answer": answer.detail,
+        "rendered_sha256": digest,
+        "at": now,
+        "by": row["claimed_by"],
+    }

@@ -1,0 +1,304 @@
+"""Puts messages into the outbox table before anything leaves: one row per business fact, the same again is a no-op."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from dunning_pipeline.delivery.hours import next_send_time
+from dunning_pipeline.delivery.keys import content_hash, send_key
+from dunning_pipeline.delivery.pinning import RENDERED, pin
+from dunning_pipeline.errors import NotThere, Refused
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.schema import sends
+from dunning_pipeline.settings.workspace import Workspace
+
+WAITING = ("queued", "held")
+
+
+def queue_statement(
+    connection: Connection,
+    ws: Workspace,
+    *,
+    statement: Mapping[str, Any],
+    now: datetime,
+    actor: str,
+    kind: str | None = None,
+    channels: Sequence[str] | None = None,
+    due_at: datetime | None = None,
+    send_now: bool = False,
+    campaign: str | None = None,
+    occurrence: str | None = None,
+    template: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    document: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Queue a statement on its channels; the keys of its sends, those that were there already included.
+
+    `kind` is the statement's (dunning, account), `draft`, or `resend:<n>` for a deliberate second sending.
+    `overrides` may hold subject, body (plain text), attachments (false: none; "statement": without invoices) and to,
+    cc, bcc. A draft is mailed with `document`, its merge document of the moment. Due at the company's send hour
+    unless `due_at` or `send_now` says otherwise.
+    Raises Refused for a statement that is not to be sent, and for a known key with another content.
+    """
+    kind = kind or statement["kind"]
+    _refuse_unsendable(statement, kind)
+    due = due_at or (now if send_now else _send_hour(ws, now))
+    keys = []
+    for channel in statement["channels"] if channels is None else channels:
+        recipients = recipients_of(statement, channel, overrides or {})
+        if recipients is None:
+            continue
+        key = send_key(
+            channel=channel,
+            kind=kind,
+            recipients=recipients,
+            statement_id=statement["statement_id"],
+            draft_version=statement["row_version"] if kind == "draft" else None,
+        )
+        row = {
+            "send_key": key,
+            "kind": kind,
+            "channel": channel,
+            "statement_id": statement["statement_id"],
+            "account_key": statement["account_key"],
+            "bill_group_key": statement.get("bill_group_key"),
+            "unified_account_id": statement.get("unified_account_id"),
+            "template": template or statement["template"],
+            "language": statement["language"],
+            "time_zone": statement.get("time_zone"),
+            "recipients": recipients,
+            "overrides": dict(overrides) if overrides else None,
+            "document": dict(document) if document else None,
+            "amount_minor": statement["please_pay_minor"],
+            "currency": statement["currency"],
+            "campaign": campaign,
+            "occurrence": occurrence,
+        }
+        facts = {"statement": statement.get("content_sha256"), "attach_invoices": statement["attach_invoices"]}
+        queue_row(connection, ws, row=row, facts=facts, now=now, due_at=due, send_now=send_now, actor=actor)
+        keys.append(key)
+    return keys
+
+
+def queue_message(
+    connection: Connection,
+    ws: Workspace,
+    *,
+    campaign: str,
+    occurrence: str,
+    recipient: str,
+    channel: str,
+    to: Sequence[str],
+    account_key: str,
+    template: str,
+    language: str,
+    document: Mapping[str, Any],
+    now: datetime,
+    actor: str,
+    kind: str = "campaign",
+    cc: Sequence[str] = (),
+    bcc: Sequence[str] = (),
+    due_at: datetime | None = None,
+    send_now: bool = False,
+    time_zone: str | None = None,
+    bill_group_key: str | None = None,
+    unified_account_id: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> str:
+    """Queue one message of a campaign (or of a collection plan: `kind="collection_plan"`); its key.
+
+    `recipient` is the stable id that makes the message one per occurrence, such as the unified account's.
+    Raises Refused for a known key with another content.
+    """
+    key = send_key(channel=channel, kind=kind, campaign=campaign, occurrence=occurrence, recipient=recipient)
+    row = {
+        "send_key": key,
+        "kind": kind,
+        "channel": channel,
+        "account_key": account_key,
+        "bill_group_key": bill_group_key,
+        "unified_account_id": unified_account_id,
+        "template": template,
+        "language": language,
+        "time_zone": time_zone,
+        "recipients": {"to": list(to), "cc": list(cc), "bcc": list(bcc)},
+        "overrides": dict(overrides) if overrides else None,
+        "document": dict(document),
+        "campaign": campaign,
+        "occurrence": occurrence,
+    }
+    due = due_at or (now if send_now else _send_hour(ws, now))
+    queue_row(connection, ws, row=row, facts={}, now=now, due_at=due, send_now=send_now, actor=actor)
+    return key
+
+
+def queue_row(
+    connection: Connection,
+    ws: Workspace,
+    *,
+    row: dict[str, Any],
+    facts: Mapping[str, Any],
+    now: datetime,
+    due_at: datetime,
+    send_now: bool,
+    actor: str,
+) -> bool:
+    """Write the send unless it is there; True where it is new. Raises Refused where its content differs.
+
+    The template version is pinned by the first queueing: a template that is published later changes no queued send,
+    and queueing again is still the same send.
+    """
+    known = connection.execute(
+        select(sends.c.content_sha256, sends.c.template_version).where(sends.c.send_key == row["send_key"])
+    ).one_or_none()
+    version = known.template_version if known else None
+    if known is None and row["channel"] in RENDERED:
+        version = pin(
+            connection, ws, template=row["template"], channel=row["channel"], language=row["language"], now=now
+        )
+    named = ("kind", "channel", "recipients", "template", "language", "overrides", "document")
+    digest = content_hash({**facts, **{name: row.get(name) for name in named}, "version": version})
+    if known is None:
+        connection.execute(
+            sends.insert().values(
+                **row,
+                template_version=version,
+                content_sha256=digest,
+                status="queued",
+                due_at=due_at,
+                send_now=send_now,
+                attempts=0,
+                queued_at=now,
+                created_by=actor,
+            )
+        )
+        return True
+    if known.content_sha256 != digest:
+        raise Refused(
+            "this message is queued already, with another content",
+            value=row["send_key"],
+            remedy="cancel it with `dunning send cancel`, or send it again deliberately (a resend)",
+        )
+    return False
+
+
+def recipients_of(statement: Mapping[str, Any], channel: str, overrides: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Who gets the statement on this channel; None where the statement has nobody there."""
+    said = statement["recipients"] or {}
+    if channel == "email":
+        chosen = {part: list(overrides.get(part) or said.get(part) or []) for part in ("to", "cc", "bcc")}
+        return chosen if chosen["to"] else None
+    if channel == "sms":
+        numbers = said.get("sms") or []
+        return {"to": [numbers] if isinstance(numbers, str) else list(numbers)} if numbers else None
+    if channel == "letter":
+        return {"to": [], "address": statement["address"]} if statement["address"] else None
+    return {"to": []}
+
+
+def next_resend(connection: Connection, statement_id: str) -> str:
+    """The kind of a deliberate second sending: resend:1, resend:2 …"""
+    done = connection.scalar(
+        select(func.count(func.distinct(sends.c.kind))).where(
+            sends.c.statement_id == statement_id, sends.c.kind.like("resend:%")
+        )
+    )
+    return f"resend:{(done or 0) + 1}"
+
+
+def cancel_sends_of(
+    connection: Connection, statement_id: str, *, now: datetime, actor: str, reason: str, status: str = "cancelled"
+) -> int:
+    """Take a statement's waiting sends back (`status` cancelled or superseded); how many.
+
+    What is in flight, sent or unknown stays as it is: it may have left.
+    """
+    keys = connection.scalars(
+        select(sends.c.send_key).where(sends.c.statement_id == statement_id, sends.c.status.in_(WAITING))
+    ).all()
+    return _take_back(connection, keys, now=now, actor=actor, reason=reason, status=status)
+
+
+def cancel_send(connection: Connection, key: str, *, now: datetime, actor: str, reason: str) -> None:
+    """Cancel one waiting send. Raises NotThere, or Refused where it is no longer waiting."""
+    status = connection.scalar(select(sends.c.status).where(sends.c.send_key == key))
+    if status is None:
+        raise NotThere("there is no such send", value=key)
+    if status == "cancelled":
+        return
+    if status not in WAITING:
+        raise Refused(f"this send is {status}; only a queued or held one can be cancelled", value=key)
+    _take_back(connection, [key], now=now, actor=actor, reason=reason, status="cancelled")
+
+
+def requeue(connection: Connection, key: str, *, now: datetime, actor: str) -> None:
+    """Queue a failed or held send again, after a person corrected its cause. Raises NotThere or Refused."""
+    row = connection.execute(select(sends.c.status, sends.c.reason).where(sends.c.send_key == key)).one_or_none()
+    if row is None:
+        raise NotThere("there is no such send", value=key)
+    if row.status not in ("failed", "held"):
+        raise Refused(
+            f"this send is {row.status}; only a failed or held one can be tried again",
+            value=key,
+            remedy="an unknown one is settled with `dunning send resolve KEY sent|not-sent`",
+        )
+    connection.execute(
+        update(sends)
+        .where(sends.c.send_key == key, sends.c.status == row.status)
+        .values(status="queued", reason=None, next_attempt_at=None, attempts=0)
+    )
+    audit.record(
+        connection,
+        actor=actor,
+        action="send.retry",
+        object_kind="send",
+        object_id=key,
+        before={"status": row.status, "reason": row.reason},
+        at=now,
+    )
+
+
+def _take_back(
+    connection: Connection, keys: Iterable[str], *, now: datetime, actor: str, reason: str, status: str
+) -> int:
+    taken = 0
+    for key in keys:
+        changed = connection.execute(
+            update(sends)
+            .where(sends.c.send_key == key, sends.c.status.in_(WAITING))
+            .values(status=status, reason=reason, next_attempt_at=None)
+        ).rowcount
+        if changed:
+            taken += 1
+            audit.record(
+                connection,
+                actor=actor,
+                action=f"send.{status}",
+                object_kind="send",
+                object_id=key,
+                reason=reason,
+                at=now,
+            )
+    return taken
+
+
+def _refuse_unsendable(statement: Mapping[str, Any], kind: str) -> None:
+    status = statement["status"]
+    if kind == "draft":
+        if status != "draft":
+            raise Refused(f"only a draft is mailed as one; this statement is {status}", value=statement["statement_id"])
+    elif status != "closed":
+        raise Refused(
+            f"only a closed statement is sent; this one is {status}",
+            value=statement["statement_id"],
+            remedy="close it first with `dunning statement close`",
+        )
+    elif statement["do_not_send"]:
+        raise Refused("this statement's level says do_not_send", value=statement["statement_id"])
+
+
+def _send_hour(ws: Workspace, now: datetime) -> datetime:
+    company = ws.company
+    return next_send_time(now, zone=company.zone, hour=company.send_hour, calendar=company.holidays)

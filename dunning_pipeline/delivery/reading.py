@@ -1,0 +1,64 @@
+"""Sends as `dunning send list` shows them; the fields of the JSON are fixed (see docs)."""
+
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.schema import sends, statements
+from dunning_pipeline.settings.workspace import Workspace
+
+
+def read_sends(
+    ws: Workspace,
+    *,
+    status: str | None = None,
+    statement: str | None = None,
+    campaign: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """One object per send, newest due first within the order of queueing; never paged."""
+    wanted = select(sends, statements.c.number.label("statement_number")).outerjoin(
+        statements, statements.c.statement_id == sends.c.statement_id
+    )
+    if status:
+        wanted = wanted.where(sends.c.status == status)
+    if statement:
+        wanted = wanted.where(or_(sends.c.statement_id == statement, statements.c.number == statement))
+    if campaign:
+        wanted = wanted.where(sends.c.campaign == campaign)
+    if account:
+        wanted = wanted.where(or_(sends.c.account_key == account, sends.c.account_key.like(f"%:{account}")))
+    wanted = wanted.order_by(sends.c.queued_at, sends.c.send_key).limit(limit)
+    with reading(open_ledger(ws)) as connection:
+        return [send_json(row) for row in connection.execute(wanted).mappings()]
+
+
+def send_json(row: Any) -> dict[str, Any]:
+    """A send in the words of the interface."""
+    recipients = row["recipients"] or {}
+    return {
+        "key": row["send_key"],
+        "statement_id": row["statement_id"],
+        "channel": row["channel"],
+        "to": recipients.get("to") or [],
+        "cc": recipients.get("cc") or [],
+        "bcc": recipients.get("bcc") or [],
+        "status": row["status"],
+        "reason": row["reason"],
+        "delivery": row["delivery"],
+        "provider": row["provider"],
+        "provider_message_id": row["provider_message_id"],
+        "attempts": row["attempts"],
+        "content_sha256": row["content_sha256"],
+        "kind": row["kind"],
+        "statement_number": row["statement_number"],
+        "campaign": row["campaign"],
+        "account_key": row["account_key"],
+        "template": row["template"],
+        "template_version": row["template_version"],
+        "due_at": row["due_at"],
+        "queued_at": row["queued_at"],
+        "sent_at": row["sent_at"],
+    }

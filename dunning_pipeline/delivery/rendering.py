@@ -1,0 +1,193 @@
+"""Makes the message of a claimed send: template version × frozen document, with its attachments and headers."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from dunning_pipeline.delivery.contact_points import wire_email
+from dunning_pipeline.delivery.gate import is_mandatory
+from dunning_pipeline.delivery.mime import one_line, safe_filename
+from dunning_pipeline.delivery.pinning import PinnedTemplates
+from dunning_pipeline.delivery.preferences import unsubscribe_headers
+from dunning_pipeline.delivery.providers.protocol import Attachment, Message
+from dunning_pipeline.errors import NotThere, Refused
+from dunning_pipeline.ledger.schema import statement_details, statements
+from dunning_pipeline.letters.rendering import render_email, render_sms
+from dunning_pipeline.settings.company import Company
+from dunning_pipeline.settings.workspace import Workspace
+
+# SendGrid takes 30 MB, base64 included; most mailboxes less.
+MAX_ATTACHMENT_BYTES = 20_000_000
+PDF = "application/pdf"
+
+
+class Renderer:
+    """Renders for one process; templates and the company are read once."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._company: Company = ws.company
+        self._templates = PinnedTemplates()
+
+    def statements_of(self, connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The statements with their frozen content, by id."""
+        if not ids:
+            return {}
+        rows = connection.execute(select(statements).where(statements.c.statement_id.in_(list(ids)))).mappings()
+        return {row["statement_id"]: dict(row) for row in rows}
+
+    def message(self, connection: Connection, row: Mapping[str, Any], statement: Mapping[str, Any] | None) -> Message:
+        """The message of a send. Raises a DunningError where it cannot be made; nothing has left then."""
+        document = document_of(row, statement)
+        build = {"email": self._email, "sms": self._sms, "letter": self._letter}.get(row["channel"])
+        if build is not None:
+            return build(connection, row, statement, document)
+        return Message(key=row["send_key"], channel=row["channel"], to=(), facts=_task_facts(row, statement, document))
+
+    def _email(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
+        company = self._company
+        if not (company.address.street and company.address.city):
+            raise Refused("the company has no postal address", remedy="complete `address` in policies/company.yaml")
+        made = render_email(self._templates.get(connection, row["template_version"], row), document)
+        sender, reply_to, name = _sender(company, statement)
+        recipients = {part: _addresses(row["recipients"].get(part)) for part in ("to", "cc", "bcc")}
+        cc = [address for address in recipients["cc"] if address not in recipients["to"]]
+        bcc = [address for address in recipients["bcc"] if address not in (*recipients["to"], *cc)]
+        marked = "DRAFT · " if row["kind"] == "draft" else ""
+        return Message(
+            key=row["send_key"],
+            channel="email",
+            to=tuple(recipients["to"]),
+            cc=tuple(cc),
+            bcc=tuple(bcc),
+            subject=one_line(marked + made.subject),
+            html=made.html,
+            text=made.text,
+            sender_name=name,
+            sender=sender,
+            reply_to=reply_to,
+            attachments=self._attachments(connection, row, statement, document),
+            headers={} if is_mandatory(row["kind"]) else unsubscribe_headers(self._ws, recipients["to"][0]),
+        )
+
+    def _sms(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
+        text = render_sms(self._templates.get(connection, row["template_version"], row), document)
+        return Message(key=row["send_key"], channel="sms", to=tuple(row["recipients"]["to"]), text=text)
+
+    def _letter(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
+        if not any((row["recipients"].get("address") or {}).values()):
+            raise Refused("a letter needs a postal address", value=row["send_key"])
+        content = self._pdf(connection, row, statement, document)
+        return Message(
+            key=row["send_key"],
+            channel="letter",
+            to=(),
+            attachments=(Attachment(_pdf_name(statement), PDF, content),),
+            facts={"address": row["recipients"]["address"]},
+        )
+
+    def _pdf(self, connection: Connection, row: Any, statement: Any, document: Any) -> bytes:
+        """The statement's PDF as it was filed at closing, else made again from the same content: the same bytes."""
+        from dunning_pipeline.letters.pdf import render_pdf
+
+        if statement is not None and statement["pdf_sha256"]:
+            file = self._ws.statement_files / f"{statement['statement_id']}.pdf"
+            if file.is_file():
+                content = file.read_bytes()
+                if hashlib.sha256(content).hexdigest() == statement["pdf_sha256"]:
+                    return content
+        letter = {**row, "channel": "letter"}
+        return render_pdf(document, version=self._letter_version(connection, letter))
+
+    def _letter_version(self, connection: Connection, row: Mapping[str, Any]) -> Any:
+        if row["template_version"] and row["kind"] != "draft":
+            version = row["template_version"]
+            try:
+                found = self._templates.get(connection, version, row)
+                if found.channel == "letter":
+                    return found
+            except NotThere:
+                pass
+        from dunning_pipeline.letters.catalogue import Catalogue
+        from dunning_pipeline.letters.compiling import compile_template
+
+        return compile_template(Catalogue(self._ws).find(row["template"], "letter", row["language"]))
+
+    def _attachments(self, connection: Connection, row: Any, statement: Any, document: Any) -> tuple[Attachment, ...]:
+        wanted = (row["overrides"] or {}).get("attachments", True)
+        if statement is None or wanted is False or wanted == []:
+            return ()
+        found = [Attachment(_pdf_name(statement), PDF, self._pdf(connection, row, statement, document))]
+        if statement["attach_invoices"] and wanted != "statement":
+            found += self._invoices(connection, statement)
+        total = sum(len(one.content) for one in found)
+        if total > MAX_ATTACHMENT_BYTES:
+            raise Refused(
+                f"attachments of {total / 1e6:.1f} MB; at most {MAX_ATTACHMENT_BYTES / 1e6:.0f} MB are sent",
+                value=row["send_key"],
+                remedy="send it without the invoices' PDFs",
+            )
+        return tuple(found)
+
+    def _invoices(self, connection: Connection, statement: Mapping[str, Any]) -> list[Attachment]:
+        """The invoices' own PDFs, byte for byte, where they are in the inbox."""
+        numbers = connection.scalars(
+            select(statement_details.c.invoice_number)
+            .where(statement_details.c.statement_id == statement["statement_id"], statement_details.c.type == "invoice")
+            .order_by(statement_details.c.position)
+        )
+        found = []
+        for number in dict.fromkeys(numbers):
+            file = self._ws.inbox / "invoice_pdfs" / f"{number}.pdf"
+            # a number with a path inside must not reach another file
+            if number and Path(f"{number}.pdf").name == f"{number}.pdf" and file.is_file():
+                if file.stat().st_size > MAX_ATTACHMENT_BYTES:
+                    raise Refused(
+                        f"the PDF of invoice {number} has {file.stat().st_size / 1e6:.1f} MB",
+                        remedy="send the statement without the invoices' PDFs",
+                    )
+                found.append(Attachment(safe_filename(f"{number}.pdf"), PDF, file.read_bytes()))
+        return found
+
+
+def document_of(row: Mapping[str, Any], statement: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The merge document of a send, with what a person changed for this one message."""
+    document = row["document"] or (statement or {}).get("content")
+    if not document:
+        raise NotThere("this send has no content to render", value=row["send_key"])
+    changed = row["overrides"] or {}
+    texts = {name: changed[name] for name in ("subject", "opening", "closing", "sms") if changed.get(name)}
+    if changed.get("body"):
+        texts["opening"] = changed["body"]
+    return {**document, "texts": {**(document.get("texts") or {}), **texts}} if texts else document
+
+
+def _sender(company: Company, statement: Mapping[str, Any] | None) -> tuple[str, str | None, str]:
+    entity = company.legal_entities.get((statement or {}).get("legal_entity") or "")
+    name = entity.name if entity else company.name
+    address = (entity.email if entity else None) or company.email_from
+    return wire_email(address), company.email_reply_to, name
+
+
+def _addresses(written: Any) -> list[str]:
+    return list(dict.fromkeys(wire_email(address) for address in written or ()))
+
+
+def _pdf_name(statement: Mapping[str, Any] | None) -> str:
+    return safe_filename(f"{(statement or {}).get('number') or 'reminder'}.pdf")
+
+
+def _task_facts(row: Any, statement: Any, document: Any) -> dict[str, Any]:
+    return {
+        "kind": row["kind"],
+        "account_key": row["account_key"],
+        "amount_minor": row["amount_minor"],
+        "currency": row["currency"],
+        "statement_id": row["statement_id"],
+        "statement_number": (statement or {}).get("number"),
+        "level": (statement or {}).get("level"),
+        "account_name": (statement or {}).get("account_name"),
+    }
