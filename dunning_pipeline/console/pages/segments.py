@@ -1,0 +1,67 @@
+"""Segments: the SQL to read, its members now, who came and went, and the button that publishes."""
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.sql_models import publications
+from dunning_pipeline.sql_models.segments import find_segment, load_segments, preview
+
+SHOWN_MEMBERS = 200
+
+
+@allowed("viewer")
+def list_segments(desk: Desk) -> Response:
+    segments = load_segments(desk.workspace)
+    newest = {s.name: next(iter(publications.history(desk.workspace, s.name)), None) for s in segments}
+    return desk.page("segments.html", segments=segments, newest=newest)
+
+
+@allowed("viewer")
+def show_segment(desk: Desk) -> Response:
+    segment = find_segment(desk.workspace, desk.request.path_params["name"])
+    values = {p.name: desk.asked(p.name) for p in segment.parameters if desk.asked(p.name)}
+    members, changes, error = [], [], None
+    try:
+        members = preview(desk.workspace, segment.name, parameters=values, limit=SHOWN_MEMBERS + 1).pl().to_dicts()
+    except DunningError as mistake:
+        error = mistake
+    kept = publications.history(desk.workspace, segment.name)
+    if len(kept) > 1:
+        changes = publications.diff(desk.workspace, segment.name).pl().head(SHOWN_MEMBERS).to_dicts()
+    return desk.page(
+        "segment.html",
+        segment=segment,
+        source=segment.model.text,
+        members=members[:SHOWN_MEMBERS],
+        has_more=len(members) > SHOWN_MEMBERS,
+        kept=kept,
+        changes=changes,
+        error=error,
+    )
+
+
+@allowed("approver")
+def publish(desk: Desk) -> Response:
+    name = desk.request.path_params["name"]
+    publication = publications.publish_segment(desk.workspace, name, now=desk.now)
+    with desk.engine.begin() as connection:
+        audit.record(
+            connection,
+            actor=desk.user.login,
+            action="publish_segment",
+            object_kind="segment",
+            object_id=name,
+            after={"members": publication.count, "sql_sha256": publication.sql_sha256},
+            at=desk.now,
+        )
+    return desk.go(f"/segments/{name}", desk.wording.text("Published."))
+
+
+routes = [
+    Route("/segments", list_segments),
+    Route("/segments/{name}", show_segment),
+    Route("/segments/{name}/publish", publish, methods=["POST"]),
+]
