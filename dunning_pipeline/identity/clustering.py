@@ -1,0 +1,195 @@
+"""From records to clusters: rules, decisions, constraints, quarantine; the same course on every engine."""
+
+from collections import defaultdict
+
+from dunning_pipeline.identity.constraints import Edge, split_cluster
+from dunning_pipeline.identity.engine import Engine
+from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
+from dunning_pipeline.identity.steps import clusters as steps
+from dunning_pipeline.identity.steps import guards, identifiers
+from dunning_pipeline.identity.steps.components import connect
+from dunning_pipeline.identity.steps.edges import rule_steps
+from dunning_pipeline.identity.steps.step import WORK, Step, text
+from dunning_pipeline.identity.values.persons import nicknames
+
+DECIDED = "decided"  # the rule name of must-links
+
+
+def describe_records(engine: Engine, ruleset: Ruleset) -> None:
+    """Names, identifiers, guards and attributes of the records, from the value cache."""
+    kind = ruleset.kind
+    if kind == "account":
+        made = [identifiers.account_named(), identifiers.account_names(), identifiers.account_identifiers()]
+    else:
+        made = [identifiers.individual_named(), identifiers.individual_names(), identifiers.individual_identifiers()]
+        engine.load(f"{WORK}.nicknames", [("a", "varchar"), ("b", "varchar")], nicknames())
+    limits = {name: limit for name, limit in ruleset.guards.names_per_value.items() if limit is not None}
+    for step in (*made, guards.shared_values(kind, limits), guards.identifiers(kind), guards.skipped_values(kind)):
+        engine.run(step)
+    engine.run(steps.attributes(ruleset))
+
+
+def cluster_records(engine: Engine, ruleset: Ruleset) -> None:
+    """Make `<kind>_clusters` (record_id → cluster_id), `<kind>_edges`, `<kind>_quarantined` and `<kind>_split`.
+
+    Needs `describe_records`, `<kind>_must_link` and `<kind>_cannot_link` (left_id, right_id, decision_id).
+    """
+    kind = ruleset.kind
+    labels = f"{WORK}.{kind}_labels"
+    direct = [rule for rule in ruleset.merging if not rule.when_unambiguous]
+    edges = _edges(engine, ruleset, direct, into=f"{WORK}.{kind}_edges")
+    connect(engine, edges=edges, into=labels)
+    _split_broken(engine, ruleset, labels)
+    engine.run(steps.initial_clusters(kind, labels))
+    for rule in ruleset.merging:
+        if rule.when_unambiguous:
+            _join_where_one_fits(engine, ruleset, rule)
+    _quarantine(engine, ruleset)
+
+
+def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: str) -> str:
+    decided = (
+        f"select left_id, right_id, left_id as left_record, right_id as right_record, '{DECIDED}' as rule,"
+        f" decision_id as block, 'decided' as names from {WORK}.{ruleset.kind}_must_link"
+    )
+    parts = [decided]
+    for rule in rules:
+        table = ""
+        for step in rule_steps(ruleset, rule):
+            engine.run(step)
+            table = step.table
+        parts.append(f"select * from {table}")
+    engine.run(Step(into, _without_contradictions(ruleset.kind, " union all ".join(parts))))
+    for rule in rules:
+        _drop_rule(engine, ruleset, rule)
+    return into
+
+
+def _without_contradictions(kind: str, edges: str) -> str:
+    """Edges whose two records do not differ in a constraint; must-links stay."""
+    return f"""
+        with edges as ({edges}),
+        contradicted as (
+            select distinct e.left_record, e.right_record from edges as e
+            join {WORK}.{kind}_attributes as l on l.record_id = e.left_record
+            join {WORK}.{kind}_attributes as r on r.record_id = e.right_record and r.attribute = l.attribute
+            where l.value <> r.value and e.rule <> '{DECIDED}'
+        )
+        select e.* from edges as e
+        left join contradicted as c on c.left_record = e.left_record and c.right_record = e.right_record
+        where c.left_record is null
+    """
+
+
+def _split_broken(engine: Engine, ruleset: Ruleset, labels: str) -> None:
+    """Replace the labels of clusters that break a constraint; `<kind>_split` keeps which they were."""
+    kind = ruleset.kind
+    broken = f"{WORK}.{kind}_split"
+    engine.run(Step(broken, steps.broken_clusters(kind, labels)))
+    members: dict[int, list[int]] = defaultdict(list)
+    for record, cluster in engine.rows(
+        f"select l.node_id, l.root from {labels} as l join {broken} as b on b.cluster_id = l.root order by 1"
+    ):
+        members[cluster].append(record)
+    if not members:
+        return
+    relabelled = [(record, min(part)) for part in _parts(engine, ruleset, labels, members) for record in part]
+    engine.load(f"{labels}_fixed", [("node_id", "bigint"), ("root", "bigint")], relabelled)
+    fixed = f"select l.node_id, coalesce(f.root, l.root) as root from {labels} as l left join {labels}_fixed as f on f.node_id = l.node_id"
+    engine.run(Step(f"{labels}_next", fixed))
+    engine.run(Step(labels, f"select * from {labels}_next"))
+    engine.drop(f"{labels}_next", f"{labels}_fixed")
+
+
+def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, list[int]]) -> list[list[int]]:
+    kind = ruleset.kind
+    strength = {rule.rule: number + 1 for number, rule in enumerate(ruleset.match_rules)} | {DECIDED: 0}
+    edges: dict[int, list[Edge]] = defaultdict(list)
+    values: dict[int, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+    apart: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    inside = f"{labels} as l join {WORK}.{kind}_split as b on b.cluster_id = l.root"
+    for cluster, left, right, rule in engine.rows(
+        f"select l.root, e.left_id, e.right_id, e.rule from {WORK}.{kind}_edges as e join {inside} on l.node_id = e.left_id"
+    ):
+        edges[cluster].append(Edge(left, right, strength[rule]))
+    for cluster, record, name, value in engine.rows(
+        f"select l.root, a.record_id, a.attribute, a.value from {WORK}.{kind}_attributes as a join {inside} on l.node_id = a.record_id"
+    ):
+        values[cluster][name][record] = value
+    for cluster, left, right in engine.rows(
+        f"select l.root, c.left_id, c.right_id from {WORK}.{kind}_cannot_link as c join {inside} on l.node_id = c.left_id"
+    ):
+        apart[cluster].append((left, right))
+    order = (*ruleset.constraints.at_most_one, "open_case")
+    return [
+        part
+        for cluster, records in members.items()
+        for part in split_cluster(
+            records,
+            sorted(edges[cluster]),
+            {name: values[cluster][name] for name in order if name in values[cluster]},
+            apart[cluster],
+        )
+    ]
+
+
+def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
+    kind = ruleset.kind
+    clusters, groups = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_groups"
+    table = ""
+    for step in rule_steps(ruleset, rule, clusters=clusters):
+        engine.run(step)
+        table = step.table
+    connect(engine, edges=table, into=groups)
+    joined = steps.joining_groups(ruleset, rule, edges=table, groups=groups)
+    if engine.run(joined):
+        kept = f"select * from {WORK}.{kind}_edges union all select e.* from {table} as e join {joined.table} as j on j.node_id = e.left_id"
+        engine.run(Step(f"{WORK}.{kind}_edges_next", kept))
+        engine.run(Step(f"{WORK}.{kind}_edges", f"select * from {WORK}.{kind}_edges_next"))
+        engine.run(steps.joined_clusters(kind, joined.table))
+        engine.run(Step(clusters, f"select * from {clusters}_next"))
+    engine.drop(groups, joined.table, f"{clusters}_next", f"{WORK}.{kind}_edges_next")
+    _drop_rule(engine, ruleset, rule)
+
+
+def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
+    """Records of over-full clusters stay single, whatever the rules say."""
+    kind = ruleset.kind
+    clusters, crowded = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_crowded"
+    found = engine.run(steps.crowded_clusters(kind, clusters, ruleset.guards.cluster_size))
+    engine.run(
+        Step(
+            f"{WORK}.{kind}_quarantined",
+            f"select c.record_id, c.cluster_id, q.records from {clusters} as c join {crowded} as q on q.cluster_id = c.cluster_id",
+        )
+    )
+    if found:
+        single = (
+            f"select c.record_id, case when q.record_id is null then c.cluster_id else c.record_id end as cluster_id"
+            f" from {clusters} as c left join {WORK}.{kind}_quarantined as q on q.record_id = c.record_id"
+        )
+        engine.run(Step(f"{clusters}_next", single))
+        engine.run(Step(clusters, f"select * from {clusters}_next"))
+        engine.drop(f"{clusters}_next")
+    engine.drop(crowded)
+
+
+def _drop_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
+    engine.drop(*(f"{WORK}.{ruleset.kind}_{rule.rule}_{part}" for part in ("blocks", "names", "edges")))
+
+
+def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
+    """Make `<kind>_candidates`: edges of the rules that only suggest, between different clusters; the rules run."""
+    kind = ruleset.kind
+    parts = []
+    for rule in ruleset.suggesting:
+        table = ""
+        for step in rule_steps(ruleset, rule, clusters=f"{WORK}.{kind}_clusters"):
+            engine.run(step)
+            table = step.table
+        parts.append(f"select *, {text(rule.tier)} as tier from {table}")
+    empty = f"select *, 'C' as tier from {WORK}.{kind}_edges where false"
+    engine.run(Step(f"{WORK}.{kind}_candidates", " union all ".join(parts or [empty])))
+    for rule in ruleset.suggesting:
+        _drop_rule(engine, ruleset, rule)
+    return [rule.rule for rule in ruleset.suggesting]

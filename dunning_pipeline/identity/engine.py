@@ -1,0 +1,61 @@
+"""The one place where the steps run: `Engine` is what the flow needs of a database, `DuckDBEngine` the one of the product."""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import duckdb
+
+from dunning_pipeline.identity.steps.step import WORK, Step
+
+Observer = Callable[[str, int, float], None]  # table, rows, seconds
+
+
+class Engine(Protocol):
+    def run(self, step: Step) -> int:
+        """Make the step's table; its number of rows."""
+        ...
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+    def load(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> None:
+        """Make a small table from rows; columns are (name, SQL type)."""
+        ...
+
+    def drop(self, *tables: str) -> None: ...
+
+
+class DuckDBEngine:
+    """Runs steps on a DuckDB connection; `observe` sees each table with its rows and seconds (debugging, benchmarks)."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, observe: Observer | None = None) -> None:
+        self.con = con
+        self.observe = observe
+        con.execute(f"create schema if not exists {WORK}")
+
+    def run(self, step: Step) -> int:
+        started = perf_counter()
+        rows = self.con.execute(f"create or replace table {step.table} as {step.sql}").fetchall()[0][0]
+        if self.observe:
+            self.observe(step.table, rows, perf_counter() - started)
+        return int(rows)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.con.execute(sql).fetchall()
+
+    def load(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> None:
+        declared = ", ".join(f"{name} {kind}" for name, kind in columns)
+        self.con.execute(f"create or replace table {table} ({declared})")
+        if not rows:
+            return
+        import pyarrow as pa
+
+        names = [name for name, _ in columns]
+        arrays = [pa.array(list(values)) for values in zip(*rows, strict=True)]
+        self.con.register("loaded_rows", pa.table(dict(zip(names, arrays, strict=True))))
+        self.con.execute(f"insert into {table} select * from loaded_rows")
+        self.con.unregister("loaded_rows")
+
+    def drop(self, *tables: str) -> None:
+        for table in tables:
+            self.con.execute(f"drop table if exists {table}")

@@ -1,0 +1,204 @@
+"""What outlives the warehouse: ids and their events, decisions and pins come out of the ledger, and go back into it."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from dunning_pipeline.identity.decisions import standing_decisions
+from dunning_pipeline.identity.engine import DuckDBEngine
+from dunning_pipeline.identity.steps import stable_ids
+from dunning_pipeline.identity.steps.step import WORK, Step, text
+
+OPEN_CASE_DAYS = 180  # a statement closed longer ago no longer pins its profile
+EVENTS = [
+    ("run_id", "varchar"),
+    ("event", "varchar"),
+    ("old_id", "varchar"),
+    ("new_id", "varchar"),
+    ("shared", "bigint"),
+    ("event_at", "varchar"),
+]
+
+
+def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
+    """Make `<kind>_previous`, `_used_ids`, `_past_events`, `_pinned`, `_must_link`, `_cannot_link`, `_rekeyed`."""
+    _load_ids(engine, kind, ledger)
+    engine.run(_pinned(engine, kind))
+    _load_decisions(engine, kind, ledger)
+    marks = stable_ids.marks(kind)
+    if (
+        _exists(engine, "identity", f"{kind}_marks")
+        and engine.rows(f"select count(*) from {WORK}.{kind}_previous")[0][0]
+    ):
+        engine.run(Step(f"{WORK}.{kind}_new_marks", marks.sql))
+        engine.run(stable_ids.rekeyed(kind))
+        engine.run(Step(marks.table, f"select * from {WORK}.{kind}_new_marks"))
+    else:
+        engine.load(f"{WORK}.{kind}_rekeyed", [("record_key", "varchar"), ("unified_id", "varchar")], [])
+        engine.run(marks)
+
+
+def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
+    previous, past = f"{WORK}.{kind}_previous", f"{WORK}.{kind}_past_events"
+    if _exists(engine, "ops", "unified_ids") and _exists(engine, "ops", "unified_id_events"):
+        engine.run(Step(previous, f"select record_key, unified_id from ops.unified_ids where kind = {text(kind)}"))
+        columns = 'run_id, event, old_id, new_id, cast(0 as bigint) as shared, cast("at" as varchar) as event_at'
+        engine.run(Step(past, f"select {columns} from ops.unified_id_events where kind = {text(kind)}"))
+    elif ledger is not None:
+        ids, events = _read_ledger(ledger, kind)
+        engine.load(previous, [("record_key", "varchar"), ("unified_id", "varchar")], ids)
+        engine.load(past, EVENTS, events)
+    else:
+        known = _exists(engine, "identity", f"{kind}_links")
+        source = f"select record_key, unified_{kind}_id as unified_id from identity.{kind}_links"
+        empty = "select cast(null as varchar) as record_key, cast(null as varchar) as unified_id where false"
+        engine.run(Step(previous, source if known else empty))
+        engine.load(past, EVENTS, [])
+    engine.run(
+        Step(
+            f"{WORK}.{kind}_used_ids",
+            f"select unified_id from {previous} union select old_id from {past} where old_id is not null"
+            f" union select new_id from {past} where new_id is not null",
+        )
+    )
+
+
+def _read_ledger(ledger: Any, kind: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    from sqlalchemy import select
+
+    from dunning_pipeline.ledger.engine import reading
+    from dunning_pipeline.ledger.schema import unified_id_events, unified_ids
+
+    ids = select(unified_ids.c.record_key, unified_ids.c.unified_id).where(unified_ids.c.kind == kind)
+    e = unified_id_events.c
+    events = select(e.run_id, e.event, e.old_id, e.new_id, e.at).where(e.kind == kind)
+    with reading(ledger) as connection:
+        return (
+            [tuple(row) for row in connection.execute(ids)],
+            [(r.run_id, r.event, r.old_id, r.new_id, 0, str(r.at)) for r in connection.execute(events)],
+        )
+
+
+def _pinned(engine: DuckDBEngine, kind: str) -> Step:
+    """Records whose profile has an open case: a draft, or a statement closed in the last months."""
+    table = f"{WORK}.{kind}_pinned"
+    if kind != "account" or not _exists(engine, "ops", "statements"):
+        return Step(
+            table, "select cast(null as varchar) as record_key, cast(null as varchar) as unified_id where false"
+        )
+    return Step(
+        table,
+        f"select p.record_key, p.unified_id from {WORK}.{kind}_previous as p where p.unified_id in ("
+        f" select s.unified_account_id from ops.statements as s, {WORK}.clock as k where s.kind = 'dunning' and"
+        f" (s.status = 'draft' or (s.status = 'closed' and cast(s.dunning_date as date) >= k.current_day - {OPEN_CASE_DAYS})))",
+    )
+
+
+def _load_decisions(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
+    """People's pairs as record numbers; a decision about a record that is not there waits for it to come back."""
+    decided = standing_decisions(ledger, kind) if ledger is not None else []
+    pairs = f"{WORK}.{kind}_decided"
+    engine.load(pairs, [(name, "varchar") for name in ("verdict", "left_key", "right_key", "decision_id")], decided)
+    for verdict in ("must_link", "cannot_link"):
+        engine.run(
+            Step(
+                f"{WORK}.{kind}_{verdict}",
+                f"select l.record_id as left_id, r.record_id as right_id, d.decision_id from {pairs} as d"
+                f" join {WORK}.{kind}_records as l on l.record_key = d.left_key"
+                f" join {WORK}.{kind}_records as r on r.record_key = d.right_key where d.verdict = {text(verdict)}",
+            )
+        )
+
+
+def save_history(engine: DuckDBEngine, kind: str, ledger: Any, *, run_id: str, now: datetime) -> dict[str, int]:
+    """Make `<kind>_all_events` and `<kind>_redirects`; write changed ids, events and findings to the ledger. Counts."""
+    at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    is_first = not engine.rows(f"select count(*) from {WORK}.{kind}_previous")[0][0]
+    # the first run makes every id: a million `new` events would say nothing
+    fresh = f"select {text(run_id)} as run_id, event, old_id, new_id, shared, {text(at)} as event_at from {WORK}.{kind}_events"
+    fresh += " where false" if is_first else ""
+    engine.run(Step(f"{WORK}.{kind}_all_events", f"select * from {WORK}.{kind}_past_events union all {fresh}"))
+    engine.run(_redirects(kind))
+    counted = engine.rows(f"select event, count(*) from ({fresh}) as f group by event")
+    counts = {f"ids_{event}": int(number) for event, number in counted}
+    moved = engine.rows(
+        f"select count(*) from {WORK}.{kind}_profiles as p join {WORK}.{kind}_records as r on r.record_id = p.record_id"
+        f" join {WORK}.{kind}_previous as o on o.record_key = r.record_key where o.unified_id <> p.unified_id"
+    )
+    counts["records_with_another_id"] = int(moved[0][0])
+    if ledger is not None:
+        _write_ledger(engine, kind, ledger, run_id, at, engine.rows(fresh), now)
+    return counts
+
+
+def _redirects(kind: str) -> Step:
+    """Merged ids and where they lead today, over several merges."""
+    sql = f"""
+        with recursive merges as (
+            select old_id, arg_max(new_id, event_at) as new_id from {WORK}.{kind}_all_events where event = 'merge' group by old_id
+        ),
+        paths as (
+            select old_id, new_id, 1 as steps from merges
+            union all
+            select p.old_id, m.new_id, p.steps + 1 from paths as p join merges as m on m.old_id = p.new_id where p.steps < 50
+        )
+        select old_id, arg_max(new_id, steps) as new_id from paths group by old_id
+    """
+    return Step(f"{WORK}.{kind}_redirects", sql)
+
+
+def _write_ledger(
+    engine: DuckDBEngine, kind: str, ledger: Any, run_id: str, at: str, events: list[tuple[Any, ...]], now: datetime
+) -> None:
+    from dunning_pipeline.ledger.bulk import chunks, insert_many
+    from dunning_pipeline.ledger.schema import unified_id_events, unified_ids
+
+    current = f"select r.record_key, p.unified_id from {WORK}.{kind}_profiles as p join {WORK}.{kind}_records as r on r.record_id = p.record_id"
+    previous = f"{WORK}.{kind}_previous"
+    stale = engine.rows(f"select record_key from (select record_key, unified_id from {previous} except {current}) as s")
+    for chunk in chunks([row[0] for row in stale], 500):
+        with ledger.begin() as connection:
+            connection.execute(
+                unified_ids.delete().where(unified_ids.c.kind == kind, unified_ids.c.record_key.in_(chunk))
+            )
+    fresh = engine.rows(
+        f"select record_key, unified_id from ({current} except select record_key, unified_id from {previous}) as f"
+    )
+    insert_many(
+        ledger,
+        unified_ids,
+        ("kind", "record_key", "unified_id", "since_run"),
+        ((kind, key, uid, run_id) for key, uid in fresh),
+    )
+    rows = [
+        (hashlib.sha256(f"{run}|{kind}|{event}|{old}|{new}".encode()).hexdigest()[:24], run, kind, event, old, new,
+         f'{{"shared_records":{shared}}}', at)
+        for run, event, old, new, shared, _ in events
+    ]  # fmt: skip
+    insert_many(
+        ledger, unified_id_events, ("event_id", "run_id", "kind", "event", "old_id", "new_id", "reason", "at"), rows
+    )
+    _raise_findings(engine, kind, ledger, now)
+
+
+def _raise_findings(engine: DuckDBEngine, kind: str, ledger: Any, now: datetime) -> None:
+    from dunning_pipeline.ledger.findings import raise_finding
+
+    crowded = engine.rows(
+        f"select min(r.record_key), q.records from {WORK}.{kind}_quarantined as q"
+        f" join {WORK}.{kind}_records as r on r.record_id = q.record_id group by q.cluster_id, q.records order by 1"
+    )
+    with ledger.begin() as connection:
+        for first, number in crowded:
+            raise_finding(
+                connection, kind="identity_quarantine", object_kind=kind, object_id=first, severity="warning",
+                message=f"{number} {kind} records would become one profile; they stay apart until the rules or the data are corrected",
+                detail={"records": number}, at=now,
+            )  # fmt: skip
+
+
+def _exists(engine: DuckDBEngine, schema: str, table: str) -> bool:
+    found = engine.rows(
+        f"select 1 from information_schema.tables where table_schema = {text(schema)} and table_name = {text(table)}"
+    )
+    return bool(found)

@@ -1,0 +1,133 @@
+"""Identity resolution of one run: records → clusters → stable ids → profiles, in the warehouse connection it is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import duckdb
+
+from dunning_pipeline.identity import history
+from dunning_pipeline.identity.caching import refresh_value_cache
+from dunning_pipeline.identity.clustering import cluster_records, describe_records, suggest
+from dunning_pipeline.identity.engine import DuckDBEngine, Observer
+from dunning_pipeline.identity.rulesets import Ruleset, load_ruleset
+from dunning_pipeline.identity.stable_ids import assign_ids
+from dunning_pipeline.identity.steps import outputs, records, review
+from dunning_pipeline.identity.steps import reconciliation as fields
+from dunning_pipeline.identity.steps.step import WORK, Step
+from dunning_pipeline.settings.workspace import Workspace
+
+
+@dataclass
+class ResolveReport:
+    """What one run did, per kind: counts by name, and seconds per part."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def resolve(
+    con: duckdb.DuckDBPyConnection,
+    ws: Workspace | None,
+    *,
+    run_id: str,
+    now: datetime,
+    ledger: Any = None,
+    rulesets: dict[str, Ruleset] | None = None,
+    kinds: tuple[str, ...] = records.KINDS,
+    processes: int | None = None,
+    observe: Observer | None = None,
+    progress: Callable[[str], None] | None = None,
+    keep_work: bool = False,
+) -> ResolveReport:
+    """Read data_model.accounts, contacts and individuals, write schema `identity`.
+
+    `now` is the business instant (a birth or change after it is not believed). With a `ledger` (SQLAlchemy engine)
+    people's decisions are applied, ids persist beyond the warehouse, and quarantined clusters become findings.
+    Without `ws` the `rulesets` must be given. Raises InvalidDeclaration for a wrong ruleset.
+    """
+    folder = (ws.policies if ws else Path()) / "identity"
+    rulesets = rulesets or {kind: load_ruleset(folder, kind) for kind in records.KINDS}
+    engine, report = DuckDBEngine(con, observe=observe), ResolveReport()
+    con.execute("create schema if not exists identity")
+    instant = now.astimezone(UTC).replace(tzinfo=None)
+    engine.run(Step(f"{WORK}.clock", f"select date '{instant.date()}' as current_day, timestamp '{instant}' as now"))
+    for kind in kinds:
+        if progress:
+            progress(f"identity: {kind}s")
+        _resolve_kind(engine, rulesets[kind], report, run_id=run_id, now=now, ledger=ledger, processes=processes)
+    started = perf_counter()
+    engine.run(outputs.contact_points())
+    for step in review.shared_outputs(kinds):
+        engine.run(step)
+    report.seconds["contact points"] = perf_counter() - started
+    if not keep_work:
+        con.execute(f"drop schema {WORK} cascade")
+    return report
+
+
+def _resolve_kind(
+    engine: DuckDBEngine,
+    ruleset: Ruleset,
+    report: ResolveReport,
+    *,
+    run_id: str,
+    now: datetime,
+    ledger: Any,
+    processes: int | None,
+) -> None:
+    kind, clock = ruleset.kind, _Stopwatch(ruleset.kind, report)
+    counts = report.counts.setdefault(kind, {})
+    counts["records"] = engine.run(records.account_records() if kind == "account" else records.individual_records())
+    clock.lap("records")
+    counts["new_values"] = sum(refresh_value_cache(engine.con, kind, processes=processes).values())
+    clock.lap("normalise")
+    history.load_history(engine, kind, ledger)
+    clock.lap("history")
+    describe_records(engine, ruleset)
+    clock.lap("identifiers")
+    cluster_records(engine, ruleset)
+    clock.lap("clusters")
+    assign_ids(engine, kind, run_id=run_id)
+    clock.lap("ids")
+    _write_outputs(engine, ruleset)
+    clock.lap("profiles")
+    suggest(engine, ruleset)
+    for step in review.suggestions(kind):
+        counts[step.table.rpartition("_")[2]] = engine.run(step)
+    clock.lap("suggestions")
+    counts |= history.save_history(engine, kind, ledger, run_id=run_id, now=now)
+    clock.lap("ledger")
+    counts["profiles"] = int(engine.rows(f"select count(*) from identity.unified_{kind}s")[0][0])
+
+
+def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
+    kind = ruleset.kind
+    engine.load(
+        f"{WORK}.{kind}_rules",
+        [("rule", "varchar"), ("tier", "varchar"), ("confidence", "double"), ("strength", "integer")],
+        outputs.rule_table(ruleset),
+    )
+    frequent = [name for name in fields.FIELDS[kind] if fields.is_frequent(ruleset, name)]
+    engine.run(fields.members(kind))
+    for name in frequent:
+        engine.run(fields.frequent_value(ruleset, name))
+    for step in (
+        fields.reconciled(ruleset, frequent),
+        outputs.links(kind),
+        outputs.unified(kind),
+        outputs.evidence(kind),
+    ):
+        engine.run(step)
+
+
+class _Stopwatch:
+    def __init__(self, name: str, report: ResolveReport) -> None:
+        self.name, self.report, self.started = name, report, perf_counter()
+
+    def lap(self, part: str) -> None:
+        self.report.seconds[f"{self.name} {part}"] = perf_counter() - self.started
+        self.started = perf_counter()

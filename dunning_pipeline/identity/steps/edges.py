@@ -1,0 +1,86 @@
+"""From rules to edges: records in one block (same identifiers) whose names are near; star edges where names are equal."""
+
+from collections.abc import Iterator
+
+from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
+from dunning_pipeline.identity.steps.names import name_predicate
+from dunning_pipeline.identity.steps.step import WORK, Step, text
+
+NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
+
+
+def rule_steps(ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None) -> Iterator[Step]:
+    """The steps of one rule; the last makes its edges (left_id, right_id, left_record, right_record, rule, block, names).
+
+    With `clusters` (a table record_id → cluster_id) the edges run between clusters, and only where these differ.
+    """
+    stem = f"{WORK}.{ruleset.kind}_{rule.rule}"
+    yield Step(f"{stem}_blocks", _blocks(ruleset.kind, rule, clusters))
+    yield Step(f"{stem}_names", _block_names(f"{stem}_blocks", composite=len(rule.identifiers) > 1))
+    yield Step(f"{stem}_edges", _edges(ruleset, rule, stem))
+
+
+def _blocks(kind: str, rule: MatchRule, clusters: str | None) -> str:
+    """One row per record and block. A blank name is 0, and is kept only where the rule lets blank names match."""
+    first, *others = rule.identifiers
+    alone = not others
+    block = " || '|' || ".join(f"i{n}.value" for n in range(len(rule.identifiers)))
+    joins = "".join(
+        f" join {WORK}.{kind}_identifiers as i{n + 1} on i{n + 1}.record_id = i0.record_id" for n in range(len(others))
+    )
+    usable = " and ".join(
+        f"i{n}.kind = {text(name)} and {_usable(f'i{n}.guard', alone)}" for n, name in enumerate(rule.identifiers)
+    )
+    blank = any(criterion.blank == "match" for criterion in rule.names)
+    named = "" if blank else " and i0.name_id is not null"
+    node = "c.cluster_id" if clusters else "i0.record_id"
+    member = f" join {clusters} as c on c.record_id = i0.record_id" if clusters else ""
+    return (
+        f"select {block} as block, coalesce(i0.name_id, 0) as name_id, {node} as node_id, min(i0.record_id) as record_id"
+        f" from {WORK}.{kind}_identifiers as i0{joins}{member} where {usable}{named} group by 1, 2, 3"
+    )
+
+
+def _usable(guard: str, alone: bool) -> str:
+    # beside a second identifier a switchboard's number still says something; alone it says nothing
+    return f"{guard} is null" if alone else f"({guard} is null or {guard} = 'shared')"
+
+
+def _block_names(blocks: str, *, composite: bool) -> str:
+    crowded = (
+        f" where block not in (select block from {blocks} group by block having count(distinct name_id) > {NAMES_PER_BLOCK})"
+        if composite
+        else ""
+    )
+    return (
+        f"select block, name_id, min(node_id) as first_id, min(record_id) as first_record, count(*) as nodes"
+        f" from {blocks}{crowded} group by block, name_id"
+    )
+
+
+def _edges(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
+    kind = ruleset.kind
+    fuzzy = kind == "account" or any(c.method == "fuzzy" or c.field != "name" or c.blank == "match" for c in rule.names)
+    star = (
+        "select n.first_id as left_id, b.node_id as right_id, n.first_record as left_record, b.record_id as right_record,"
+        f" {text(rule.rule)} as rule, n.block, 'same' as names"
+        f" from {stem}_blocks as b join {stem}_names as n on n.block = b.block and n.name_id = b.name_id"
+        " where n.nodes > 1 and b.node_id <> n.first_id"
+    )
+    if not fuzzy:
+        return star
+    predicate = name_predicate(kind, rule.names, form_matters="legal_form" in ruleset.constraints.at_most_one)
+    nick = (
+        f" left join {WORK}.nicknames as nick on nick.a = a.given and nick.b = b.given" if kind == "individual" else ""
+    )
+    names = f"{WORK}.{kind}_names"
+    return f"""
+        {star}
+        union all
+        select m.first_id, n.first_id, m.first_record, n.first_record, {text(rule.rule)}, m.block, 'near'
+        from {stem}_names as m
+        join {stem}_names as n on n.block = m.block and n.name_id > m.name_id and n.first_id <> m.first_id
+        left join {names} as a on a.name_id = m.name_id
+        left join {names} as b on b.name_id = n.name_id{nick}
+        where {predicate}
+    """

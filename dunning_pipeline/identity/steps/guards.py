@@ -1,0 +1,59 @@
+"""Value guards: what too many names share, and what belongs to a department, identifies nobody; every such value is kept."""
+
+from collections.abc import Mapping
+
+from dunning_pipeline.identity.steps.step import WORK, Step, text
+
+
+def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
+    """Values that more different names share than the ruleset allows.
+
+    Rows are counted first: only a value with more rows than its limit can have more names (names are counted there alone).
+    """
+    cases = " ".join(f"when {text(name)} then {limit}" for name, limit in sorted(limits.items()))
+    limit = f"case kind {cases} end" if cases else "cast(null as bigint)"
+    sql = f"""
+        with crowded as (
+            select kind, value, {limit} as name_limit
+            from {WORK}.{kind}_values where value is not null and problem is null
+            group by kind, value having count(*) > {limit}
+        )
+        select v.kind, v.value, count(distinct n.name_id) as names, count(*) as records
+        from crowded
+        join {WORK}.{kind}_values as v on v.kind = crowded.kind and v.value = crowded.value and v.problem is null
+        left join {WORK}.{kind}_named as n on n.record_id = v.record_id
+        group by v.kind, v.value, crowded.name_limit
+        having count(distinct n.name_id) > crowded.name_limit
+    """
+    return Step(f"{WORK}.{kind}_shared_values", sql)
+
+
+def identifiers(kind: str) -> Step:
+    """All values that exist, with their record's name and why they link nothing by themselves (`guard`, else null)."""
+    sql = f"""
+        select v.record_id, n.name_id, v.kind, v.value,
+            case when v.problem is not null then v.problem when s.value is not null then 'shared' end as guard
+        from (select distinct record_id, kind, value, problem from {WORK}.{kind}_values where value is not null) as v
+        join {WORK}.{kind}_named as n on n.record_id = v.record_id
+        left join {WORK}.{kind}_shared_values as s on s.kind = v.kind and s.value = v.value
+    """
+    return Step(f"{WORK}.{kind}_identifiers", sql)
+
+
+def skipped_values(kind: str) -> Step:
+    """The audit: every value that linked nothing, how many records had it, and why."""
+    sql = f"""
+        select {text(kind)} as party_kind, kind, value, problem as reason, count(*) as records, cast(null as bigint) as names
+        from {WORK}.{kind}_values where problem is not null and problem <> 'empty' and value is not null
+        group by kind, value, problem
+        union all
+        select {text(kind)}, kind, min(written), problem, count(*), null
+        from {WORK}.{kind}_values where problem is not null and problem <> 'empty' and value is null
+        group by kind, substr(written, 1, 80), problem
+        union all
+        select {text(kind)}, kind, value, 'shared', records, names from {WORK}.{kind}_shared_values
+        union all
+        select {text(kind)}, 'name', null, problem, count(*), null
+        from {WORK}.{kind}_named where problem is not null and problem <> 'empty' group by problem
+    """
+    return Step(f"{WORK}.{kind}_skipped", sql)

@@ -1,0 +1,126 @@
+"""Steps that carry unified ids from run to run: overlap with the last run, what is uncontested, what is new, what happened."""
+
+from dunning_pipeline.identity.steps.step import WORK, Step, text
+
+PREFIX = {"account": "UA-", "individual": "UI-"}
+
+
+def overlaps(kind: str) -> Step:
+    """cluster × old id: how many records they share. A record whose key its source changed counts by its mark."""
+    sql = f"""
+        select c.cluster_id, p.unified_id as old_id, count(*) as shared
+        from {WORK}.{kind}_clusters as c
+        join {WORK}.{kind}_records as r on r.record_id = c.record_id
+        join (
+            select record_key, unified_id from {WORK}.{kind}_previous
+            union all select record_key, unified_id from {WORK}.{kind}_rekeyed
+        ) as p on p.record_key = r.record_key
+        group by c.cluster_id, p.unified_id
+    """
+    return Step(f"{WORK}.{kind}_overlaps", sql)
+
+
+def marks(kind: str) -> Step:
+    """A fingerprint of each record's content, by which a record is known again when its source renames all its ids."""
+    if kind == "account":
+        content = "name, tax_id, vat_id, email, phone, street, postal_code"
+    else:
+        content = "first_name, last_name, full_name, email, phone, street, postal_code"
+    sql = f"""
+        select record_key, source, md5(concat_ws('|', record_kind, {content})) as mark
+        from {WORK}.{kind}_records
+    """
+    return Step(f"identity.{kind}_marks", sql)
+
+
+def rekeyed(kind: str) -> Step:
+    """New record keys whose content was that of exactly one vanished record of the same source."""
+    sql = f"""
+        with gone as (
+            select o.source, o.mark, min(o.record_key) as old_key
+            from identity.{kind}_marks as o
+            left join {WORK}.{kind}_records as r on r.record_key = o.record_key
+            where r.record_key is null group by o.source, o.mark having count(*) = 1
+        ),
+        arrived as (
+            select r.source, m.mark, min(r.record_key) as record_key
+            from {WORK}.{kind}_records as r
+            join {WORK}.{kind}_new_marks as m on m.record_key = r.record_key
+            left join {WORK}.{kind}_previous as p on p.record_key = r.record_key
+            where p.record_key is null group by r.source, m.mark having count(*) = 1
+        )
+        select arrived.record_key, p.unified_id
+        from arrived
+        join gone on gone.source = arrived.source and gone.mark = arrived.mark
+        join {WORK}.{kind}_previous as p on p.record_key = gone.old_key
+    """
+    return Step(f"{WORK}.{kind}_rekeyed", sql)
+
+
+def uncontested(kind: str) -> Step:
+    """Clusters and old ids that have only each other."""
+    sql = f"""
+        select o.cluster_id, o.old_id as unified_id
+        from {WORK}.{kind}_overlaps as o
+        join (select cluster_id from {WORK}.{kind}_overlaps group by cluster_id having count(*) = 1) as c on c.cluster_id = o.cluster_id
+        join (select old_id from {WORK}.{kind}_overlaps group by old_id having count(*) = 1) as i on i.old_id = o.old_id
+    """
+    return Step(f"{WORK}.{kind}_kept", sql)
+
+
+def minted(kind: str, run_id: str, salt: int) -> Step:
+    """New ids of the clusters that kept none: from the first record's key and the run, so that no old id comes back."""
+    seed = f"c.record_key || '|' || {text(run_id)} || '|{salt}'"
+    sql = f"""
+        select c.cluster_id, {text(PREFIX[kind])} || upper(substr(md5({seed}), 1, 12)) as unified_id
+        from (
+            select c.cluster_id, min(r.record_key) as record_key
+            from {WORK}.{kind}_clusters as c
+            join {WORK}.{kind}_records as r on r.record_id = c.record_id
+            where c.cluster_id not in (select cluster_id from {WORK}.{kind}_kept)
+            group by c.cluster_id
+        ) as c
+    """
+    return Step(f"{WORK}.{kind}_minted", sql)
+
+
+def profiles(kind: str) -> Step:
+    """record → unified id, with the number of records of its profile."""
+    sql = f"""
+        with assigned as (
+            select cluster_id, unified_id from {WORK}.{kind}_kept
+            union all select cluster_id, unified_id from {WORK}.{kind}_minted
+        ),
+        sizes as (select cluster_id, count(*) as members from {WORK}.{kind}_clusters group by cluster_id)
+        select c.record_id, c.cluster_id, a.unified_id, s.members
+        from {WORK}.{kind}_clusters as c
+        join assigned as a on a.cluster_id = c.cluster_id
+        join sizes as s on s.cluster_id = c.cluster_id
+    """
+    return Step(f"{WORK}.{kind}_profiles", sql)
+
+
+def events(kind: str) -> Step:
+    """What became of the ids: new, merge (old into new), split (a part of old became new), retire (no record is left)."""
+    sql = f"""
+        with flows as (
+            select o.old_id, min(p.unified_id) as new_id, max(o.shared) as shared
+            from {WORK}.{kind}_overlaps as o
+            join (select distinct cluster_id, unified_id from {WORK}.{kind}_profiles) as p on p.cluster_id = o.cluster_id
+            group by o.old_id, p.cluster_id
+        ),
+        living as (select distinct unified_id from {WORK}.{kind}_profiles)
+        select 'merge' as event, f.old_id, f.new_id, f.shared from flows as f
+        where f.old_id <> f.new_id and f.old_id not in (select unified_id from living)
+        union all
+        select 'split', f.old_id, f.new_id, f.shared from flows as f
+        where f.old_id <> f.new_id and f.old_id in (select unified_id from living)
+        union all
+        select 'retire', p.unified_id, null, count(*) from {WORK}.{kind}_previous as p
+        where p.unified_id not in (select unified_id from living) and p.unified_id not in (select old_id from flows)
+        group by p.unified_id
+        union all
+        select 'new', null, m.unified_id, 0 from {WORK}.{kind}_minted as m
+        where m.unified_id not in (select new_id from flows where old_id <> new_id)
+    """
+    return Step(f"{WORK}.{kind}_events", sql)
