@@ -1,5 +1,6 @@
 """The macro mapped.country_code: a country's name or code, as people write it, to its ISO 3166 alpha-2 code."""
 
+import re
 from functools import cache
 
 import duckdb
@@ -11,6 +12,7 @@ _SPOKEN = {
     "northern ireland": "GB", "holland": "NL", "the netherlands": "NL", "czech republic": "CZ", "tschechien": "CZ",
     "brd": "DE", "russia": "RU", "south korea": "KR", "korea": "KR", "turkey": "TR", "türkei": "TR", "turkei": "TR",
 }  # fmt: skip
+_NO_COUNTRIES = ("EU", "EZ", "UN", "ZZ", "XA", "XB", "QO")
 _LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl")
 
 
@@ -21,16 +23,20 @@ def country_names() -> dict[str, str]:
     from rigour.territories import get_territories
 
     names: dict[str, str] = {}
-    codes = [code for code in Locale("en").territories if len(code) == 2 and code.isalpha()]
+    codes = [
+        str(code)
+        for code in Locale("en").territories
+        if re.fullmatch("[A-Z]{2}", str(code)) and code not in _NO_COUNTRIES
+    ]
     for language in _LANGUAGES:
         territories = Locale(language).territories
         for code in codes:
-            if code in territories and code not in ("EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"):
+            if code in territories:
                 names.setdefault(territories[code].lower(), code)
     for territory in get_territories():
         if territory.alpha3 and len(territory.code) == 2:
             names[territory.alpha3.lower()] = territory.code.upper()
-    names.update({code.lower(): code for code in codes if code not in ("EU", "EZ", "UN", "ZZ", "XA", "XB", "QO")})
+    names.update({code.lower(): code for code in codes})
     names.update(_SPOKEN)
     return names
 

@@ -59,8 +59,8 @@ class StreamObject(Declared):
     incremental: bool = False
     allow_empty: bool = False  # a full extract without rows closes everything
     rows_without_key: Literal["reject", "skip"] = "reject"
-    format: dict[str, Any] = {}
-    columns: dict[str, ShortColumn] = {}
+    format: dict[str, Any] = Field(default_factory=dict)
+    columns: dict[str, ShortColumn] = Field(default_factory=dict)
     query: str | None = None  # sql sources: the SELECT; salesforce_bulk: a WHERE condition
 
 
@@ -96,7 +96,7 @@ class Mapping(Declared):
     where: str | None = None
     one_per: str | None = None
     newest: str | None = None
-    lookups: dict[str, Lookup] = {}
+    lookups: dict[str, Lookup] = Field(default_factory=dict)
     fields: dict[str, FieldExpression]
 
 
@@ -120,8 +120,8 @@ class StreamSource(Declared):
     description: str | None = None
     connection: str | None = None  # sql: an ADBC or SQLAlchemy URL, or env:NAME
     format: Format = Format()
-    defaults: dict[str, Any] = {}
-    objects: dict[str, StreamObject] = {}
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    objects: dict[str, StreamObject] = Field(default_factory=dict)
     mappings: tuple[Mapping, ...] = ()
     files: tuple[ConsentFile, ...] = ()
 

@@ -122,7 +122,7 @@ def compile_expression(
     return f"({tree.sql(dialect='duckdb')})"
 
 
-def _refuse_unsafe(node: exp.Expression) -> None:
+def _refuse_unsafe(node: exp.Expr) -> None:
     if isinstance(node, _FORBIDDEN):
         raise BadExpression(f"{node.sql(dialect='duckdb')[:60]}: only a scalar expression is allowed here")
     if isinstance(node, exp.Anonymous):

@@ -23,7 +23,9 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 class ReadableFile:
     path: Path  # UTF-8, perhaps a copy
     encoding: str  # of the original
-    has_nul: bool
+    has_nul: bool  # or may have
+    delimiter: str
+    quote: str
 
 
 @contextmanager
@@ -42,15 +44,15 @@ def readable(path: Path, form: Format, scratch: Path, *, encoding: str | None = 
     Raises InvalidInput for an empty file, and for one whose bytes are not in the declared encoding.
     """
     if form.file_type == "json" or path.suffix == ".json":
-        return ReadableFile(_flattened(path, scratch), "utf-8", False)
+        return ReadableFile(_flattened(path, scratch), "utf-8", False, ",", '"')
     with opened_bytes(path) as stream:
         sample = stream.read(_SAMPLE_BYTES)
     if not sample.strip(b"\xef\xbb\xbf \r\n\t\0"):
         raise InvalidInput("the file is empty: not even a header", file=path, remedy="deliver it again with its header")
     found = encoding or _encoding(path, sample, form.encoding)
     if found in ("utf-8", "utf-8-sig"):
-        return ReadableFile(path, found, _has_nul(path))
-    return ReadableFile(_converted(path, found, scratch), found, True)
+        return ReadableFile(path, found, _has_nul(path), form.delimiter, form.quote)
+    return ReadableFile(_converted(path, found, scratch), found, True, form.delimiter, form.quote)
 
 
 def _encoding(path: Path, sample: bytes, declared: str) -> str:
@@ -121,11 +123,11 @@ def _converted(path: Path, encoding: str, scratch: Path) -> Path:
     return copy
 
 
-def header_of(file: ReadableFile, form: Format, original: Path) -> list[str]:
+def header_of(file: ReadableFile, original: Path) -> list[str]:
     """The header's names, trimmed; raises InvalidInput for a blank or doubled name."""
     with opened_bytes(file.path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        names = [name.strip() for name in next(csv.reader(text, delimiter=form.delimiter, quotechar=form.quote), [])]
+        names = [name.strip() for name in next(csv.reader(text, delimiter=file.delimiter, quotechar=file.quote), [])]
     seen: set[str] = set()
     for place, name in enumerate(names, start=1):
         if not name:

@@ -38,7 +38,9 @@ def files_of(folder: Path, stream: StreamSource, name: str) -> list[InboxFile]:
     found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = pattern.fullmatch(path.name)
-        if match is None or not path.is_file() or any(_is_of(path.name, other) for other in longer):
+        if match is None or not path.is_file() or path.name.endswith("-plan.json"):
+            continue
+        if any(_is_of(path.name, other) for other in longer):
             continue
         dated = _STAMP.search(match["rest"] or "")
         state = path.stat()

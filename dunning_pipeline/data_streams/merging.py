@@ -28,7 +28,7 @@ def merge(
     *,
     staged: str,
     close_absent: bool,
-    kept_keys: str | None,
+    kept_keys: str,
 ) -> MergeCounts:
     """Bring `staged` (typed rows, unique keys) into the landing table.
 
@@ -38,13 +38,19 @@ def merge(
     if not existing_types(con, stream, name):
         return _first_load(con, stream, name, staged)
     ensure_landing_table(con, stream, name)
-    target = landing_table(stream, name)
-    present = existing_types(con, stream, name)
-    arriving = _columns(con, staged)
+    target, arriving = landing_table(stream, name), _columns(con, staged)
+    present = {column.lower() for column in existing_types(con, stream, name)}
     for column in arriving:
-        if column.lower() not in {known.lower() for known in present}:
+        if column.lower() not in present:
             con.execute(f"alter table {target} add column {quoted(column)} varchar")
-    return _merge_rows(con, stream, name, target, staged, arriving, close_absent, kept_keys)
+    values = [column for column in arriving if column not in ROW_STATE]
+    there = {column.lower() for column in arriving}
+    absent = [column for column in declared_types(stream, name) if column.lower() not in there]
+    job = _Merge(con, target, staged, stream.objects[name].key, values, absent)
+    counts = _replace_changed(job)
+    if not close_absent:
+        return counts
+    return MergeCounts(counts.changed, counts.closed + _close_absent(job, kept_keys))
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -60,51 +66,49 @@ def _first_load(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str,
     return MergeCounts(int(rows), int(closed))
 
 
-def _merge_rows(
-    con: duckdb.DuckDBPyConnection,
-    stream: StreamSource,
-    name: str,
-    target: str,
-    staged: str,
-    arriving: list[str],
-    close_absent: bool,
-    kept_keys: str | None,
-) -> MergeCounts:
-    key = stream.objects[name].key
-    same = " and ".join(f"s.{quoted(column)} = t.{quoted(column)}" for column in key)
-    state = {column.lower() for column in ROW_STATE}
-    values = [column for column in arriving if column.lower() not in state]
-    declared = [column for column in declared_types(stream, name) if column.lower() not in state]
-    # a column that no longer arrives is null in the new version
-    absent = [column for column in declared if column.lower() not in {value.lower() for value in values}]
+@dataclass(frozen=True)
+class _Merge:
+    con: duckdb.DuckDBPyConnection
+    target: str
+    staged: str
+    key: tuple[str, ...]
+    values: list[str]  # columns that arrive
+    absent: list[str]  # declared columns that no longer arrive: null in the new version
+
+
+def _same_key(key: tuple[str, ...], *, as_text: bool = False) -> str:
+    left = "s.{0} = cast(t.{0} as varchar)" if as_text else "s.{0} = t.{0}"
+    return " and ".join(left.format(quoted(column)) for column in key)
+
+
+def _replace_changed(job: _Merge) -> MergeCounts:
+    """Rows that are new, or not older and different, replace what is there."""
+    same = _same_key(job.key)
     differs = " or ".join(
-        [f"s.{quoted(c)} is distinct from t.{quoted(c)}" for c in values]
-        + [f"t.{quoted(c)} is not null" for c in absent]
+        [f"s.{quoted(column)} is distinct from t.{quoted(column)}" for column in job.values]
+        + [f"t.{quoted(column)} is not null" for column in job.absent]
         + ["s._is_deleted <> t._is_deleted"]
     )
-    newer = "(s._modified_at is null or t._modified_at is null or s._modified_at >= t._modified_at)"
-    new_values = [*values, "_source", "_file", "_line", "_loaded_at", "_modified_at", "_is_deleted"]
-    con.execute(
-        f"create or replace temp table _changes as select s.* exclude (_gone), s._gone, "
-        f"t._is_deleted as _was_deleted from (select *, false as _gone from {staged}) s left join {target} t on {same} "
-        f"where t._source is null or ({newer} and ({differs}))"
+    not_older = "coalesce(s._modified_at >= t._modified_at, true)"
+    job.con.execute(
+        f"create or replace temp table _changes as select s.*, t._is_deleted as _was_deleted "
+        f"from {job.staged} s left join {job.target} t on {same} "
+        f"where t._source is null or ({not_older} and ({differs}))"
     )
-    changed, closed = con.execute(
+    counts = job.con.execute(
         "select count(*), count(*) filter (_is_deleted and not coalesce(_was_deleted, false)) from _changes"
-    ).fetchone()  # type: ignore[misc]
-    con.execute(f"delete from {target} t using _changes s where {same}")
-    columns = ", ".join(quoted(column) for column in new_values)
-    con.execute(f"insert into {target} ({columns}) select {columns} from _changes")
-    con.execute("drop table _changes")
-    if close_absent:
-        closed += _close_absent(con, target, staged, same, kept_keys)
-    return MergeCounts(int(changed), int(closed))
+    ).fetchone()
+    columns = ", ".join(quoted(column) for column in (*job.values, *ROW_STATE))
+    job.con.execute(f"delete from {job.target} t using _changes s where {same}")
+    job.con.execute(f"insert into {job.target} ({columns}) select {columns} from _changes")
+    job.con.execute("drop table _changes")
+    return MergeCounts(int(counts[0]), int(counts[1])) if counts else MergeCounts(0, 0)
 
 
-def _close_absent(con: duckdb.DuckDBPyConnection, target: str, staged: str, same: str, kept_keys: str | None) -> int:
-    kept = f" and not exists (select 1 from {kept_keys} s where {same})" if kept_keys else ""
-    condition = f"not t._is_deleted and not exists (select 1 from {staged} s where {same}){kept}"
-    closed = con.execute(f"select count(*) from {target} t where {condition}").fetchone()[0]  # type: ignore[index]
-    if closed:
-        con.execute(f"update {target} t set _is_deleted = true where {condition}")
-    return int(closed)
+def _close_absent(job: _Merge, kept_keys: str) -> int:
+    condition = (
+        f"not t._is_deleted and not exists (select 1 from {job.staged} s where {_same_key(job.key)}) "
+        f"and not exists (select 1 from {kept_keys} s where {_same_key(job.key, as_text=True)})"
+    )
+    closed = job.con.execute(f"update {job.target} t set _is_deleted = true where {condition}").fetchone()
+    return int(closed[0]) if closed else 0

@@ -1,15 +1,18 @@
 """Sets rejected rows aside: file, line, column, value and reason, in landing._rejects and one CSV per object."""
 
 import csv
-from dataclasses import astuple, dataclass
+import io
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from dunning_pipeline.data_streams.declaration import Format, StreamSource, table_name
+from dunning_pipeline.data_streams.declaration import StreamSource, table_name
 from dunning_pipeline.data_streams.file_text import ReadableFile, opened_bytes
+from dunning_pipeline.data_streams.header import Header
 from dunning_pipeline.data_streams.landing_tables import quoted
-from dunning_pipeline.data_streams.staging import STAGE, Header
+from dunning_pipeline.data_streams.staging import STAGE
 from dunning_pipeline.settings.workspace import Workspace
 
 _VALUE_LENGTH = 500
@@ -50,8 +53,8 @@ def reader_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[tuple[Reje
 def value_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[Reject]:
     """One entry per value that did not fit its column; `line` is counted in records until `place_lines`."""
     rows = con.execute(
-        f"select _line, bad.c, bad.v, bad.r from (select _line, unnest(_bad) as bad from {STAGE} where _bad is not null) "
-        "order by _line"
+        f"select _line, bad.c, bad.v, bad.r "
+        f"from (select _line, unnest(_bad) as bad from {STAGE} where _bad is not null) order by _line"
     ).fetchall()
     return [Reject(file, int(line), column, value[:_VALUE_LENGTH], reason) for line, column, value, reason in rows]
 
@@ -66,7 +69,7 @@ def duplicate_rejects(con: duckdb.DuckDBPyConnection, key: tuple[str, ...], file
         return []
     shown = " || '|' || ".join(f"cast({quoted(column)} as varchar)" for column in key)
     rows = con.execute(
-        f"select rowid, _line, {shown}, first_value(_line) over newest from {STAGE} where _bad is null and "
+        f"select rowid, _line, {shown} from {STAGE} where _bad is null and "
         f"({keys}) in (select ({keys}) from {STAGE} where _bad is null group by {keys} having count(*) > 1) "
         f"window newest as (partition by {keys} order by _modified_at desc nulls last, _line desc) "
         "qualify row_number() over newest > 1 order by _line"
@@ -74,34 +77,57 @@ def duplicate_rejects(con: duckdb.DuckDBPyConnection, key: tuple[str, ...], file
     con.execute(f"update {STAGE} set _bad = [] where rowid in (select unnest(?))", [[row[0] for row in rows]])
     column = "+".join(key)
     return [
-        Reject(file, int(row[1]), column, str(row[2]), f"duplicate key: row {int(row[3])} is newer") for row in rows
+        Reject(file, int(row[1]), column, str(row[2]), "duplicate key: another row of the file is newer")
+        for row in rows
     ]
 
 
-def place_lines(rejects: list[Reject], structural: list[Reject], file: ReadableFile, form: Format) -> list[Reject]:
-    """Turn record numbers into the file's physical lines."""
+def place_lines(rejects: list[Reject], broken: list[Reject], rows: int, file: ReadableFile) -> list[Reject]:
+    """Turn record numbers into the file's physical lines; `broken` are the lines that were not counted as records."""
     if not rejects or file.path.suffix == ".parquet":
         return rejects
-    skipped = {reject.line for reject in structural}
-    wanted = {reject.line for reject in rejects}
-    lines: dict[int | None, int] = {}
-    record = 1
-    with opened_bytes(file.path) as stream:
-        import io
+    skipped = sorted(reject.line or 0 for reject in broken)
+    wanted = sorted({reject.line or 0 for reject in rejects})
+    lines = (
+        _counted(wanted, skipped) if _is_one_line_per_row(file, rows + len(broken)) else _read(wanted, skipped, file)
+    )
+    return [replace(reject, line=lines.get(reject.line or 0, reject.line)) for reject in rejects]
 
-        csv.field_size_limit(1 << 28)
+
+def _is_one_line_per_row(file: ReadableFile, rows: int) -> bool:
+    breaks, last = 0, b""
+    with opened_bytes(file.path) as stream:
+        while chunk := stream.read(1 << 20):
+            breaks, last = breaks + chunk.count(b"\n"), chunk
+    return breaks + (not last.endswith(b"\n")) == rows + 1
+
+
+def _counted(wanted: list[int], skipped: list[int]) -> dict[int, int]:
+    lines, passed = {}, 0
+    for record in wanted:
+        while passed < len(skipped) and skipped[passed] <= record + passed:
+            passed += 1
+        lines[record] = record + passed
+    return lines
+
+
+def _read(wanted: list[int], skipped: list[int], file: ReadableFile) -> dict[int, int]:
+    """With line breaks inside quotes or blank lines, only reading tells where a record begins."""
+    csv.field_size_limit(1 << 28)
+    lines: dict[int, int] = {}
+    places, gone, record, start = set(wanted), set(skipped), 1, 1
+    with opened_bytes(file.path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        reader = csv.reader((line.replace("\0", "") for line in text), delimiter=form.delimiter, quotechar=form.quote)
-        start = 1
+        reader = csv.reader((line.replace("\0", "") for line in text), delimiter=file.delimiter, quotechar=file.quote)
         for row in reader:
-            if row and start not in skipped:
-                if record in wanted:
+            if row and start not in gone:
+                if record in places:
                     lines[record] = start
-                    if len(lines) == len(wanted):
+                    if len(lines) == len(places):
                         break
                 record += 1
             start = reader.line_num + 1
-    return [Reject(r.file, lines.get(r.line, r.line), r.column, r.value, r.reason) for r in rejects]
+    return lines
 
 
 def write_rejects(
@@ -117,8 +143,6 @@ def write_rejects(
     if not rejects:
         target.unlink(missing_ok=True)
         return None
-    import pyarrow as pa
-
     names = ("file", "line", "column_name", "value", "reason")
     columns = list(zip(*(astuple(reject) for reject in rejects), strict=True))
     table = pa.table(
@@ -136,13 +160,13 @@ def write_rejects(
 
 
 def keys_of_lines(
-    structural: list[tuple[Reject, str]], header: Header, form: Format, key: tuple[str, ...]
+    structural: list[tuple[Reject, str]], header: Header, file: ReadableFile, key: tuple[str, ...]
 ) -> list[tuple[str, ...]] | None:
     """Keys of rows that could not be read, so that their older versions stay; None where one cannot be told."""
     places = [header.names.index(header.present[column][0]) for column in key]
     keys = []
     for _, text in structural:
-        row = next(csv.reader([text.replace("\0", "")], delimiter=form.delimiter, quotechar=form.quote), [])
+        row = next(csv.reader([text.replace("\0", "")], delimiter=file.delimiter, quotechar=file.quote), [])
         if len(row) <= max(places) or not all(row[place].strip() for place in places):
             return None
         keys.append(tuple(row[place].strip() for place in places))

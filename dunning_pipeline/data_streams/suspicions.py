@@ -1,35 +1,34 @@
-"""Refuses extracts that cannot be trusted as a whole: cut off in the middle, or with dates that could mean two things."""
+"""Refuses extracts that cannot be trusted as a whole: cut off in the middle, or with dates of two meanings."""
 
 from pathlib import Path
 
 import duckdb
 
-from dunning_pipeline.data_streams.declaration import Format, StreamSource
+from dunning_pipeline.data_streams.declaration import StreamSource
 from dunning_pipeline.data_streams.file_text import ReadableFile
+from dunning_pipeline.data_streams.header import Header
 from dunning_pipeline.data_streams.rejects import Reject
-from dunning_pipeline.data_streams.staging import STAGE, Header
+from dunning_pipeline.data_streams.staging import STAGE
 from dunning_pipeline.errors import InvalidInput
 
 _SLASHED = r"^\s*[0-9]{1,2}[/.-][0-9]{1,2}[/.-]([0-9]{2}|[0-9]{4})(\s.*)?$"
 
 
-def refuse_cut_off(
-    file: Path, text: ReadableFile, structural: list[tuple[Reject, str]], form: Format, width: int
-) -> None:
+def refuse_cut_off(file: Path, text: ReadableFile, structural: list[tuple[Reject, str]]) -> None:
     """Raise InvalidInput where the last row stops in the middle: what follows it was never written."""
     if not structural or text.path.suffix in (".gz", ".parquet"):
         return
     reject, line_text = structural[-1]
+    ending = line_text.encode("utf-8", "replace").rstrip(b"\r\n")[-60:]
     with text.path.open("rb") as stream:
         size = stream.seek(0, 2)
-        stream.seek(max(0, size - max(len(line_text.encode()) * 2, 64) - 2))
+        stream.seek(max(0, size - len(ending) - 4))
         tail = stream.read()
-    is_last = tail.rstrip(b"\r\n").endswith(line_text.encode("utf-8", "replace").rstrip(b"\r\n")[-60:])
-    if is_last and (
-        reject.reason.startswith("a quote is opened") or (not tail.endswith(b"\n") and "few" in reject.reason)
-    ):
+    open_quote = reject.reason.startswith("a quote is opened")
+    too_short = reject.reason.endswith("too few columns") and not tail.endswith(b"\n")
+    if tail.rstrip(b"\r\n").endswith(ending) and (open_quote or too_short):
         raise InvalidInput(
-            f"half-written: it ends in the middle of the row at line {reject.line}",
+            "half-written: it ends in the middle of this row",
             file=file,
             line=reject.line,
             value=line_text[:120],

@@ -1,0 +1,124 @@
+"""Builds the one statement that reads a file, types its columns and marks what does not fit."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dunning_pipeline.data_streams.declaration import Column, Format, StreamObject, StreamSource
+from dunning_pipeline.data_streams.file_text import ReadableFile
+from dunning_pipeline.data_streams.header import Header
+from dunning_pipeline.data_streams.landing_tables import quoted
+from dunning_pipeline.data_streams.typed_columns import reason_for, typed_sql
+
+MAX_LINE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the staging SQL needs of an object's declaration."""
+
+    stream: StreamSource
+    name: str
+    zone: str  # of the company: dates with a time of day become business dates in it
+
+    @property
+    def declared(self) -> StreamObject:
+        return self.stream.objects[self.name]
+
+    @property
+    def form(self) -> Format:
+        return self.stream.format_of(self.name)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A condition under which a row is rejected, and what is then said of it."""
+
+    condition: str
+    column: str
+    value: str
+    reason: str
+
+
+def stage_sql(
+    shape: Shape, header: Header, file: ReadableFile, *, table: str, file_name: str, loaded_at: datetime
+) -> str:
+    """CREATE TABLE with the typed columns, the row state and `_bad`: (c)olumn, (v)alue, (r)eason per bad value.
+
+    Three layers: text as read (trimmed where typed), typed values beside their text, then the checks on both.
+    """
+    places = {column: f"_r{number}" for number, column in enumerate(header.present)}
+    deleted = f"coalesce({_first(header, shape.declared.deleted)}, false)"
+    texts = [f"{_text_of(shape, header, column)} as {place}" for column, place in places.items()]
+    values = [f"{_value_of(shape, column, place)} as {quoted(column)}" for column, place in places.items()]
+    unknown = [quoted(name) for name in header.unknown]
+    read = f"select {', '.join([*texts, *unknown])} from {_reader(header, file)}"
+    typed = f"select {', '.join([*values, *unknown, *places.values()])} from ({read})"
+    checks = [check for column, place in places.items() for check in _checks(shape, file, column, place, deleted)]
+    columns = [*(quoted(column) for column in header.present), *unknown]
+    return (
+        f"create table {table} as select {', '.join(columns)}, {sql_text(shape.stream.source)} as _source, "
+        f"{sql_text(file_name)} as _file, null::bigint as _line, "
+        f"timestamp '{loaded_at:%Y-%m-%d %H:%M:%S.%f}' as _loaded_at, "
+        f"cast({_first(header, *shape.declared.modified)} as timestamp) as _modified_at, "
+        f"{deleted} as _is_deleted, {_bad(checks)} as _bad from ({typed})"
+    )
+
+
+def _text_of(shape: Shape, header: Header, column: str) -> str:
+    declared = shape.declared
+    as_written = declared.columns[column].type == "text" and column not in (*declared.key, *declared.required)
+    names = header.present[column]
+    parts = [quoted(name) if as_written else f"nullif(trim({quoted(name)}), '')" for name in names]
+    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
+
+
+def _value_of(shape: Shape, column: str, place: str) -> str:
+    return typed_sql(place, shape.declared.columns[column], shape.form, zone=shape.zone)
+
+
+def _first(header: Header, *names: str | None) -> str:
+    there = [quoted(name) for name in names if name in header.present]
+    return f"coalesce({', '.join(there)})" if there else "null"
+
+
+def _checks(shape: Shape, file: ReadableFile, column: str, place: str, deleted: str) -> list[Check]:
+    declared: Column = shape.declared.columns[column]
+    checks = []
+    if declared.type != "text":
+        unfit = f"{place} is not null and {quoted(column)} is null"
+        checks.append(Check(unfit, column, place, reason_for(declared, shape.form)))
+    elif file.has_nul:
+        checks.append(Check(f"contains({place}, chr(0))", column, place, "contains a NUL byte"))
+    if column in shape.declared.key:
+        checks.append(Check(f"{place} is null", column, "''", "key column is empty"))
+    elif column in shape.declared.required:
+        # what is deleted may come without its values
+        checks.append(Check(f"{place} is null and not {deleted}", column, "''", "required, but empty"))
+    return checks
+
+
+def _bad(checks: list[Check]) -> str:
+    found = ", ".join(
+        f"{{'c': {sql_text(check.column)}, 'v': case when {check.condition} then {check.value} end, "
+        f"'r': {sql_text(check.reason)}}}"
+        for check in checks
+    )
+    any_of_them = " or ".join(f"({check.condition})" for check in checks)
+    return f"case when {any_of_them} then list_filter([{found}], lambda bad: bad.v is not null) end"
+
+
+def sql_text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _reader(header: Header, file: ReadableFile) -> str:
+    if file.path.suffix == ".parquet":
+        columns = ", ".join(f"cast({quoted(name)} as varchar) as {quoted(name)}" for name in header.names)
+        return f"(select {columns} from read_parquet({sql_text(str(file.path))}))"
+    columns = ", ".join(f"{sql_text(name)}: 'varchar'" for name in header.names)
+    return (
+        f"read_csv({sql_text(str(file.path))}, header = true, auto_detect = false, columns = {{{columns}}}, "
+        f"delim = {sql_text(file.delimiter)}, quote = {sql_text(file.quote)}, escape = {sql_text(file.quote)}, "
+        f"max_line_size = {MAX_LINE_BYTES}, store_rejects = true, "
+        "rejects_table = '_reader_errors', rejects_scan = '_reader_scans')"
+    )
