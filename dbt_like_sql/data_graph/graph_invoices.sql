@@ -16,7 +16,7 @@ lines as (
         list_sort(list(struct_pack(
             line_number := lines.line_number,
             description := lines.description,
-            quantity := lines.quantity,
+            quantity := rtrim(rtrim(cast(lines.quantity as varchar), '0'), '.'),
             amount := {{ amount_text('lines.amount', 'invoices.currency') }}
         ))) as lines
     from {{ ref('invoice_lines') }} as lines

@@ -12,7 +12,7 @@ sends as (
         status,
         count(*) as messages
     from {{ source('ops', 'sends') }}
-    group by day, channel, kind, campaign, status
+    group by all
 
 ),
 
@@ -27,7 +27,7 @@ occurrences as (
         count(*) as messages
     from {{ source('ops', 'campaign_occurrences') }}
     where status in ('planned', 'paused')
-    group by day, campaign, status
+    group by all
 
 ),
 

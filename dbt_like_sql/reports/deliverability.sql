@@ -45,7 +45,7 @@ deliverability as (
         count(*) filter (where events.is_complained) as complained
     from sends
     left join events on events.send_key = sends.send_key
-    group by month, sends.channel, sends.kind, sends.template
+    group by all
 
 )
 
