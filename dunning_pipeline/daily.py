@@ -70,14 +70,19 @@ def close_and_queue(
     ws: Workspace, report: DailyReport, *, now: datetime, actor: str, progress: Progress | None = None
 ) -> None:
     """Close the automatic drafts that no campaign claims, queue them, then run the campaigns that are due."""
-    from dunning_pipeline.campaigns.running import run_due
-
     _say(progress, "closing what needs no review")
     report.closed = close_automatic(ws, report, now=now, actor=actor, progress=progress)
     _say(progress, "queueing")
     report.queued = queue_closed(ws, now=now, actor=actor, problems=report.problems)
     _say(progress, "campaigns")
-    report.campaigns = run_due(ws, now=now, actor=actor, problems=report.problems)
+    report.campaigns = run_campaigns(ws, now=now, actor=actor, problems=report.problems)
+
+
+def run_campaigns(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) -> "list[CampaignReport]":
+    """Run the campaigns whose time has come and that have not run for it yet."""
+    from dunning_pipeline.campaigns.running import run_due
+
+    return run_due(ws, now=now, actor=actor, problems=problems)
 
 
 def run_processes(
@@ -122,7 +127,13 @@ def run_processes(
 
 
 def close_automatic(
-    ws: Workspace, report: DailyReport, *, now: datetime, actor: str, progress: Progress | None = None
+    ws: Workspace,
+    report: DailyReport,
+    *,
+    now: datetime,
+    actor: str,
+    include_review: bool = False,
+    progress: Progress | None = None,
 ) -> list[str]:
     """Close the drafts of the day that need no review and are not claimed by a campaign; ids of the closed ones."""
     from dunning_pipeline.campaigns.claims import claims_of
@@ -130,9 +141,8 @@ def close_automatic(
     from dunning_pipeline.ledger.reading import list_statements
 
     with reading(open_ledger(ws)) as connection:
-        drafts = list_statements(
-            connection, status="draft", kind="dunning", date=report.date, approval="automatic", held=False
-        )
+        drafts = list_statements(connection, status="draft", kind="dunning", date=report.date, held=False)
+    drafts = [row for row in drafts if include_review or row["approval"] == "automatic"]
     claimed = claims_of(ws, drafts)
     for campaign in claimed.values():
         report.claimed[campaign] = report.claimed.get(campaign, 0) + 1

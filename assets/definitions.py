@@ -1,0 +1,30 @@
+"""The one door: everything that Dagster shows and runs, made from the workspace's own files."""
+
+import dagster as dg
+
+from assets.campaigns import campaign_assets, campaign_job, campaign_schedules
+from assets.dunning import dunning_assets
+from assets.jobs import jobs
+from assets.model_specs import outside_specs
+from assets.models import model_assets
+from assets.place import workspace
+from assets.schedules import schedules
+from assets.sensors import sensors
+from assets.streams import stream_assets
+from dunning_pipeline.settings.workspace import Workspace
+
+
+def build_definitions(ws: Workspace) -> dg.Definitions:
+    """The flow of one workspace. One process runs a whole job: a process per step would cost seconds each."""
+    return dg.Definitions(
+        assets=[*outside_specs(), stream_assets(ws), model_assets(ws), *dunning_assets(ws), *campaign_assets(ws)],
+        jobs=[*jobs(), campaign_job()],
+        schedules=[*schedules(ws), *campaign_schedules(ws)],
+        sensors=sensors(),
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_definitions(workspace())

@@ -1,0 +1,104 @@
+"""What the catalogue shows of a model after it ran: row count, first rows, columns and where each comes from."""
+
+from types import TracebackType
+from typing import Any
+
+import dagster as dg
+
+from assets.place import model_key
+from assets.tables import as_markdown
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.building import ModelResult
+from dunning_pipeline.sql_models.checks import CheckResult
+from dunning_pipeline.sql_models.project import Project
+from dunning_pipeline.sql_models.warehouse import open_warehouse
+
+SHOWN_ROWS = 5
+SHOWN_FAILURES = 20
+
+
+class Shown:
+    """Reads what is to be shown of freshly built models; opened once for all of them, while the step holds the pool."""
+
+    def __init__(self, ws: Workspace, project: Project) -> None:
+        self._warehouse = open_warehouse(ws)
+        self._project = project
+        self._lineage: dict[str, dict[str, list[tuple[str, str]]]] | None = None
+
+    def __enter__(self) -> "Shown":
+        self._con = self._warehouse.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._warehouse.__exit__(kind, error, at)
+
+    def model(self, result: ModelResult) -> dict[str, Any]:
+        metadata: dict[str, Any] = {
+            "dagster/row_count": result.rows,
+            "seconds": round(result.seconds, 3),
+            "first rows": dg.MetadataValue.md(self.rows(result.schema, result.name, SHOWN_ROWS)),
+            "dagster/column_schema": self._columns(result),
+        }
+        lineage = self._column_lineage(result)
+        if lineage is not None:
+            metadata["dagster/column_lineage"] = lineage
+        return metadata
+
+    def rows(self, schema: str, table: str, count: int) -> str:
+        """The first rows as Markdown, personal data masked; long documents are cut."""
+        relation = self._con.table(f'"{schema}"."{table}"').limit(count)
+        names = relation.columns
+        return as_markdown([dict(zip(names, row, strict=True)) for row in relation.fetchall()], masked=True)
+
+    def identity(self) -> dict[str, Any]:
+        tables = self._con.execute("select table_name from duckdb_tables() where schema_name = 'identity' order by 1")
+        counts = {
+            name: self._con.table(f'"identity"."{name}"').count("*").fetchall()[0][0] for (name,) in tables.fetchall()
+        }
+        return {name: int(count) for name, count in counts.items()}
+
+    def _columns(self, result: ModelResult) -> dg.TableSchema:
+        declared = self._project.models[result.name].properties.columns
+        return dg.TableSchema(
+            [
+                dg.TableColumn(
+                    name, str(kind).lower(), description=str(declared.get(name, {}).get("description") or "") or None
+                )
+                for name, kind in result.columns.items()
+            ]
+        )
+
+    def _column_lineage(self, result: ModelResult) -> dg.TableColumnLineage | None:
+        """Where each column comes from; None where the SQL cannot be followed."""
+        parents = self._lineage_of_all().get(result.name)
+        if not parents:
+            return None
+        known = {model.name: model_key(model.schema, model.name) for model in self._project.models.values()}
+        return dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(known[table], name) for table, name in origins if table in known]
+                for column, origins in parents.items()
+            }
+        )
+
+    def _lineage_of_all(self) -> dict[str, dict[str, list[tuple[str, str]]]]:
+        if self._lineage is None:
+            try:
+                from dunning_pipeline.sql_models.lineage import column_lineage
+            except ImportError:
+                self._lineage = {}
+            else:
+                self._lineage = column_lineage(self._project)
+        return self._lineage
+
+
+def failing_rows(check: CheckResult, shown: Shown) -> dict[str, Any]:
+    """The failing rows of a check, as far as they were kept."""
+    if not check.kept_in:
+        return {}
+    schema, _, table = check.kept_in.partition(".")
+    return {
+        "failing rows": check.failures,
+        "first of them": dg.MetadataValue.md(shown.rows(schema, table.strip('"'), SHOWN_FAILURES)),
+        "where": f"{check.kept_in} in the snapshot",
+    }

@@ -1,0 +1,218 @@
+"""Reads policies/campaigns/*.yaml: whom, with what, when; every mistake with file, line and column."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from dunning_pipeline.errors import InvalidDeclaration, NotThere
+from dunning_pipeline.settings.company import Declared, Hour, TimeZone
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.settings.yaml_files import position, read_yaml, validated
+
+Flow = Literal["dunning", "message", "collection_plan"]
+Channel = Literal["email", "sms", "letter", "payment_retry", "task"]
+ON_DEMAND = ("on demand", "on_demand", "none", "")
+
+
+def _cron(text: str) -> str:
+    from croniter import croniter
+
+    if len(text.split()) != 5 or not croniter.is_valid(text):
+        raise ValueError("not a cron line of five fields, such as 0 3 * * 1-5")
+    return text
+
+
+def _hours(text: str) -> str:
+    from dunning_pipeline.delivery.hours import parse_hours
+
+    try:
+        parse_hours(text)
+    except InvalidDeclaration as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+def _calendar(name: str) -> str:
+    from dunning_pipeline.delivery.hours import holiday_calendar
+
+    try:
+        holiday_calendar(name)
+    except InvalidDeclaration as error:
+        raise ValueError(f"{error.message}; {error.remedy}") from None
+    return name
+
+
+class Schedule(Declared):
+    """Again and again (`cron`) or once (`at`), in `timezone` (the company's where it says none)."""
+
+    cron: Annotated[str, AfterValidator(_cron)] | None = None
+    at: datetime | None = None
+    timezone: TimeZone | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Schedule":
+        if (self.cron is None) == (self.at is None):
+            raise ValueError("give either cron or at")
+        return self
+
+
+class SendTimes(Declared):
+    """When its messages may leave; what is not said is the company's."""
+
+    hour: Hour | None = None
+    quiet_hours: Annotated[str, AfterValidator(_hours)] | None = None  # in the recipient's zone
+    holidays: Annotated[str, AfterValidator(_calendar)] | None = None
+    fatigue_cap_per_week: int | None = Field(default=None, ge=1)  # messages per contact point; message flows
+
+
+class Campaign(Declared):
+    """One file below policies/campaigns/."""
+
+    campaign: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    description: str = ""
+    owner: str | None = None
+    segment: str | None = None
+    waterfall: tuple[str, ...] | str | None = None  # segments in order, or the name of a declared waterfall
+    flow: Flow = "dunning"
+    process: str | None = None
+    levels: tuple[int, ...] = ()
+    template: str | None = None
+    channels: tuple[Channel, ...] = ()
+    schedule: Schedule | None = None  # None: on demand
+    send: SendTimes = SendTimes()
+    hold_out: Decimal = Field(default=Decimal(0), ge=0, lt=1)
+    consolidate: Literal["by_contact_point"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _schedule_in_short(cls, tree: Any) -> Any:
+        if isinstance(tree, dict):
+            tree = dict(tree)
+            if "at" in tree and "schedule" not in tree:
+                tree["schedule"] = {"at": tree.pop("at")}
+            if isinstance(tree.get("schedule"), str) and tree["schedule"].strip().lower() in ON_DEMAND:
+                tree["schedule"] = None
+        return tree
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Campaign":
+        if (self.segment is None) == (self.waterfall is None):
+            raise ValueError("give either a segment or a waterfall")
+        if self.flow != "dunning" and self.template is None:
+            raise ValueError(f"a {self.flow} campaign needs a template")
+        if self.flow != "dunning" and (self.levels or self.process):
+            raise ValueError("process and levels belong to the flow dunning")
+        return self
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The segments in their order; a declared waterfall counts as one."""
+        if self.segment is not None:
+            return (self.segment,)
+        return (self.waterfall,) if isinstance(self.waterfall, str) else tuple(self.waterfall or ())
+
+    def zone(self, ws: Workspace) -> ZoneInfo:
+        named = self.schedule.timezone if self.schedule else None
+        return ZoneInfo(named) if named else ws.company.zone
+
+
+@dataclass(frozen=True)
+class DeclaredCampaign:
+    """A campaign with the file and the marks it was read from."""
+
+    campaign: Campaign
+    file: Path
+    tree: Any
+
+    def mistake(self, path: tuple[Any, ...], message: str, *, remedy: str, value: object = None) -> InvalidDeclaration:
+        line, column = position(self.tree, path)
+        return InvalidDeclaration(message, file=self.file, line=line, column=column, value=value, remedy=remedy)
+
+
+def load_campaigns(ws: Workspace) -> dict[str, Campaign]:
+    """All campaigns by name; raises InvalidDeclaration for the first mistake, what it names is checked too."""
+    declared = read_campaigns(ws)
+    for mistake in mistakes_in(ws, declared):
+        raise mistake
+    return {one.campaign.campaign: one.campaign for one in declared}
+
+
+def find_campaign(ws: Workspace, name: str) -> Campaign:
+    """One campaign; a mistake in another file does not matter. Raises NotThere, InvalidDeclaration."""
+    file = ws.policies / "campaigns" / f"{name}.yaml"
+    declared = [_read(file)] if file.is_file() else [d for d in read_campaigns(ws) if d.campaign.campaign == name]
+    if not declared or declared[0].campaign.campaign != name:
+        declared = [d for d in read_campaigns(ws) if d.campaign.campaign == name]
+    if not declared:
+        raise NotThere("there is no such campaign", value=name, remedy="see `dunning campaign list`")
+    for mistake in mistakes_in(ws, declared):
+        raise mistake
+    return declared[0].campaign
+
+
+def read_campaigns(ws: Workspace) -> list[DeclaredCampaign]:
+    """The files as they are, by file name; raises InvalidDeclaration for a broken file or a name used twice."""
+    found: list[DeclaredCampaign] = []
+    for file in sorted((ws.policies / "campaigns").glob("*.y*ml")):
+        one = _read(file)
+        twin = next((d for d in found if d.campaign.campaign == one.campaign.campaign), None)
+        if twin is not None:
+            raise one.mistake(
+                ("campaign",), f"{one.campaign.campaign!r} is declared in {twin.file.name} too", remedy="rename one"
+            )
+        found.append(one)
+    return found
+
+
+def _read(file: Path) -> DeclaredCampaign:
+    tree = read_yaml(file)
+    return DeclaredCampaign(validated(Campaign, tree, file), file, tree)
+
+
+def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator[InvalidDeclaration]:
+    """What the campaigns name and the workspace does not have: segments, processes, levels."""
+    from dunning_pipeline.dunning.processes import load_processes
+    from dunning_pipeline.sql_models.templating import did_you_mean
+
+    segments = segment_names(ws)
+    processes = load_processes(ws)
+    for one in declared:
+        campaign = one.campaign
+        for name in campaign.segments:
+            if name not in segments:
+                hint = did_you_mean(name, segments, "see `dunning segment list`")
+                yield one.mistake(_where(campaign, name), f"there is no segment {name!r}", remedy=hint)
+        if campaign.process is None:
+            continue
+        if campaign.process not in processes:
+            hint = did_you_mean(campaign.process, processes, "see `dunning process list`")
+            yield one.mistake(("process",), f"there is no process {campaign.process!r}", remedy=hint)
+            continue
+        levels = {level.level for level in processes[campaign.process].process.levels}
+        for place, level in enumerate(campaign.levels):
+            if level not in levels:
+                hint = f"it has the levels {', '.join(map(str, sorted(levels)))}"
+                yield one.mistake(("levels", place), f"{campaign.process} has no level {level}", remedy=hint)
+
+
+def segment_names(ws: Workspace) -> set[str]:
+    """Segments and waterfalls of the workspace."""
+    from dunning_pipeline.sql_models.waterfalls import load_waterfalls
+
+    folder = ws.models / "segments"
+    waterfalls = load_waterfalls(folder / "waterfalls.yml")
+    return {file.stem for file in folder.rglob("*.sql")} | {waterfall.waterfall for waterfall in waterfalls}
+
+
+def _where(campaign: Campaign, name: str) -> tuple[Any, ...]:
+    if campaign.segment is not None:
+        return ("segment",)
+    if isinstance(campaign.waterfall, str):
+        return ("waterfall",)
+    return ("waterfall", list(campaign.waterfall or ()).index(name))

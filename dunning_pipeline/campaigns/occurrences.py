@@ -1,0 +1,59 @@
+"""When a campaign is to run: its planned instants from cron line or date, and which of them are due and not done."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from dunning_pipeline.campaigns.declaration import Campaign
+from dunning_pipeline.ledger.schema import campaign_occurrences
+from dunning_pipeline.settings.workspace import Workspace
+
+# A schedule that was missed (nothing ran) is caught up within this time; what is older is recorded as cancelled.
+CATCH_UP = timedelta(days=3)
+
+
+def occurrence_name(planned_for: datetime) -> str:
+    """The name of a planned occurrence: its instant in UTC, so that every caller names it alike."""
+    return planned_for.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def planned(campaign: Campaign, ws: Workspace, *, after: datetime, until: datetime) -> Iterator[datetime]:
+    """The instants in (after, until], ascending; none for a campaign on demand."""
+    from croniter import croniter
+
+    if campaign.schedule is None:
+        return
+    zone = campaign.zone(ws)
+    if campaign.schedule.at is not None:
+        at = campaign.schedule.at if campaign.schedule.at.tzinfo else campaign.schedule.at.replace(tzinfo=zone)
+        if after < at <= until:
+            yield at
+        return
+    ticks = croniter(campaign.schedule.cron, after.astimezone(zone))
+    while True:
+        tick = ticks.get_next(datetime)
+        if tick > until:
+            return
+        yield tick
+
+
+def due(
+    connection: Connection, campaign: Campaign, ws: Workspace, *, now: datetime
+) -> tuple[datetime | None, list[datetime]]:
+    """The occurrence to run now, and the older ones that it makes superfluous.
+
+    Of several missed ones only the newest runs: nobody gets three reminders because the machine slept for three days.
+    """
+    done = set(
+        connection.scalars(
+            select(campaign_occurrences.c.occurrence).where(
+                campaign_occurrences.c.campaign == campaign.campaign,
+                campaign_occurrences.c.status.in_(("done", "cancelled")),
+            )
+        )
+    )
+    instants = list(planned(campaign, ws, after=now - CATCH_UP, until=now))
+    if not instants or occurrence_name(instants[-1]) in done:
+        return None, []
+    return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in done]
