@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models, columns_of
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
@@ -172,7 +173,7 @@ class _Build:
                     ModelResult(model.name, model.schema, "skipped", error="its profiles could not be resolved")
                 )
             return
-        options = {"run_id": self.report.run_id, "now": self.now}
+        options = {"run_id": self.report.run_id, "now": self.now, "ledger": open_ledger(self.ws)}
         self.step("unified profiles", "identity", "resolve", self.con, self.ws, **options)
 
     def one(self, model: Model, mistake: DunningError | None, done: int, total: int) -> None:
