@@ -82,7 +82,9 @@ class Catalogue:
     def sources(self) -> Iterator[TemplateSource]:
         """Every template file, in a fixed order: channel, language, name."""
         for channel in CHANNELS:
-            for folder in sorted(path for path in (self.root / channel).glob("*") if path.is_dir()):
+            for folder in sorted(
+                path for path in (self.root / channel).glob("*") if path.is_dir() and path.name != "parts"
+            ):
                 for file in sorted(folder.glob(f"*{_MAIN[channel]}")):
                     name = file.name.removesuffix(_MAIN[channel])
                     if _is_name(name):

@@ -40,7 +40,7 @@ def statement_document(
     invoices = {row.get("invoice_key"): row for row in graph.get("invoices") or ()}
     ordered = sorted(details, key=lambda row: row["position"])
     items = [_item(row, invoices, company, currency) for row in ordered if row["type"] == "invoice"]
-    header = _statement(statement)
+    header = _statement(statement, items)
     return {
         "schema": SCHEMA,
         "language": language,
@@ -92,13 +92,15 @@ def iso(value: date | str | None) -> str | None:
     return value.isoformat()[:10]
 
 
-def _statement(row: Mapping[str, Any]) -> dict[str, Any]:
+def _statement(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    # before the due date there is no new deadline: the invoices' own due dates hold
+    is_overdue = any((item["days_overdue"] or 0) > 0 for item in items)
     return {
         "id": row["statement_id"],
         "number": row.get("number"),
         "kind": row["kind"],
         "date": iso(row["dunning_date"]),
-        "deadline": iso(row.get("due_date")),
+        "deadline": iso(row.get("due_date")) if is_overdue and row["kind"] == "dunning" else None,
         "level": row.get("level"),
         "level_name": row.get("level_name"),
         "process": row.get("process"),
@@ -124,7 +126,7 @@ def _item(row: Mapping[str, Any], invoices: Mapping[Any, Any], company: Company,
         "invoice_id": row.get("invoice_id"),
         "invoice_number": number,
         "instalment": row.get("instalment"),
-        "instalments": invoice.get("instalment_count") or len(invoice.get("instalments") or ()) or 1,
+        "instalments": _instalments(row, invoice),
         "level": row.get("level"),
         "invoice_date": iso(invoice.get("invoice_date")),
         "due_date": iso(row.get("due_date")),
@@ -137,6 +139,12 @@ def _item(row: Mapping[str, Any], invoices: Mapping[Any, Any], company: Company,
         "description": invoice.get("description"),
         "payment_link": invoice.get("payment_link") or _link(company.payment_page, number, None),
     }
+
+
+def _instalments(row: Mapping[str, Any], invoice: Mapping[str, Any]) -> int:
+    """How many instalments the invoice is known to have: paid ones are not in the graph, but later ones are."""
+    known = [part.get("instalment") or 1 for part in invoice.get("instalments") or ()]
+    return max([row.get("instalment") or 1, *known])
 
 
 def _charge(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
@@ -191,8 +199,10 @@ def _payment(
 ) -> dict[str, Any]:
     numbers = list(dict.fromkeys(item["invoice_number"] for item in items if item["invoice_number"]))
     reference = header["number"] or (numbers[0] if len(numbers) == 1 else None)
-    link = _link(company.payment_page, numbers[0] if numbers else None, header["number"])
-    if len(numbers) == 1 and items[0]["payment_link"]:
+    # a page of one invoice must not stand for a debt of several: then each item carries its own link
+    single = numbers[0] if len(numbers) == 1 else None
+    link = _link(company.payment_page, single, header["number"])
+    if single and items[0]["payment_link"]:
         link = items[0]["payment_link"]
     return {"link": link, "reference": reference, **{key: seller["bank"][key] for key in seller["bank"]}}
 

@@ -9,13 +9,13 @@ from dunning_pipeline.errors import NotThere
 
 
 def sample_document(root: Path, template: str, language: str) -> dict[str, Any]:
-    """templates/samples/<template>.json (else reminder.json) in this language's locale. Raises NotThere."""
+    """templates/samples/<template>.json (else final_reminder.json) in this language's locale. Raises NotThere."""
     from dunning_pipeline.letters.formats import choose_locale
 
-    for name in (template, "reminder"):
+    for name in (template, "final_reminder"):
         file = root / "samples" / f"{name}.json"
         if file.is_file():
             document: dict[str, Any] = orjson.loads(file.read_bytes())
             country = document["address"].get("country")
             return {**document, "language": language, "locale": choose_locale(language, country)}
-    raise NotThere(f"there is no sample for {template!r}", remedy="write templates/samples/reminder.json")
+    raise NotThere(f"there is no sample for {template!r}", remedy="write templates/samples/final_reminder.json")

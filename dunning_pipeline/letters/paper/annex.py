@@ -1,6 +1,7 @@
 """The annex of a letter: each interest amount with its periods, rates, days and the sources of the rates."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from dunning_pipeline.letters import formats
@@ -39,12 +40,17 @@ def _sheet(charge: Any, calculation: Any, segments: Any, document: Any, labels: 
         rate = f"{formats.number_text(str(segment['rate']), locale)} %{mark}"
         rows.append([period, str(segment["days"]), shown(segment["principal"]), rate, amount])
     carried, total = calculation.get("carried"), calculation.get("total") or charge["amount"]
-    more = [[labels["carried_interest"], shown(f"-{carried}")], [labels["interest"], shown(charge["amount"])]]
+    more = []
+    if carried and Decimal(str(carried)):
+        more = [
+            [labels["carried_interest"], shown(-Decimal(str(carried)))],
+            [labels["interest"], shown(charge["amount"])],
+        ]
     title = " ".join(filter(None, (labels["invoice"], charge["invoice_number"])))
     return {
         "title": f"{title} ({currency})",
         "rows": rows,
         "sum": shown(total),
-        "more": more if carried and not str(carried).startswith("0.00") else [],
+        "more": more,
         "notes": [f"[{index}] {source}" for index, source in enumerate(sources, 1)],
     }
