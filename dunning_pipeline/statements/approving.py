@@ -1,0 +1,47 @@
+"""Four eyes: a statement above the company's limit is closed by a second person, after a first one asked for it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from dunning_pipeline.ledger import audit as trail
+from dunning_pipeline.ledger.schema import audit
+from dunning_pipeline.money import to_minor
+from dunning_pipeline.settings.company import Company
+
+_ASKED = "statement.close.asked"
+
+
+def lacks_second_person(
+    connection: Connection, statement: Mapping[str, Any], company: Company, *, actor: str, now: datetime
+) -> str | None:
+    """Why `actor` alone may not close this draft; None where nothing is needed or another person asked before.
+
+    The first person's wish is recorded with the draft's version: an edit after it needs both again.
+    """
+    limit = company.four_eyes_above.get(statement["currency"])
+    if limit is None or statement["please_pay_minor"] <= to_minor(limit, statement["currency"]):
+        return None
+    asked = connection.execute(
+        select(audit.c.actor, audit.c.after).where(
+            audit.c.object_id == statement["statement_id"], audit.c.action == _ASKED
+        )
+    ).all()
+    same_version = {row.actor for row in asked if row.after == {"row_version": statement["row_version"]}}
+    if same_version - {actor}:
+        return None
+    if actor not in same_version:
+        trail.record(
+            connection,
+            actor=actor,
+            action=_ASKED,
+            object_kind="statement",
+            object_id=statement["statement_id"],
+            after={"row_version": statement["row_version"]},
+            at=now,
+        )
+    return (
+        f"it is above {limit} {statement['currency']}: recorded that {actor} wants it closed, a second person closes it"
+    )

@@ -1,0 +1,206 @@
+"""Closes drafts: checks them against the facts of the moment, numbers them, posts charges and freezes their words.
+
+The only irreversible step. Each chunk is one transaction; closing again is a no-op.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from dunning_pipeline.errors import NotThere
+from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.findings import resolve_findings_of
+from dunning_pipeline.ledger.reading import details_of, list_statements
+from dunning_pipeline.ledger.schema import statements
+from dunning_pipeline.ledger.types import canonical_json, instant_text
+from dunning_pipeline.letters.document import statement_document
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.approving import lacks_second_person
+from dunning_pipeline.statements.drafts import audit_many
+from dunning_pipeline.statements.graphs import Graphs
+from dunning_pipeline.statements.levels import record_reached
+from dunning_pipeline.statements.numbering import next_numbers
+from dunning_pipeline.statements.posting import post_charges
+from dunning_pipeline.statements.rechecking import changes, standing_of
+from dunning_pipeline.statements.superseding import supersede_unsent
+
+Progress = Callable[[str, int, int], None]
+Row = dict[str, Any]
+CHUNK_STATEMENTS = 1_000
+
+
+@dataclass
+class CloseReport:
+    """What closing did, by statement id; `refused` says why, in a sentence for a person."""
+
+    closed: list[str] = field(default_factory=list)
+    already_closed: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def close(
+    ws: Workspace, ids: Sequence[str], *, now: datetime, actor: str, progress: Progress | None = None
+) -> CloseReport:
+    """Close the drafts with these ids (or numbers); one that may not be closed is refused and stops no other.
+
+    Raises NotThere for an id that names no statement.
+    """
+    engine = open_ledger(ws)
+    report = CloseReport()
+    drafts = _drafts(engine, ids, report)
+    checked = 0
+    with Graphs(ws) as graphs:
+        for chunk in chunks(drafts, 20 * CHUNK_STATEMENTS):
+            changed = _rechecked(ws, engine, chunk, now=now)
+            for part in chunks(chunk, CHUNK_STATEMENTS):
+                with engine.begin() as connection:
+                    one = _Closing(connection, ws, graphs, changed, now=now, actor=actor)
+                    one.close([row["statement_id"] for row in part], report)
+                checked += len(part)
+                if progress is not None:
+                    progress("closing statements", checked, len(drafts))
+    return report
+
+
+def _drafts(engine: Engine, ids: Sequence[str], report: CloseReport) -> list[Row]:
+    with reading(engine) as connection:
+        found = list_statements(connection, ids=ids, status=["draft", "closed", "voided", "superseded", "deleted"])
+    named = {row["statement_id"] for row in found} | {row["number"] for row in found}
+    if missing := [key for key in ids if key not in named]:
+        raise NotThere("there is no such statement", value=missing[0])
+    for row in found:
+        if row["status"] == "closed":
+            report.already_closed.append(row["statement_id"])
+        elif row["status"] != "draft":
+            report.refused[row["statement_id"]] = f"the statement is {row['status']}"
+    return [row for row in found if row["status"] == "draft"]
+
+
+def _rechecked(ws: Workspace, engine: Engine, drafts: Sequence[Row], *, now: datetime) -> dict[str, str]:
+    """Statement id → why the facts of the moment forbid to close it."""
+    today = now.astimezone(ws.company.zone).date()
+    with reading(engine) as connection:
+        details = details_of(connection, [row["statement_id"] for row in drafts])
+    by_date: dict[Any, dict[str, list[Row]]] = {}
+    for row in drafts:
+        lines = [d for d in details.get(row["statement_id"], []) if d["type"] == "invoice"]
+        by_date.setdefault(row["dunning_date"], {})[row["statement_id"]] = lines
+    found: dict[str, str] = {}
+    for day, listed in by_date.items():
+        keys = {line["invoice_key"] for lines in listed.values() for line in lines}
+        found |= changes(listed, standing_of(ws, keys, dates={day, max(day, today)}))
+    return found
+
+
+class _Closing:
+    """One chunk in one transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        ws: Workspace,
+        graphs: Graphs,
+        changed: Mapping[str, str],
+        *,
+        now: datetime,
+        actor: str,
+    ) -> None:
+        self.connection, self.ws, self.graphs, self.changed = connection, ws, graphs, changed
+        self.now, self.actor = now, actor
+
+    def close(self, ids: Sequence[str], report: CloseReport) -> None:
+        rows, details = self._locked(ids)
+        wanted = []
+        for row in rows:
+            reason = self._refusal(row, details.get(row["statement_id"], []))
+            if reason is None:
+                wanted.append(row)
+            else:
+                report.refused[row["statement_id"]] = reason
+        self._number(wanted)
+        self._freeze(wanted, details)
+        self._write(wanted)
+        supersede_unsent(self.connection, wanted, details, now=self.now, actor=self.actor)
+        pairs = [(row, details.get(row["statement_id"], [])) for row in wanted]
+        post_charges(self.connection, pairs, actor=self.actor, now=self.now)
+        closed = [row["statement_id"] for row in wanted]
+        self._after(wanted)
+        audit_many(self.connection, closed, action="statement.close", actor=self.actor, now=self.now)
+        report.closed += closed
+
+    def _locked(self, ids: Sequence[str]) -> tuple[list[Row], dict[str, list[Row]]]:
+        rows: list[Row] = []
+        for some in chunks(ids, 900):
+            query = select(statements).where(statements.c.statement_id.in_(some), statements.c.status == "draft")
+            rows += [dict(row._mapping) for row in self.connection.execute(query.with_for_update())]
+        rows.sort(key=lambda row: (row["dunning_date"], row["account_id"], row["statement_id"]))
+        return rows, details_of(self.connection, [row["statement_id"] for row in rows])
+
+    def _refusal(self, row: Row, details: Sequence[Row]) -> str | None:
+        if row["hold_reason"]:
+            return f"it is held: {row['hold_reason']}"
+        if row["please_pay_minor"] <= 0:
+            return "there is nothing to pay (the total is not above 0)"
+        if sum(detail["amount_minor"] for detail in details) != row["please_pay_minor"]:
+            return "the sum of its details is not its total; run again"
+        if (changed := self.changed.get(row["statement_id"])) is not None:
+            return changed
+        return lacks_second_person(self.connection, row, self.ws.company, actor=self.actor, now=self.now)
+
+    def _number(self, rows: Sequence[Row]) -> None:
+        series: dict[tuple[str, int], list[Row]] = {}
+        for row in rows:
+            series.setdefault((row["kind"], row["dunning_date"].year), []).append(row)
+        # in a fixed order, so that two closings never wait for each other crosswise
+        for (kind, year), members in sorted(series.items()):
+            numbers = next_numbers(self.connection, self.ws.company, kind=kind, year=year, count=len(members))
+            for row, number in zip(members, numbers, strict=True):
+                row["number"] = number
+
+    def _freeze(self, rows: Sequence[Row], details: Mapping[str, Sequence[Row]]) -> None:
+        graphs = self.graphs.of((row["account_key"], row["bill_group_key"]) for row in rows)
+        for row in rows:
+            document = statement_document(
+                statement=row,
+                details=details.get(row["statement_id"], []),
+                graph=graphs.get((row["account_key"], row["bill_group_key"])),
+                company=self.ws.company,
+            )
+            row["content_text"] = canonical_json(document)
+            row["content_sha256"] = sha256(row["content_text"].encode()).hexdigest()
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        mark = (lambda name: f":{name}") if self.connection.dialect.name == "sqlite" else (lambda name: f"%({name})s")
+        names = ("number", "content", "content_sha256", "closed_at", "closed_by", "updated_at", "updated_by")
+        sets = ", ".join(f"{name} = {mark(name)}" for name in names)
+        at = instant_text(self.now)
+        fixed = {"closed_at": at, "closed_by": self.actor, "updated_at": at, "updated_by": self.actor}
+        self.connection.exec_driver_sql(
+            f"update statements set status = 'closed', draft_key = null, row_version = row_version + 1, {sets} "
+            f"where statement_id = {mark('statement_id')}",
+            [
+                fixed
+                | {"number": row["number"], "content": row["content_text"], "content_sha256": row["content_sha256"]}
+                | {"statement_id": row["statement_id"]}
+                for row in rows
+            ],
+        )
+
+    def _after(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if row["do_not_send"] and row["kind"] == "dunning":
+                # a level that is only recorded counts from its closing: no send will ever follow
+                record_reached(
+                    self.connection, statement_id=row["statement_id"], sent_on=row["dunning_date"], now=self.now
+                )
+            if row["hand_edits"] or row["conflicts"]:
+                resolve_findings_of(
+                    self.connection, kind="statement_held", object_id=row["account_key"], by=self.actor, at=self.now
+                )

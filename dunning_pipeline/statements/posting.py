@@ -1,0 +1,95 @@
+"""Postings of charges: made once at closing, taken back by reversals; the account owes them beside its principal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from dunning_pipeline.ledger.bulk import chunks, insert_stored
+from dunning_pipeline.ledger.identifiers import new_ids
+from dunning_pipeline.ledger.schema import postings
+from dunning_pipeline.ledger.types import instant_text
+
+CHARGED = ("fee", "interest", "compensation")
+_COLUMNS = [column.name for column in postings.columns]
+
+
+def post_charges(
+    connection: Connection,
+    rows: Iterable[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]],
+    *,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Post the new charges of statements (row, details), once each: the key is statement and position. How many."""
+    made = []
+    for statement, details in rows:
+        for detail in details:
+            if detail["type"] in CHARGED and detail["amount_minor"]:
+                made.append(_charge(statement, detail, actor=actor, now=now))
+    ids = new_ids(len(made))
+    insert_stored(connection, postings, _COLUMNS, [(key, *row) for key, row in zip(ids, made, strict=True)])
+    return len(made)
+
+
+def reverse_postings(
+    connection: Connection, statement_ids: Iterable[str], *, on: date, reason: str, actor: str, now: datetime
+) -> int:
+    """Reverse what statements posted and nothing has reversed yet; how many. Again is a no-op."""
+    p = postings.c
+    made: list[tuple[Any, ...]] = []
+    for chunk in chunks(statement_ids, 900):
+        posted = connection.execute(select(postings).where(p.statement_id.in_(chunk), p.type.in_(CHARGED))).all()
+        gone = set(connection.scalars(select(p.reverses).where(p.reverses.in_([row.posting_id for row in posted]))))
+        for row in posted:
+            if row.posting_id not in gone:
+                values = dict(row._mapping) | {
+                    "posting_key": f"reversal:{row.posting_key}",
+                    "type": "reversal",
+                    "reverses": row.posting_id,
+                    "amount_minor": -row.amount_minor,
+                    "posted_on": on.isoformat(),
+                    "reason": reason,
+                    "created_at": instant_text(now),
+                    "created_by": actor,
+                }
+                made.append(tuple(values[name] for name in _COLUMNS[1:]))
+    ids = new_ids(len(made))
+    insert_stored(connection, postings, _COLUMNS, [(key, *row) for key, row in zip(ids, made, strict=True)])
+    return len(made)
+
+
+def charges_owed(
+    connection: Connection, *, account_key: str | None = None, invoice_key: str | None = None, on: date | None = None
+) -> dict[str, int]:
+    """Charges owed per currency (posted − reversed − waived − paid), of an account or an invoice, as of a date."""
+    p = postings.c
+    query = select(p.currency, func.sum(p.amount_minor)).group_by(p.currency)
+    for column, value in ((p.account_key, account_key), (p.invoice_key, invoice_key)):
+        if value is not None:
+            query = query.where(column == value)
+    if on is not None:
+        query = query.where(p.posted_on <= on)
+    return {currency: int(total) for currency, total in connection.execute(query) if total}
+
+
+def _charge(statement: Mapping[str, Any], detail: Mapping[str, Any], *, actor: str, now: datetime) -> tuple[Any, ...]:
+    return (
+        f"{statement['statement_id']}:{detail['position']}",
+        detail["type"],
+        statement["statement_id"],
+        None,
+        statement["account_key"],
+        statement["bill_group_key"],
+        statement["legal_entity"],
+        detail["invoice_key"],
+        detail["instalment"],
+        detail["level"] if detail["level"] is not None else statement["level"],
+        statement["currency"],
+        detail["amount_minor"],
+        statement["dunning_date"].isoformat(),
+        None,
+        instant_text(now),
+        actor,
+    )

@@ -1,0 +1,279 @@
+"""One dunning run: decide, draft, and record what was decided; repeating it changes nothing."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Any
+
+import pyarrow.parquet
+from sqlalchemy import Engine, func, select, update
+
+from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.errors import NotThere, Refused
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.leases import hold
+from dunning_pipeline.ledger.schema import process_versions, runs, statements
+from dunning_pipeline.ledger.types import canonical_json
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.assigning import store_assignments
+from dunning_pipeline.statements.drafts import DraftCounts, remove_drafts, store_drafts
+from dunning_pipeline.statements.proposals import Proposals
+
+Progress = Callable[[str, int, int], None]
+LEASE = "dunning run"
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did. `statement_ids` are all that it proposes, those that were drafts already included."""
+
+    run_id: str
+    dunning_date: date
+    is_replay: bool
+    counts: dict[str, int] = field(default_factory=dict)
+    statement_ids: list[str] = field(default_factory=list)
+    proposals: list[dict[str, Any]] = field(default_factory=list)  # of a replay: nothing is stored
+
+
+def run(
+    ws: Workspace,
+    *,
+    dunning_date: date,
+    now: datetime,
+    scope: Scope | None = None,
+    actor: str,
+    replay: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Decide as of `dunning_date` and bring the open drafts of the scope in line with it.
+
+    The run of a date and scope has one id: a repeated run is the same run. Raises Busy while another run goes on,
+    Refused for a date before the last closed run. `replay` decides and returns the proposals, and writes nothing.
+    """
+    from dunning_pipeline.dunning.decision import decide
+
+    scope = scope or Scope()
+    run_id = run_id_of(dunning_date, scope)
+    if replay:
+        decision = decide(ws, dunning_date=dunning_date, scope=scope)
+        rows = decision.statements.to_pylist()
+        return RunReport(run_id, dunning_date, True, {"proposed": len(rows)}, [], rows)
+    engine = open_ledger(ws)
+    with hold(engine, LEASE):
+        _refuse_going_back(engine, dunning_date, scope)
+        _start(engine, run_id, dunning_date, scope, now=now, actor=actor)
+        try:
+            _record_processes(engine, ws, now=now)
+            _say(progress, "deciding")
+            decision = decide(ws, dunning_date=dunning_date, scope=scope)
+            _keep_decisions(ws, run_id, decision)
+            report = _apply(engine, run_id, dunning_date, scope, decision, now=now, actor=actor, progress=progress)
+        except BaseException as error:
+            _finish(engine, run_id, status="failed", now=now, error=f"{type(error).__name__}: {error}")
+            raise
+        _finish(engine, run_id, status="done", now=now, counts=report.counts, decision=decision)
+    return report
+
+
+def run_id_of(dunning_date: date, scope: Scope) -> str:
+    """The id of the run of a date and scope: readable, and the same when it is repeated."""
+    kind = _kind(scope)
+    narrowed = {name: value for name, value in asdict(scope).items() if value and name != "kind"}
+    tail = f"-{sha256(canonical_json(narrowed).encode()).hexdigest()[:8]}" if narrowed else ""
+    return f"{dunning_date.isoformat()}-{kind}{tail}"
+
+
+def delete_run(ws: Workspace, run_id: str, *, now: datetime, actor: str, with_drafts: bool = False) -> None:
+    """Delete a run that has no statements (or only drafts, `with_drafts`). Raises NotThere, Refused."""
+    engine = open_ledger(ws)
+    with reading(engine) as connection:
+        if connection.scalar(select(runs.c.run_id).where(runs.c.run_id == run_id, runs.c.status != "deleted")) is None:
+            raise NotThere("there is no such run", value=run_id)
+        living = dict(
+            connection.execute(
+                select(statements.c.statement_id, statements.c.status).where(
+                    statements.c.run_id == run_id, statements.c.status != "deleted"
+                )
+            )
+            .tuples()
+            .all()
+        )
+    if any(status != "draft" for status in living.values()) or (living and not with_drafts):
+        raise Refused(
+            f"the run has {len(living)} statements",
+            value=run_id,
+            remedy="delete its drafts first (`dunning statement delete --run`); closed statements stay",
+        )
+    remove_drafts(engine, list(living), now=now, actor=actor, reason="run deleted")
+    with engine.begin() as connection:
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(status="deleted", finished_at=now))
+        audit.record(connection, actor=actor, action="run.delete", object_kind="run", object_id=run_id, at=now)
+
+
+def _kind(scope: Scope) -> str:
+    if scope.kind == "account":
+        return "account"
+    return "single" if scope.invoice else "dunning"
+
+
+def _refuse_going_back(engine: Engine, dunning_date: date, scope: Scope) -> None:
+    """Raise Refused for a date before the last closed run; single-invoice runs and account statements do not count."""
+    if scope.kind != "dunning":
+        return
+    with reading(engine) as connection:
+        last = connection.scalar(
+            select(func.max(statements.c.dunning_date))
+            .select_from(statements.join(runs, runs.c.run_id == statements.c.run_id))
+            .where(runs.c.kind == "dunning", statements.c.status.in_(("closed", "superseded")))
+        )
+    if last is not None and dunning_date < last:
+        raise Refused(
+            f"a run dated {dunning_date} is before the last closed run of {last}",
+            remedy="look at it with --replay, which changes nothing",
+        )
+
+
+def _start(engine: Engine, run_id: str, dunning_date: date, scope: Scope, *, now: datetime, actor: str) -> None:
+    with engine.begin() as connection:
+        # we hold the lease: whoever is still marked as running died
+        connection.execute(
+            update(runs).where(runs.c.status == "running").values(status="failed", error="interrupted", finished_at=now)
+        )
+        again = connection.execute(
+            update(runs)
+            .where(runs.c.run_id == run_id)
+            .values(status="running", started_at=now, finished_at=None, error=None, created_by=actor)
+        )
+        if not again.rowcount:
+            connection.execute(
+                runs.insert().values(
+                    run_id=run_id,
+                    kind=_kind(scope),
+                    dunning_date=dunning_date,
+                    scope=asdict(scope),
+                    status="running",
+                    started_at=now,
+                    created_by=actor,
+                )
+            )
+
+
+def _record_processes(engine: Engine, ws: Workspace, *, now: datetime) -> None:
+    """Keep every version of a process that a case may freeze, by its hash."""
+    from dunning_pipeline.dunning.processes import load_processes
+
+    with engine.begin() as connection:
+        known = set(connection.scalars(select(process_versions.c.process_hash)))
+        for declared in load_processes(ws).values():
+            if declared.process_hash not in known:
+                connection.execute(
+                    process_versions.insert().values(
+                        process_hash=declared.process_hash,
+                        process=declared.process.process,
+                        content=declared.process.model_dump(mode="json"),
+                        first_seen_at=now,
+                    )
+                )
+
+
+def _keep_decisions(ws: Workspace, run_id: str, decision: Any) -> None:
+    ws.decisions.mkdir(parents=True, exist_ok=True)
+    partial = ws.decisions / f"{run_id}.partial"
+    pyarrow.parquet.write_table(decision.decisions, partial, compression="zstd")
+    partial.replace(ws.decisions / f"{run_id}.parquet")
+
+
+def _apply(
+    engine: Engine,
+    run_id: str,
+    dunning_date: date,
+    scope: Scope,
+    decision: Any,
+    *,
+    now: datetime,
+    actor: str,
+    progress: Progress | None,
+) -> RunReport:
+    store_assignments(engine, decision, now=now, actor=actor)
+    proposals = Proposals(decision)
+    try:
+        compared = proposals.compare(engine)
+        stale = proposals.stale(*_own_drafts(scope, run_id))
+        counts = store_drafts(
+            engine, proposals, compared, run_id=run_id, stale=stale, now=now, actor=actor, progress=progress
+        )
+        held = proposals.held()
+        _raise_findings(engine, decision, held, now=now)
+        return RunReport(run_id, dunning_date, False, _counts(counts, decision, held), proposals.statement_ids())
+    finally:
+        proposals.close()
+
+
+def _own_drafts(scope: Scope, run_id: str) -> tuple[str, list[Any]]:
+    """Which open drafts this scope speaks for; a narrower run leaves the others alone."""
+    conditions, parameters = ["kind = ?"], [scope.kind]
+    if scope.invoice or scope.segment:
+        conditions, parameters = [*conditions, "run_id = ?"], [*parameters, run_id]
+    else:
+        conditions.append("run_id not like '%-single-%'")
+    if scope.process:
+        conditions, parameters = [*conditions, "process = ?"], [*parameters, scope.process]
+    if scope.levels:
+        conditions, parameters = [*conditions, "level in (select unnest(?))"], [*parameters, list(scope.levels)]
+    if scope.account:
+        conditions = [*conditions, "? in (account_key, account_id)"]
+        parameters = [*parameters, scope.account]
+    return " and ".join(conditions), parameters
+
+
+def _counts(counts: DraftCounts, decision: Any, held: list[Any]) -> dict[str, int]:
+    return asdict(counts) | {
+        "proposed": decision.statements.num_rows,
+        "held": len(held),
+        "decisions": decision.decisions.num_rows,
+    }
+
+
+def _raise_findings(engine: Engine, decision: Any, held: list[Any], *, now: datetime) -> None:
+    """A held draft, and whatever else the decision wants a person to see, becomes a finding."""
+    with engine.begin() as connection:
+        for statement_id, account_key, name, reason in held:
+            raise_finding(
+                connection,
+                kind="statement_held",
+                object_kind="account",
+                object_id=account_key,
+                severity="warning",
+                message=f"the statement of {name} needs a person: {reason}",
+                detail={"statement_id": statement_id, "reason": reason},
+                at=now,
+            )
+        for found in getattr(decision, "findings", None) or ():
+            raise_finding(connection, at=now, **found)
+
+
+def _finish(
+    engine: Engine,
+    run_id: str,
+    *,
+    status: str,
+    now: datetime,
+    counts: dict[str, int] | None = None,
+    error: str | None = None,
+    decision: Any = None,
+) -> None:
+    seen = {"snapshot": getattr(decision, "snapshot", None), "facts_as_of": getattr(decision, "facts_as_of", None)}
+    with engine.begin() as connection:
+        connection.execute(
+            update(runs)
+            .where(runs.c.run_id == run_id)
+            .values(status=status, counts=counts, error=error, finished_at=now, **seen)
+        )
+
+
+def _say(progress: Progress | None, what: str) -> None:
+    if progress is not None:
+        progress(what, 0, 0)
