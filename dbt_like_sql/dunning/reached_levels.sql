@@ -32,6 +32,8 @@ select
     max(case when not is_before_due then level end) as last_level,
     max(case when not is_before_due then sent_on end) as last_sent_on,
     max(case when not is_before_due then deadline end) as last_deadline,
-    max(case when is_before_due then level end) as last_notice_level
+    max(case when is_before_due then level end) as last_notice_level,
+    max(cast(sent_on as varchar) || statement_id) as last_event,
+    max_by(statement_id, cast(sent_on as varchar) || statement_id) as last_statement_id
 from standing
 group by invoice_key, instalment

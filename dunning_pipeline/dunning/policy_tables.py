@@ -10,8 +10,9 @@ import orjson
 from pydantic import ValidationError
 
 from dunning_pipeline.dunning.conditions import render_condition
-from dunning_pipeline.dunning.processes import Amounts, IgnoreBelow, Process, load_processes
+from dunning_pipeline.dunning.processes import Amounts, DeclaredProcess, IgnoreBelow, Process, load_processes
 from dunning_pipeline.law.packs import load_laws
+from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.money import known_currencies
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -34,7 +35,7 @@ TABLES: Mapping[str, str] = {
         day_count varchar, compensation_law varchar""",
     "amounts": """
         process_hash varchar, level integer, kind varchar, currency varchar, amount decimal(19,4), position integer""",
-    "currencies": "currency varchar, minor_units integer",
+    "currencies": "currency varchar, minor_units integer, e4_per_minor bigint",
     "laws": "law varchar, basis varchar, source varchar, rule varchar, known_until date",
     "law_margins": "law varchar, party varchar, margin_e4 bigint",
     "law_rates": "law varchar, valid_from date, valid_to date, percent_e4 bigint, source varchar",
@@ -43,18 +44,21 @@ TABLES: Mapping[str, str] = {
     "company": """
         name varchar, country varchar, default_process varchar, default_language varchar, time_zone varchar,
         default_party varchar, consent_for_dunning varchar""",
+    "versions": "process_hash varchar, process varchar, content varchar",
     "segment_members": "segment varchar, account_key varchar",
 }
 
 
-def load_policy_tables(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
-    """Replace every table of `policy` in `con` by what the workspace declares now.
+def load_policy_tables(
+    con: duckdb.DuckDBPyConnection, ws: Workspace, *, processes: Mapping[str, DeclaredProcess] | None = None
+) -> None:
+    """Replace every table of `policy` in `con` by what the workspace declares now (or by `processes`, by name).
 
     Processes: the current files and every version that `ops.process_versions` holds (running cases keep theirs).
     Members of the segments that levels name come from the published `segments.*` and `unified.account_links`, where
     `con` has them. Raises InvalidDeclaration.
     """
-    rows = {name: list(found) for name, found in _rows(con, ws).items()}
+    rows = {name: list(found) for name, found in _rows(con, ws, processes).items()}
     con.execute("create schema if not exists policy")
     for name, columns in TABLES.items():
         con.execute(f"create or replace table policy.{name} ({columns})")
@@ -76,15 +80,20 @@ def model_variables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     }
 
 
-def _rows(con: duckdb.DuckDBPyConnection, ws: Workspace) -> dict[str, Iterable[Sequence[Any]]]:
-    versions = list(_versions(con, ws))
+def _rows(
+    con: duckdb.DuckDBPyConnection, ws: Workspace, processes: Mapping[str, DeclaredProcess] | None
+) -> dict[str, Iterable[Sequence[Any]]]:
+    versions = list(_versions(con, load_processes(ws) if processes is None else processes))
     laws = [declared.pack for declared in load_laws(ws).values()]
     company = ws.company
     return {
         "processes": (_process_row(*version) for version in versions),
         "process_levels": (row for key, process, _ in versions for row in _level_rows(key, process)),
+        "versions": (
+            (key, process.process, canonical_json(process.model_dump(mode="json"))) for key, process, _ in versions
+        ),
         "amounts": (row for key, process, _ in versions for row in _amount_rows(key, process)),
-        "currencies": known_currencies().items(),
+        "currencies": ((code, digits, 10 ** (4 - digits)) for code, digits in known_currencies().items()),
         "laws": ((law.law, law.basis, law.source, law.rule, law.known_until) for law in laws),
         "law_margins": ((law.law, party, _e4(margin)) for law in laws for party, margin in law.margins.items()),
         "law_rates": (
@@ -105,8 +114,10 @@ def _rows(con: duckdb.DuckDBPyConnection, ws: Workspace) -> dict[str, Iterable[S
     }  # fmt: skip
 
 
-def _versions(con: duckdb.DuckDBPyConnection, ws: Workspace) -> Iterator[tuple[str, Process, bool]]:
-    current = {declared.process_hash: declared.process for declared in load_processes(ws).values()}
+def _versions(
+    con: duckdb.DuckDBPyConnection, processes: Mapping[str, DeclaredProcess]
+) -> Iterator[tuple[str, Process, bool]]:
+    current = {declared.process_hash: declared.process for declared in processes.values()}
     yield from ((key, process, True) for key, process in current.items())
     if not _exists(con, "ops", "process_versions"):
         return

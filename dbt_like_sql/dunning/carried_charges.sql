@@ -1,0 +1,56 @@
+-- Charges posted earlier and unpaid, each on the one proposed statement that claims it again.
+-- Grain: one row per original posting that is carried. Minor units.
+with
+
+charges as (
+
+    select charges.*, settled.treatment
+    from {{ ref('ledger_charges') }} as charges
+    left join {{ ref('settled_charges') }} as settled on settled.posting_id = charges.posting_id
+    where charges.unpaid_minor > 0 and coalesce(settled.treatment, 'claim') = 'claim'
+
+),
+
+mains as (
+
+    select distinct draft_key, account_key, unit, unit_key, entity, currency
+    from {{ ref('draft_items') }}
+    where phase = 'reminder'
+    qualify row_number() over (
+        partition by account_key, unit_key, entity, currency order by draft_level desc, draft_key, invoice_key, instalment
+    ) = 1
+
+),
+
+of_items as (
+
+    select charges.*, items.draft_key
+    from charges
+    inner join {{ ref('draft_items') }} as items
+        on items.invoice_key = charges.invoice_key and items.instalment = charges.instalment
+    where items.phase = 'reminder'
+
+),
+
+of_units as (
+
+    select charges.*, mains.draft_key
+    from charges
+    inner join mains
+        on mains.account_key = charges.account_key
+        and mains.entity = charges.entity
+        and mains.currency = charges.currency
+        and mains.unit_key = case mains.unit
+            when 'account' then charges.account_key
+            when 'invoice' then coalesce(charges.invoice_key, charges.unit_key)
+            else coalesce(charges.bill_group_key, charges.account_key)
+        end
+    -- a fee belongs to the unit; interest of an item that is paid is claimed with the unit's statement
+    where (charges.invoice_key is null or charges.treatment = 'claim')
+        and '{{ var("scope_invoice", "") }}' = ''
+
+)
+
+select draft_key, posting_id, type, statement_id, invoice_key, instalment, level, posted_on, unpaid_minor from of_items
+union all
+select draft_key, posting_id, type, statement_id, invoice_key, instalment, level, posted_on, unpaid_minor from of_units

@@ -1,0 +1,82 @@
+-- The fee of each proposed statement by its level, or of each advancing item where the process says so.
+-- Grain: one row per draft_key (and item). Minor units. Per cent of principal only, never of earlier charges.
+with
+
+drafts as (
+
+    select
+        items.draft_key, items.process_hash, items.draft_level, items.currency, items.account_key,
+        sum(items.open_amount) as principal,
+        bool_or(items.last_level is not null) as was_reminded
+    from {{ ref('draft_items') }} as items
+    group by items.draft_key, items.process_hash, items.draft_level, items.currency, items.account_key
+
+),
+
+lawful as (
+
+    select drafts.*
+    from drafts
+    left join {{ ref('accounts') }} as accounts on accounts.account_key = drafts.account_key
+    cross join {{ source('policy', 'company') }} as company
+    -- DE: the first reminder to a consumer only creates default and carries no fee (§ 286, § 288 BGB)
+    where drafts.was_reminded
+        or coalesce(accounts.party_type, company.default_party) <> 'consumer'
+        or coalesce(accounts.country, company.country) <> 'DE'
+
+),
+
+bases as (
+
+    select
+        lawful.draft_key, lawful.process_hash, levels.level, lawful.currency, levels.fee_percent_e4,
+        cast(null as varchar) as invoice_key, cast(null as integer) as instalment, lawful.principal
+    from lawful
+    inner join {{ source('policy', 'process_levels') }} as levels
+        on levels.process_hash = lawful.process_hash and levels.level = lawful.draft_level
+    where levels.has_fee and levels.fee_per = 'statement'
+
+    union all
+
+    select
+        items.draft_key, items.process_hash, levels.level, items.currency, levels.fee_percent_e4,
+        items.invoice_key, items.instalment, items.open_amount
+    from {{ ref('draft_items') }} as items
+    inner join lawful on lawful.draft_key = items.draft_key
+    inner join {{ source('policy', 'process_levels') }} as levels
+        on levels.process_hash = items.process_hash and levels.level = items.listed_level
+    where levels.has_fee and levels.fee_per = 'item' and items.listed_reason <> 'listed'
+
+),
+
+priced as (
+
+    select
+        bases.*, amounts.amount, amounts.rate, amounts.rate_date, amounts.declared_currency, amounts.declared_amount,
+        case
+            when bases.fee_percent_e4 is null then {{ to_minor('amounts.amount', 'currencies.e4_per_minor') }}
+            else {{ half_up(
+                to_minor('bases.principal', 'currencies.e4_per_minor') ~ ' * bases.fee_percent_e4', '1000000'
+            ) }}
+        end as amount_minor
+    from bases
+    inner join {{ source('policy', 'currencies') }} as currencies on currencies.currency = bases.currency
+    left join {{ ref('thresholds') }} as amounts
+        on amounts.process_hash = bases.process_hash
+        and amounts.level = bases.level
+        and amounts.kind = 'fee'
+        and amounts.currency = bases.currency
+
+)
+
+select
+    draft_key, level, invoice_key, instalment, amount_minor,
+    cast(to_json(struct_pack(
+        percent := cast(fee_percent_e4 * 0.0001 as varchar),
+        base := case when fee_percent_e4 is not null then 'open_principal' end,
+        principal := case when fee_percent_e4 is not null then cast(principal as varchar) end,
+        declared := case when fee_percent_e4 is null then cast(declared_amount as varchar) || ' ' || declared_currency end,
+        exchange_rate := cast(rate as varchar), rate_date := cast(rate_date as varchar)
+    )) as varchar) as calculation
+from priced
+where amount_minor is null or amount_minor > 0

@@ -1,0 +1,161 @@
+"""Makes the decision: who is at which level, for how much and why, from the published facts and the ledger of now.
+
+The SQL of dbt_like_sql/dunning runs in a scratch database over the read-only snapshot, so nothing can be changed by
+asking. Daily runs, single invoices, explain, simulate and back-tests all come through `decide`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dunning_pipeline.dunning.facts import Facts, open_facts
+from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
+from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.project import load_project
+from dunning_pipeline.sql_models.runner import folder_of, quoted, render_models
+
+__all__ = ["Decision", "Scope", "decide"]
+
+RESULTS = {
+    "dunning": {"statements": "proposed_statements", "details": "proposed_details"},
+    "account": {"statements": "account_statements", "details": "account_statement_details"},
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer as Arrow tables; amounts are integer minor units of the row's currency.
+
+    decisions: one row per item (invoice_key, instalment, included, reason, level_before, level_after, inputs, …);
+    statements and details: the proposals, joined by draft_key; assignments: bill groups seen for the first time;
+    waivers: charges to be waived because their principal is paid; findings: kind, severity, object_kind, object_id, message;
+    process_versions: content of every version that was used.
+    """
+
+    dunning_date: date
+    scope: Scope
+    decisions: pa.Table
+    statements: pa.Table
+    details: pa.Table
+    assignments: pa.Table
+    waivers: pa.Table
+    findings: list[dict[str, Any]]
+    process_versions: pa.Table
+    snapshot: str | None = None
+    facts_as_of: datetime | None = None  # last ingest of payments
+    seconds: Mapping[str, float] = field(default_factory=dict)  # per model
+
+
+def decide(
+    ws: Workspace,
+    *,
+    dunning_date: date,
+    scope: Scope | None = None,
+    ledger: bool = True,
+    facts: duckdb.DuckDBPyConnection | Path | None = None,
+    processes: Mapping[str, Any] | None = None,
+) -> Decision:
+    """What a run of that date would propose, and the reason of every item; nothing is written.
+
+    `facts` is a DuckDB file or connection with `data_model.*` (default: the published snapshot); `ops.*` comes from
+    the ledger unless `facts` brings it or `ledger` is False. `processes` replaces the workspace's (back-tests).
+    Raises NotThere for an unknown account, invoice or process, InvalidDeclaration for a wrong file.
+    """
+    scope = scope or Scope()
+    with open_facts(ws, facts=facts, ledger=ledger) as opened:
+        load_policy_tables(opened.con, ws, processes=processes)
+        opened.limit_to(account=scope.account, invoice=scope.invoice, segment=scope.segment)
+        seconds = _run_models(opened, ws, dunning_date, scope)
+        return _collect(opened, dunning_date, scope, seconds)
+
+
+def _run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -> dict[str, float]:
+    import time
+
+    con, project = opened.con, load_project(folder_of(ws))
+    variables = {
+        **model_variables(con),
+        "scope_levels": list(scope.levels) if not scope.invoice else [],
+        "forced_level": scope.levels[0] if scope.invoice and scope.levels else 0,
+        "scope_invoice": scope.invoice or "",
+        "scope_process": scope.process or "",
+    }
+    con.execute("create schema if not exists dunning")
+    seconds = {}
+    rendered = render_models(
+        project,
+        run_date=dunning_date,
+        select="dunning",
+        variables=variables,
+        catalogs=opened.catalogs,
+        relations=opened.relations,
+    )
+    for model in rendered:
+        if model.schema != "dunning":
+            continue
+        started = time.perf_counter()
+        kind = "view" if model.model.is_view else "table"
+        con.execute(f"create or replace {kind} dunning.{quoted(model.name)} as {model.sql}")
+        seconds[model.name] = time.perf_counter() - started
+    return seconds
+
+
+def _collect(opened: Facts, dunning_date: date, scope: Scope, seconds: dict[str, float]) -> Decision:
+    con = opened.con
+    names = RESULTS[scope.kind]
+    decisions = "select * from dunning.decisions"
+    if opened.invoice_key is not None:
+        decisions += f" where invoice_key = '{_escaped(opened.invoice_key)}'"
+    elif opened.account_key is not None:
+        decisions += f" where account_key = '{_escaped(opened.account_key)}'"
+
+    def table(sql: str) -> pa.Table:
+        return con.sql(sql).to_arrow_table()
+
+    return Decision(
+        dunning_date=dunning_date,
+        scope=scope,
+        decisions=table(f"{decisions} order by account_key, invoice_number, invoice_key, instalment"),
+        statements=table(f"select * from dunning.{names['statements']} order by account_key, draft_key"),
+        details=table(f"select * from dunning.{names['details']} order by draft_key, position"),
+        assignments=table(
+            f"""
+            select bill_group_key, account_key, process, process_hash, origin, {_sql(dunning_date)} as valid_from
+            from dunning.bill_group_assignments
+            where not is_recorded and process is not null
+            order by bill_group_key
+            """
+        ),
+        waivers=table(
+            """
+            select posting_id, account_key, currency, unpaid_minor
+            from dunning.settled_charges
+            where treatment = 'waive'
+            order by posting_id
+            """
+        ),
+        findings=table("select * from dunning.decision_findings order by all").to_pylist(),
+        process_versions=table("select process_hash, process, content from policy.versions order by all"),
+        snapshot=opened.snapshot,
+        facts_as_of=_facts_as_of(con),
+        seconds=seconds,
+    )
+
+
+def _facts_as_of(con: duckdb.DuckDBPyConnection) -> datetime | None:
+    [(at,)] = con.execute("select max(loaded_at) from ops.stream_loads where object ilike 'Payment%'").fetchall()
+    return at.replace(tzinfo=UTC) if at is not None else None
+
+
+def _sql(day: date) -> str:
+    return f"cast('{day.isoformat()}' as date)"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "''")

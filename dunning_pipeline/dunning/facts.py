@@ -1,0 +1,195 @@
+"""Opens what the decision reads: the published snapshot and the ledger of now, limited to what was asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from dunning_pipeline.errors import NotThere
+from dunning_pipeline.ledger.schema import metadata
+from dunning_pipeline.settings.workspace import Workspace
+
+MEMORY_LIMIT = "4GB"
+_CATALOG = "published"
+# Tables of the data model that belong to one account; contacts are reached through relations too and stay whole.
+_BY_ACCOUNT = ("bill_groups", "payments", "credit_memos", "collection_plans", "account_contact_relations", "account_contact_roles")  # fmt: skip
+_BY_INVOICE = ("payment_allocations", "collection_plan_items", "payment_schedules")
+_DUCKDB_TYPES = {"Date": "date", "Instant": "timestamp", "Boolean": "boolean", "BigInteger": "bigint", "Integer": "integer"}  # fmt: skip
+
+
+@dataclass
+class Facts:
+    """A scratch connection; `catalogs` and `relations` tell the models where each table is read from."""
+
+    con: duckdb.DuckDBPyConnection
+    catalogs: dict[str, str] = field(default_factory=dict)
+    relations: dict[str, str] = field(default_factory=dict)
+    snapshot: str | None = None
+    account_key: str | None = None
+    invoice_key: str | None = None
+
+    def table(self, schema: str, name: str) -> str:
+        catalog = self.catalogs.get(schema)
+        return f"{catalog}.{schema}.{name}" if catalog else f"{schema}.{name}"
+
+    def limit_to(self, *, account: str | None, invoice: str | None, segment: str | None) -> None:
+        """Let the models see only one account, one invoice or the members of a segment; raises NotThere."""
+        if invoice is not None:
+            self.invoice_key, self.account_key = self._find_invoice(invoice)
+        elif account is not None:
+            self.account_key = self._find_account(account)
+        if self.account_key is not None:
+            self._see_only(f"select '{_escaped(self.account_key)}' as account_key")
+        elif segment is not None:
+            self._see_only(self._members(segment))
+
+    def _find_account(self, text: str) -> str:
+        return self._one(
+            f"""
+            select account_key from {self.table("data_model", "accounts")}
+            where account_key = $1 or account_id = $1 or account_number = $1
+            order by account_key <> $1, account_id <> $1, account_key
+            """,
+            text,
+            "account",
+        )[0]
+
+    def _find_invoice(self, text: str) -> tuple[str, str]:
+        found = self._one(
+            f"""
+            select invoice_key, account_key from {self.table("data_model", "invoices")}
+            where invoice_key = $1 or invoice_id = $1 or invoice_number = $1
+            order by invoice_key <> $1, invoice_id <> $1, invoice_key
+            """,
+            text,
+            "invoice",
+        )
+        return found[0], found[1]
+
+    def _one(self, sql: str, text: str, kind: str) -> tuple[str, ...]:
+        rows = self.con.execute(f"{sql} limit 1", [text]).fetchall()
+        if not rows:
+            raise NotThere(
+                f"there is no {kind} {text!r}", remedy=f"name it by its key, its id in the source or its number"
+            )
+        return rows[0]
+
+    def _members(self, segment: str) -> str:
+        if not _has(self.con, self.catalogs.get("segments"), "segments", segment):
+            raise NotThere(
+                f"segment {segment!r} is not published", remedy="run `dunning build`; see `dunning segment list`"
+            )
+        members, links = self.table("segments", f'"{segment}"'), self.table("unified", "account_links")
+        return (
+            f"select distinct links.account_key from {links} as links "
+            f"inner join {members} as members on members.unified_account_id = links.unified_account_id"
+        )
+
+    def _see_only(self, accounts: str) -> None:
+        """Views over the data model that hold these accounts' rows, and the twins of their invoices in other sources."""
+        self.con.execute("create schema if not exists scope")
+        self.con.execute(f"create or replace table scope.account_keys as {accounts}")
+        self._view("accounts", "account_key in (select account_key from scope.account_keys)")
+        invoices = self.table("data_model", "invoices")
+        mine = f"select * from {invoices} where account_key in (select account_key from scope.account_keys)"
+        if self.invoice_key is not None:
+            mine += f" and invoice_key = '{_escaped(self.invoice_key)}'"
+        self.con.execute(f"create or replace table scope.own_invoices as {mine}")
+        self.con.execute(
+            f"""
+            create or replace table scope.invoices as
+            select * from scope.own_invoices
+            union all
+            select twins.* from {invoices} as twins
+            where twins.invoice_number in (select invoice_number from scope.own_invoices)
+                and twins.source not in (select source from scope.own_invoices)
+            """
+        )
+        self.relations["data_model.invoices"] = "scope.invoices"
+        for name in _BY_ACCOUNT:
+            self._view(name, "account_key in (select account_key from scope.account_keys)")
+        for name in _BY_INVOICE:
+            payments = self.table("data_model", "payments")
+            more = f" or payment_key in (select payment_key from {payments} where account_key in (select account_key from scope.account_keys))" if name == "payment_allocations" else ""  # fmt: skip
+            more += (
+                " or account_key in (select account_key from scope.account_keys)" if name == "payment_schedules" else ""
+            )
+            self._view(name, f"invoice_key in (select invoice_key from scope.invoices){more}")
+
+    def _view(self, name: str, where: str) -> None:
+        self.con.execute(
+            f"create or replace table scope.{name} as select * from {self.table('data_model', name)} where {where}"
+        )
+        self.relations[f"data_model.{name}"] = f"scope.{name}"
+
+
+@contextmanager
+def open_facts(ws: Workspace, *, facts: duckdb.DuckDBPyConnection | Path | None, ledger: bool) -> Iterator[Facts]:
+    """The scratch database over `facts`; a connection that was handed in stays open, everything else is closed.
+
+    Raises NotThere where nothing has been published yet.
+    """
+    if isinstance(facts, duckdb.DuckDBPyConnection):
+        opened = Facts(facts)
+        _complete(opened, ws, ledger)
+        yield opened
+        return
+    path = facts or _published(ws)
+    con = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(ws.state / "tmp")})
+    try:
+        con.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+        con.execute(f"attach '{_escaped(str(path))}' as {_CATALOG} (read_only)")
+        schemas = [row[0] for row in con.execute(
+            "select distinct schema_name from duckdb_tables() where database_name = ?", [_CATALOG]
+        ).fetchall()]  # fmt: skip
+        served = {schema: _CATALOG for schema in schemas if schema not in ("dunning", "policy", "ops")}
+        opened = Facts(con, catalogs=served, snapshot=path.name)
+        _complete(opened, ws, ledger)
+        yield opened
+    finally:
+        con.close()
+
+
+def _published(ws: Workspace) -> Path:
+    from dunning_pipeline.sql_models.snapshot import snapshot_file
+
+    return snapshot_file(ws)
+
+
+def _complete(opened: Facts, ws: Workspace, ledger: bool) -> None:
+    """Bring in the ledger, and empty tables for what is not there, so that the models always find their inputs."""
+    con = opened.con
+    con.execute("create schema if not exists ops")
+    if ledger and not _has(con, None, "ops", "item_levels"):
+        from dunning_pipeline.ledger.export import export_to_warehouse
+
+        export_to_warehouse(con, ws)
+    for table in metadata.sorted_tables:
+        columns = ", ".join(
+            f'"{column.name}" {_DUCKDB_TYPES.get(type(column.type).__name__, "varchar")}' for column in table.columns
+        )
+        con.execute(f"create table if not exists ops.{table.name} ({columns})")
+    if not _has(con, opened.catalogs.get("unified"), "unified", "account_links"):
+        opened.catalogs.pop("unified", None)
+        con.execute("create schema if not exists unified")
+        con.execute(
+            "create table if not exists unified.account_links (source varchar, account_key varchar, unified_account_id varchar)"
+        )
+
+
+def _has(con: duckdb.DuckDBPyConnection, catalog: str | None, schema: str, table: str) -> bool:
+    return bool(
+        con.execute(
+            """
+            select 1 from information_schema.tables
+            where table_catalog = coalesce(?, current_database()) and table_schema = ? and table_name = ?
+            """,
+            [catalog, schema, table],
+        ).fetchall()
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "''")
