@@ -15,28 +15,29 @@ help: ## this list
 setup: $(STAMP) ## create .venv with everything; .venv/bin/dunning works after it
 
 $(STAMP): requirements.lock pyproject.toml
-	@if command -v uv >/dev/null 2>&1; then \
+	@set -e; if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --quiet --python '>=3.11,<3.14' $(VENV); \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock; \
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 		$(PYTHON) -c 'import sys; assert (3,11) <= sys.version_info < (3,14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'; \
 		test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $(STAMP)
 
+# The lock files are complete, so --no-deps: nothing is resolved again, every file has its hash.
 # Spark (about 400 MB) and real dbt (its own pins, so an environment of its own) are for CI and for who wants them.
 setup-all: setup ## setup, and the Spark and dbt environments beside it
-	@if command -v uv >/dev/null 2>&1; then \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.lock; \
+	@set -e; if command -v uv >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-spark.lock; \
 		test -x .venv-dbt/bin/python || uv venv --quiet --python $(BIN)/python .venv-dbt; \
-		uv pip install --quiet --python .venv-dbt/bin/python --require-hashes -r requirements-dbt.lock; \
+		uv pip install --quiet --python .venv-dbt/bin/python --no-deps --require-hashes -r requirements-dbt.lock; \
 	else \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-spark.lock; \
 		test -x .venv-dbt/bin/python || $(PYTHON) -m venv .venv-dbt; \
-		.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dbt.lock; \
+		.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dbt.lock; \
 	fi
 
 demo: setup ## the whole pipeline on a generated company
