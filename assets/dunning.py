@@ -84,7 +84,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         closed = daily.close_automatic(
             here, report, now=business_now(), actor=ACTOR, include_review=config.include_review
         )
-        metadata = {"dagster/partition_row_count": len(closed), "waiting for campaigns": report.claimed}
+        metadata: dict[str, Any] = {"dagster/partition_row_count": len(closed), "waiting for campaigns": report.claimed}
         return dg.MaterializeResult(
             metadata={**metadata, **_statements(here, context)}, check_results=[_outcome(CLOSED, report.problems)]
         )
@@ -105,7 +105,10 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         problems: list[str] = []
         keys = daily.queue_closed(here, now=business_now(), actor=ACTOR, problems=problems)
         campaigns = daily.run_campaigns(here, now=business_now(), actor=ACTOR, problems=problems)
-        metadata = {"dagster/partition_row_count": len(keys), "campaigns": [vars(one) for one in campaigns]}
+        metadata: dict[str, Any] = {
+            "dagster/partition_row_count": len(keys),
+            "campaigns": [vars(one) for one in campaigns],
+        }
         return dg.MaterializeResult(metadata=metadata, check_results=[_outcome(QUEUE, problems)])
 
     return [proposed_statements, closed_statements, queued_messages, delivery_asset()]
@@ -141,7 +144,6 @@ def delivery_asset() -> dg.AssetsDefinition:
 
 def _scoped_run(context: dg.AssetExecutionContext, ws: Workspace, config: DunningRunConfig) -> Any:
     from dunning_pipeline.dunning.scope import Scope
-
     from dunning_pipeline.statements.runs import run
 
     scope = Scope(

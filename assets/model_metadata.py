@@ -7,9 +7,11 @@ import dagster as dg
 
 from assets.place import model_key
 from assets.tables import as_markdown
+from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import ModelResult
 from dunning_pipeline.sql_models.checks import CheckResult
+from dunning_pipeline.sql_models.lineage import Origins, column_lineage
 from dunning_pipeline.sql_models.project import Project
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
@@ -21,9 +23,10 @@ class Shown:
     """Reads what is to be shown of freshly built models; opened once for all of them, while the step holds the pool."""
 
     def __init__(self, ws: Workspace, project: Project) -> None:
+        self._ws = ws
         self._warehouse = open_warehouse(ws)
         self._project = project
-        self._lineage: dict[str, dict[str, list[tuple[str, str]]]] | None = None
+        self._lineage: dict[str, Origins] | None = None
 
     def __enter__(self) -> "Shown":
         self._con = self._warehouse.__enter__()
@@ -69,27 +72,22 @@ class Shown:
         )
 
     def _column_lineage(self, result: ModelResult) -> dg.TableColumnLineage | None:
-        """Where each column comes from; None where the SQL cannot be followed."""
-        parents = self._lineage_of_all().get(result.name)
-        if not parents:
-            return None
-        known = {model.name: model_key(model.schema, model.name) for model in self._project.models.values()}
-        return dg.TableColumnLineage(
-            {
-                column: [dg.TableColumnDep(known[table], name) for table, name in origins if table in known]
-                for column, origins in parents.items()
-            }
-        )
-
-    def _lineage_of_all(self) -> dict[str, dict[str, list[tuple[str, str]]]]:
+        """Where each column comes from; None where the SQL cannot be followed, or nothing is published yet."""
         if self._lineage is None:
             try:
-                from dunning_pipeline.sql_models.lineage import column_lineage
-            except ImportError:
+                self._lineage = column_lineage(self._ws, self._project)
+            except NotThere:
                 self._lineage = {}
-            else:
-                self._lineage = column_lineage(self._project)
-        return self._lineage
+        origins = self._lineage.get(result.key)
+        if not origins:
+            return None
+        known = {model.key: model_key(model.schema, model.name) for model in self._project.models.values()}
+        return dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(known[table], name) for table, name in sources if table in known]
+                for column, sources in origins.items()
+            }
+        )
 
 
 def failing_rows(check: CheckResult, shown: Shown) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildRepo
     if SNAPSHOT in selected and report.snapshot is not None:
         size = report.snapshot.stat().st_size
         steps = {what: round(seconds, 2) for what, seconds in report.steps}
-        metadata = {
+        metadata: dict[str, Any] = {
             "file": dg.MetadataValue.path(report.snapshot),
             "bytes": size,
             "seconds": dg.MetadataValue.json(steps),
