@@ -154,10 +154,13 @@ def _detail_json(detail: Mapping[str, Any], currency: str) -> dict[str, Any]:
             "original_amount": _text(detail["original_minor"], currency),
             "open_amount": _text(detail["open_minor"], currency),
         }
-    names = ("invoice_number", "instalment", "level", "reference")
+    if kind == "credit":
+        names: tuple[str, ...] = ("reference",)
+    elif kind in ("interest", "carried_interest"):
+        names = ("invoice_number", "instalment")
+    else:
+        names = ("invoice_number", "instalment", "level")
     said = {name: detail[name] for name in names if detail[name] is not None}
-    if kind in ("interest", "carried_interest"):
-        said.pop("level", None)
     return {"type": kind, **said, "amount": _text(detail["amount_minor"], currency)}
 
 

@@ -27,11 +27,10 @@ def store_assignments(engine: Engine, decision: Any, *, now: datetime, actor: st
     with duckdb.connect() as con:
         con.register("proposed", table)
         rows = con.execute(
-            "select bill_group_key, account_key, process, process_hash, origin, strftime(valid_from, '%Y-%m-%d') "
-            "from proposed order by all"
+            "select bill_group_key, account_key, process, process_hash, origin from proposed order by all"
         ).fetchall()
-    at = instant_text(now)
-    stored = ((key, *row, at, actor) for key, row in zip(new_ids(len(rows)), rows, strict=True))
+    at, since = instant_text(now), decision.dunning_date.isoformat()
+    stored = ((key, *row, since, at, actor) for key, row in zip(new_ids(len(rows)), rows, strict=True))
     return insert_many(engine, assignments, _COLUMNS, stored)
 
 

@@ -1,17 +1,19 @@
 """One dunning run: decide, draft, and record what was decided; repeating it changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
+import orjson
 import pyarrow.parquet
 from sqlalchemy import Engine, func, select, update
 
-from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.dunning.decision import Decision, Scope, decide
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
@@ -19,6 +21,7 @@ from dunning_pipeline.ledger.schema import process_versions, runs, statements
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.assigning import store_assignments
+from dunning_pipeline.statements.charges import waive
 from dunning_pipeline.statements.drafts import DraftCounts, remove_drafts, store_drafts
 from dunning_pipeline.statements.proposals import Proposals
 
@@ -53,8 +56,6 @@ def run(
     The run of a date and scope has one id: a repeated run is the same run. Raises Busy while another run goes on,
     Refused for a date before the last closed run. `replay` decides and returns the proposals, and writes nothing.
     """
-    from dunning_pipeline.dunning.decision import decide
-
     scope = scope or Scope()
     run_id = run_id_of(dunning_date, scope)
     if replay:
@@ -66,7 +67,6 @@ def run(
         _refuse_going_back(engine, dunning_date, scope)
         _start(engine, run_id, dunning_date, scope, now=now, actor=actor)
         try:
-            _record_processes(engine, ws, now=now)
             _say(progress, "deciding")
             decision = decide(ws, dunning_date=dunning_date, scope=scope)
             _keep_decisions(ws, run_id, decision)
@@ -161,25 +161,28 @@ def _start(engine: Engine, run_id: str, dunning_date: date, scope: Scope, *, now
             )
 
 
-def _record_processes(engine: Engine, ws: Workspace, *, now: datetime) -> None:
+def _keep_processes(engine: Engine, decision: Decision, *, now: datetime) -> None:
     """Keep every version of a process that a case may freeze, by its hash."""
-    from dunning_pipeline.dunning.processes import load_processes
-
     with engine.begin() as connection:
         known = set(connection.scalars(select(process_versions.c.process_hash)))
-        for declared in load_processes(ws).values():
-            if declared.process_hash not in known:
-                connection.execute(
-                    process_versions.insert().values(
-                        process_hash=declared.process_hash,
-                        process=declared.process.process,
-                        content=declared.process.model_dump(mode="json"),
-                        first_seen_at=now,
-                    )
-                )
+        for version in decision.process_versions.to_pylist():
+            if version["process_hash"] not in known:
+                content = orjson.loads(version.pop("content"))
+                connection.execute(process_versions.insert().values(**version, content=content, first_seen_at=now))
 
 
-def _keep_decisions(ws: Workspace, run_id: str, decision: Any) -> None:
+def _waive_settled(engine: Engine, decision: Decision, *, now: datetime, actor: str) -> int:
+    """Waive charges whose principal is paid, where the process says so; how many."""
+    rows = decision.waivers.to_pylist()
+    for chunk in chunks(rows, 500):
+        with engine.begin() as connection:
+            for row in chunk:
+                reason = "the principal is paid"
+                waive(connection, row["posting_id"], on=decision.dunning_date, reason=reason, actor=actor, now=now)
+    return len(rows)
+
+
+def _keep_decisions(ws: Workspace, run_id: str, decision: Decision) -> None:
     ws.decisions.mkdir(parents=True, exist_ok=True)
     partial = ws.decisions / f"{run_id}.partial"
     pyarrow.parquet.write_table(decision.decisions, partial, compression="zstd")
@@ -191,13 +194,15 @@ def _apply(
     run_id: str,
     dunning_date: date,
     scope: Scope,
-    decision: Any,
+    decision: Decision,
     *,
     now: datetime,
     actor: str,
     progress: Progress | None,
 ) -> RunReport:
+    _keep_processes(engine, decision, now=now)
     store_assignments(engine, decision, now=now, actor=actor)
+    waived = _waive_settled(engine, decision, now=now, actor=actor)
     proposals = Proposals(decision)
     try:
         compared = proposals.compare(engine)
@@ -206,15 +211,18 @@ def _apply(
             engine, proposals, compared, run_id=run_id, stale=stale, now=now, actor=actor, progress=progress
         )
         held = proposals.held()
-        _raise_findings(engine, decision, held, now=now)
-        return RunReport(run_id, dunning_date, False, _counts(counts, decision, held), proposals.statement_ids())
+        _raise_findings(engine, decision, now=now)
+        return RunReport(
+            run_id, dunning_date, False, _counts(counts, decision, held, waived), proposals.statement_ids()
+        )
     finally:
         proposals.close()
 
 
 def _own_drafts(scope: Scope, run_id: str) -> tuple[str, list[Any]]:
     """Which open drafts this scope speaks for; a narrower run leaves the others alone."""
-    conditions, parameters = ["kind = ?"], [scope.kind]
+    conditions = ["kind = ?"]
+    parameters: list[Any] = [scope.kind]
     if scope.invoice or scope.segment:
         conditions, parameters = [*conditions, "run_id = ?"], [*parameters, run_id]
     else:
@@ -229,30 +237,42 @@ def _own_drafts(scope: Scope, run_id: str) -> tuple[str, list[Any]]:
     return " and ".join(conditions), parameters
 
 
-def _counts(counts: DraftCounts, decision: Any, held: list[Any]) -> dict[str, int]:
+def _counts(counts: DraftCounts, decision: Decision, held: list[Any], waived: int) -> dict[str, int]:
     return asdict(counts) | {
         "proposed": decision.statements.num_rows,
         "held": len(held),
+        "waived": waived,
         "decisions": decision.decisions.num_rows,
     }
 
 
-def _raise_findings(engine: Engine, decision: Any, held: list[Any], *, now: datetime) -> None:
-    """A held draft, and whatever else the decision wants a person to see, becomes a finding."""
-    with engine.begin() as connection:
-        for statement_id, account_key, name, reason in held:
-            raise_finding(
-                connection,
-                kind="statement_held",
-                object_kind="account",
-                object_id=account_key,
-                severity="warning",
-                message=f"the statement of {name} needs a person: {reason}",
-                detail={"statement_id": statement_id, "reason": reason},
-                at=now,
-            )
-        for found in getattr(decision, "findings", None) or ():
-            raise_finding(connection, at=now, **found)
+def _raise_findings(engine: Engine, decision: Decision, *, now: datetime) -> None:
+    """What the decision wants a person to see, and copies that are no addresses, become findings."""
+    found = [*decision.findings, *_bad_copies(decision)]
+    for chunk in chunks(found, 500):
+        with engine.begin() as connection:
+            for finding in chunk:
+                raise_finding(connection, at=now, **finding)
+
+
+def _bad_copies(decision: Decision) -> Iterator[dict[str, Any]]:
+    columns = decision.statements.select(["account_key", "account_name", "recipients"])
+    for row in columns.to_pylist():
+        if "invalid_address" not in str(row["recipients"]):
+            continue
+        said = orjson.loads(row["recipients"]) if isinstance(row["recipients"], str) else row["recipients"]
+        trace = said.get("trace") or {}
+        trace = orjson.loads(trace) if isinstance(trace, str) else trace
+        copies = (trace.get("copies") or ()) if isinstance(trace, dict) else ()
+        bad = sorted({copy["written"] for copy in copies if copy["refusal"] == "invalid_address"})
+        if bad:
+            yield {
+                "kind": "invalid_copy_address",
+                "severity": "warning",
+                "object_kind": "account",
+                "object_id": row["account_key"],
+                "message": f"{row['account_name']}: no e-mail address, so left out of the copies: {', '.join(bad)}",
+            }
 
 
 def _finish(
@@ -263,7 +283,7 @@ def _finish(
     now: datetime,
     counts: dict[str, int] | None = None,
     error: str | None = None,
-    decision: Any = None,
+    decision: Decision | None = None,
 ) -> None:
     seen = {"snapshot": getattr(decision, "snapshot", None), "facts_as_of": getattr(decision, "facts_as_of", None)}
     with engine.begin() as connection:
