@@ -113,6 +113,7 @@ class _Build:
 
     def __post_init__(self) -> None:
         self.variables: dict[str, Any] = {}
+        self.renderer = Renderer(self.project, run_date=self.run_date)
         self.results: dict[str, ModelResult] = {}
 
     def say(self, what: str, done: int = 0, total: int = 0) -> None:

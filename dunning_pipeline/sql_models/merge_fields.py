@@ -48,15 +48,19 @@ def graph_fields(models: Path) -> dict[str, str]:
 
 def _table(fields: Mapping[str, str], sample: Mapping[str, Any]) -> str:
     lines = []
-    for group in dict.fromkeys(re.split(r"[.\[]", path)[0] for path in fields):
-        rows = {path: words for path, words in fields.items() if re.split(r"[.\[]", path)[0] == group}
-        has_example = bool(sample)
-        lines.append(f"\n### {group}\n\n| field | what it holds |" + (" example |" if has_example else ""))
-        lines.append("|---|---|" + ("---|" if has_example else ""))
-        for path, words in rows.items():
-            example = f" {_shown(_value(sample, path))} |" if has_example else ""
-            lines.append(f"| `{path}` | {words} |{example}")
+    for group in dict.fromkeys(map(_group, fields)):
+        example = (" example |", "---|") if sample else ("", "")
+        lines.append(f"\n### {group}\n\n| field | what it holds |{example[0]}\n|---|---|{example[1]}")
+        for path, words in fields.items():
+            if _group(path) == group:
+                shown = f" {_shown(_value(sample, path))} |" if sample else ""
+                lines.append(f"| `{path}` | {words} |{shown}")
     return "\n".join(lines) + "\n"
+
+
+def _group(path: str) -> str:
+    first = re.split(r"[.\[]", path)[0]
+    return first if first != path else "The whole"
 
 
 def _value(document: Any, path: str) -> Any:
