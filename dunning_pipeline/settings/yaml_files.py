@@ -1,6 +1,7 @@
 """Reads the analysts' YAML files into checked models, and turns every mistake into file, line and column."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ def read_yaml(file: Path) -> CommentedMap:
     Raises InvalidDeclaration for a missing or unreadable file, a syntax error, a duplicate key or a non-mapping.
     """
     try:
-        loaded = YAML(typ="rt").load(file.read_text(encoding="utf-8"))
+        loaded = _parsed(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidDeclaration("file not found", file=file, remedy="create it, or run `dunning init`") from None
     except UnicodeDecodeError as error:
@@ -39,6 +40,12 @@ def read_yaml(file: Path) -> CommentedMap:
     if not isinstance(loaded, CommentedMap):
         raise InvalidDeclaration("must be a mapping of keys to values", file=file, line=1)
     return loaded
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str) -> Any:
+    """The round-trip tree of a text; kept, because parsing is slow and many runs read the same files. Read-only."""
+    return YAML(typ="rt").load(text)
 
 
 def position(node: Any, path: tuple[Any, ...]) -> tuple[int, int]:
