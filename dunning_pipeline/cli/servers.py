@@ -25,3 +25,18 @@ def console(
         typer.echo(f"First start. Log in as `admin` with this one-time password: {password}")
     typer.echo(f"The console is at http://{host}:{port}")
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+
+
+def webhook(
+    workspace: WorkspaceOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8401,
+) -> None:
+    """Receives the providers' signed events (POST /webhooks/sendgrid, /twilio, /stripe) and preferences."""
+    import uvicorn
+
+    from dunning_pipeline.delivery.webhook import webhook_app
+
+    app = webhook_app(open_workspace(workspace))
+    typer.echo(f"Events are taken at http://{host}:{port}/webhooks/sendgrid")
+    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False, access_log=False)

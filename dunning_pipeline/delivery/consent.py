@@ -2,14 +2,54 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, select
 
+from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.schema import consents
+from dunning_pipeline.settings.workspace import Workspace
 
 # at the same instant a no is stronger than a yes
 _STRENGTH = {"opt_in": 0, "opt_out": 1}
+
+
+def record_many(
+    connection: Connection,
+    said: Iterable[tuple[str, datetime, str]],
+    *,
+    channel: str,
+    subscription: str,
+    status: str,
+    recorded_at: datetime,
+) -> int:
+    """Write many down: (normal contact point, consented_at, origin) each; how many are news. Older ones are ignored."""
+    rows = list(said)
+    rank = _STRENGTH[status]
+    newest = _newest(connection, {point for point, _, _ in rows}, channel=channel)
+    fresh = []
+    for point, at, origin in rows:
+        known = newest.get((point, subscription))
+        if known is not None and (at, rank) <= known[:2]:
+            continue
+        newest[point, subscription] = (at, rank, status)
+        fresh.append(
+            {
+                "consent_id": uuid4().hex,
+                "contact_point": point,
+                "channel": channel,
+                "subscription": subscription,
+                "status": status,
+                "consented_at": at,
+                "origin": origin,
+                "recorded_at": recorded_at,
+            }
+        )
+    if fresh:
+        connection.execute(consents.insert(), fresh)
+    return len(fresh)
 
 
 def record_consent(
@@ -24,43 +64,49 @@ def record_consent(
     recorded_at: datetime,
 ) -> bool:
     """Write a yes or no of a normal contact point down; False where what is known is as new (opt-out wins a tie)."""
-    known = connection.execute(
-        select(consents.c.consented_at, consents.c.status)
-        .where(
-            consents.c.contact_point == point,
-            consents.c.channel == channel,
-            consents.c.subscription == subscription,
-        )
-        .order_by(consents.c.consented_at.desc())
-    ).all()
-    ranks = [(row.consented_at, _STRENGTH[row.status]) for row in known]
-    if ranks and (consented_at, _STRENGTH[status]) <= max(ranks):
-        return False
-    connection.execute(
-        consents.insert().values(
-            consent_id=uuid4().hex,
-            contact_point=point,
-            channel=channel,
-            subscription=subscription,
-            status=status,
-            consented_at=consented_at,
-            origin=origin,
-            recorded_at=recorded_at,
+    said = [(point, consented_at, origin)]
+    return bool(
+        record_many(
+            connection, said, channel=channel, subscription=subscription, status=status, recorded_at=recorded_at
         )
     )
-    return True
 
 
 def consents_of(connection: Connection, points: Iterable[str], *, channel: str) -> dict[tuple[str, str], str]:
     """(contact point, subscription) → opt_in or opt_out, the newest; at the same instant opt_out."""
-    rows = connection.execute(
-        select(consents.c.contact_point, consents.c.subscription, consents.c.consented_at, consents.c.status).where(
-            consents.c.contact_point.in_(list(points)), consents.c.channel == channel
-        )
-    )
+    return {key: rank[2] for key, rank in _newest(connection, set(points), channel=channel).items()}
+
+
+def _newest(
+    connection: Connection, points: set[str], *, channel: str
+) -> dict[tuple[str, str], tuple[datetime, int, str]]:
     newest: dict[tuple[str, str], tuple[datetime, int, str]] = {}
-    for point, subscription, at, status in rows:
-        rank = (at, _STRENGTH[status], status)
-        if rank > newest.get((point, subscription), (datetime.min.replace(tzinfo=at.tzinfo), -1, "")):
-            newest[point, subscription] = rank
-    return {key: rank[2] for key, rank in newest.items()}
+    for chunk in chunks(sorted(points), 900):
+        rows = connection.execute(
+            select(consents.c.contact_point, consents.c.subscription, consents.c.consented_at, consents.c.status).where(
+                consents.c.contact_point.in_(chunk), consents.c.channel == channel
+            )
+        )
+        for point, subscription, at, status in rows:
+            rank = (at, _STRENGTH[status], status)
+            known = newest.get((point, subscription))
+            if known is None or rank > known:
+                newest[point, subscription] = rank
+    return newest
+
+
+def import_consent_file(ws: Workspace, file: Path, declared: Any, now: datetime) -> Any:
+    """Import one consent CSV as its declaration says; see consent_files.import_file."""
+    from dunning_pipeline.delivery.consent_files import import_file
+
+    return import_file(
+        ws,
+        file,
+        channel=declared.channel,
+        subscription=declared.subscription,
+        status=declared.status,
+        now=now,
+        delimiter=getattr(declared, "delimiter", ","),
+        encoding=getattr(declared, "encoding", "auto"),
+        date_format=getattr(declared, "date_format", None),
+    )

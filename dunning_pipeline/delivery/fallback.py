@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from dunning_pipeline.delivery.gate import Verdict
 from dunning_pipeline.delivery.queue import queue_statement
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -24,9 +24,7 @@ def obstructed(
     """What follows from a verdict: a voided statement where an amount changed, a letter where nobody may be written
     to, a finding where a person has to look."""
     if verdict.reason == "amount_changed":
-        from dunning_pipeline.statements.voiding import void_in
-
-        void_in(connection, ws, row["statement_id"], now=now, actor=ACTOR, reason=f"amount changed: {verdict.detail}")
+        _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
     elif verdict.reason in _UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
         elsewhere(connection, ws, row, now=now, why=f"{verdict.reason}: {verdict.detail}")
     elif verdict.reason == "not_configured":
@@ -39,6 +37,16 @@ def obstructed(
             message=f"{verdict.detail}; its sends are held until one is configured",
             at=now,
         )
+
+
+def _void(connection: Connection, ws: Workspace, statement_id: str, *, reason: str, now: datetime) -> None:
+    """Void the statement; where another of its messages is being judged this moment, that one does it."""
+    from dunning_pipeline.statements.voiding import void_statement
+
+    try:
+        void_statement(connection, ws, statement_id, reason=reason, now=now, actor=ACTOR)
+    except Refused:
+        return
 
 
 def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime, why: str) -> str | None:

@@ -21,7 +21,7 @@ AHEAD = 16  # messages claimed at once where each is a request of its own
 JUDGED_FOR_SECONDS = 1.0  # a verdict older than this is made anew right before the request
 
 Row = dict[str, Any]
-COUNTED = {"refused": "queued", "locked_out": "queued"}
+COUNTED = {"refused": "queued", "locked_out": "queued", "validated": "held"}
 
 
 class Lane:

@@ -111,6 +111,8 @@ def _record_other(
         values |= {"status": "queued", "attempts": row["attempts"]}
     elif answer.kind == "unknown":
         values["status"] = "unknown"
+    elif answer.kind == "validated":
+        values |= {"status": "held", "reason": "sandbox"}
     else:
         values["status"] = "failed"
     changed = connection.execute(

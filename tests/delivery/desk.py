@@ -1,8 +1,6 @@
 """A desk to tell delivery stories at: a workspace with a ledger, a published snapshot, statements and messages."""
 
-import json
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +21,7 @@ from dunning_pipeline.ledger.schema import (
     stream_loads,
 )
 from dunning_pipeline.letters.document import statement_document
+from dunning_pipeline.letters.samples import sample_document
 from dunning_pipeline.settings.workspace import Workspace
 
 NOW = datetime(2025, 11, 4, 9, 0, tzinfo=UTC)  # a Tuesday, 10:00 in Berlin
@@ -198,5 +197,4 @@ class Desk:
 
 
 def sample(ws: Workspace) -> dict[str, Any]:
-    file: Path = ws.templates / "samples" / "reminder.json"
-    return json.loads(file.read_text())
+    return sample_document(ws.templates, "friendly_reminder", "en")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-Kind = Literal["sent", "refused", "locked_out", "failed", "unknown"]
+Kind = Literal["sent", "refused", "locked_out", "failed", "unknown", "validated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Answer:
 
     sent: the provider took it (202, 250, 201). refused: surely not taken, may be tried later (429, 503, connection
     refused). locked_out: surely not taken, and no other message will be (401, 403). failed: surely not taken, never
-    will be. unknown: it may have left.
+    will be. unknown: it may have left. validated: a dry run (sandbox), surely not sent.
     """
 
     kind: Kind

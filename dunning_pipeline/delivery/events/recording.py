@@ -1,0 +1,166 @@
+"""Stores events once and lets them count: states of sends, suppressions, consents, and what a bounce leads to."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dunning_pipeline.delivery.consent import record_consent
+from dunning_pipeline.delivery.contact_points import normal
+from dunning_pipeline.delivery.events.bounces import after_bounces
+from dunning_pipeline.delivery.events.vocabulary import RANKS, UNDELIVERED, Event, lower_than
+from dunning_pipeline.delivery.outcomes import after_sent
+from dunning_pipeline.delivery.suppressions import lift, suppress
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
+from dunning_pipeline.settings.workspace import Workspace
+
+# An unsubscribe at the provider is a no to everything that we send by mail.
+SUBSCRIPTIONS = ("dunning", "campaigns")
+
+
+def record_events(
+    connection: Connection, ws: Workspace, events: Sequence[Event], *, received_at: datetime, now: datetime
+) -> int:
+    """Store what is new among `events` and apply it; how many were new. Told twice, or out of order, changes nothing.
+
+    `received_at` is the real instant, `now` the business one.
+    """
+    events = _with_keys(connection, events)
+    fresh = _store(connection, events, received_at)
+    if not fresh:
+        return 0
+    _settle(connection, ws, fresh, now)
+    _move(connection, fresh)
+    for event in fresh:
+        if event.suppress or event.event in ("unsubscribed", "resubscribed"):
+            _remember_address(connection, event, now)
+    undelivered = {event.send_key for event in fresh if event.event in UNDELIVERED and event.send_key}
+    if undelivered:
+        after_bounces(connection, ws, sorted(undelivered), now=now)
+    return len(fresh)
+
+
+def _with_keys(connection: Connection, events: Sequence[Event]) -> list[Event]:
+    """Events without our key get it by the provider's message id, where we know that."""
+    ids = {event.message_id for event in events if event.send_key is None and event.message_id}
+    if not ids:
+        return list(events)
+    rows = connection.execute(
+        select(sends.c.provider_message_id, sends.c.send_key).where(sends.c.provider_message_id.in_(ids))
+    )
+    known = {row.provider_message_id: row.send_key for row in rows}
+    return [
+        event
+        if event.send_key is not None or event.message_id not in known
+        else _replaced(event, send_key=known[event.message_id])
+        for event in events
+    ]
+
+
+def _store(connection: Connection, events: Iterable[Event], received_at: datetime) -> list[Event]:
+    once = {event.event_id: event for event in events}
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    fresh: list[Event] = []
+    for chunk in chunks(list(once.values()), 500):
+        rows = [
+            {
+                "event_id": event.event_id,
+                "provider": event.provider,
+                "event": event.event,
+                "send_key": event.send_key,
+                "address": event.address,
+                "occurred_at": event.occurred_at,
+                "received_at": received_at,
+                "payload": event.payload,
+            }
+            for event in chunk
+        ]
+        added = connection.execute(
+            insert(provider_events).on_conflict_do_nothing().returning(provider_events.c.event_id), rows
+        )
+        fresh += [once[event_id] for event_id in added.scalars()]
+    return fresh
+
+
+def _settle(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: datetime) -> None:
+    """An event with our key proves that the provider has the message: what was unknown, or waits for a second try
+    after it, is sent."""
+    keys = sorted({event.send_key for event in fresh if event.send_key})
+    by_key = {event.send_key: event for event in fresh}
+    unsettled = or_(sends.c.status == "unknown", and_(sends.c.status == "queued", sends.c.attempts > 0))
+    for chunk in chunks(keys, 500):
+        found = connection.execute(select(sends).where(sends.c.send_key.in_(chunk), unsettled)).mappings().all()
+        rows = [dict(row) for row in found if row["provider"] in (None, by_key[row["send_key"]].provider)]
+        for row in rows:
+            connection.execute(
+                update(sends)
+                .where(sends.c.send_key == row["send_key"], unsettled)
+                .values(status="sent", reason=None, sent_at=now, next_attempt_at=None)
+            )
+            event = by_key[row["send_key"]]
+            connection.execute(
+                send_attempts.insert().values(
+                    attempt_id=f"{row['send_key']}:{row['attempts']}:event:{event.event_id}",
+                    send_key=row["send_key"],
+                    attempt=row["attempts"],
+                    outcome="resolved",
+                    provider=event.provider,
+                    provider_status=event.event,
+                    answer="the provider's event carries our key",
+                    at=now,
+                    by="webhook",
+                )
+            )
+        after_sent(connection, ws, rows, now=now)
+
+
+def _move(connection: Connection, fresh: Sequence[Event]) -> None:
+    """Each send's `delivery` becomes the highest state told so far; arrival order does not matter."""
+    for name in sorted({event.event for event in fresh if event.event in RANKS}, key=RANKS.__getitem__):
+        told = [event for event in fresh if event.event == name and event.send_key]
+        if told:
+            moved = (
+                update(sends)
+                .where(
+                    sends.c.send_key == bindparam("k"),
+                    or_(sends.c.delivery.is_(None), sends.c.delivery.in_(lower_than(name))),
+                )
+                .values(delivery=name, delivery_at=bindparam("t"))
+            )
+            connection.execute(moved, [{"k": event.send_key, "t": event.occurred_at} for event in told])
+
+
+def _remember_address(connection: Connection, event: Event, now: datetime) -> None:
+    if not event.address:
+        return
+    origin = f"{event.provider} event {event.event_id}"
+    try:
+        point = normal(event.address, event.channel)
+    except InvalidInput:
+        return  # an address that is none needs no suppression: the gate holds it
+    if event.suppress:
+        suppress(connection, point, channel=event.channel, reason=event.suppress, origin=origin, at=now)
+    if event.event == "resubscribed" and event.channel == "sms":
+        lift(connection, point, channel="sms", actor=event.provider, at=now)
+    if event.event in ("unsubscribed", "resubscribed"):
+        for subscription in SUBSCRIPTIONS:
+            record_consent(
+                connection,
+                point,
+                channel=event.channel,
+                subscription=subscription,
+                status="opt_out" if event.event == "unsubscribed" else "opt_in",
+                consented_at=event.occurred_at,
+                origin=origin,
+                recorded_at=now,
+            )
+
+
+def _replaced(event: Event, **changes: Any) -> Event:
+    from dataclasses import replace
+
+    return replace(event, **changes)

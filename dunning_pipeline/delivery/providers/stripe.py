@@ -1,0 +1,88 @@
+"""Payment retries through Stripe's official client: an off-session charge under our key as idempotency key."""
+
+import os
+from typing import Any
+
+from dunning_pipeline.delivery.providers.http import checked_host, read_seconds
+from dunning_pipeline.delivery.providers.protocol import Answer, Message, shorten
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.settings.workspace import Workspace
+
+# succeeded: paid. processing: a debit that takes days; the webhook tells.
+TAKEN = ("succeeded", "processing")
+
+
+class StripePayments:
+    """`STRIPE_API_KEY`, `STRIPE_HOST`. The message's facts carry amount_minor, currency, customer, payment_method."""
+
+    name = "stripe"
+
+    def __init__(self, api_key: str, *, host: str | None = None) -> None:
+        try:
+            import stripe
+        except ImportError:
+            raise InvalidInput(
+                "payment retries need the stripe package", remedy="pip install 'dunning-pipeline[payments]'"
+            ) from None
+        addresses: Any = {"api": checked_host(host, "STRIPE_HOST")} if host else {}
+        self._client = stripe.StripeClient(
+            api_key,
+            base_addresses=addresses,
+            max_network_retries=0,
+            http_client=stripe.RequestsClient(timeout=read_seconds()),
+        )
+
+    @classmethod
+    def from_environment(cls, ws: Workspace) -> "StripePayments":
+        return cls(os.environ["STRIPE_API_KEY"], host=os.environ.get("STRIPE_HOST"))
+
+    def send(self, message: Message) -> Answer:
+        facts = message.facts
+        if not facts.get("customer") or not facts.get("payment_method"):
+            return Answer("failed", status="no_payment_method", detail="the account has no active means of payment")
+        import stripe
+
+        try:
+            made = self._client.v1.payment_intents.create(
+                params={
+                    "amount": int(facts["amount_minor"]),
+                    "currency": str(facts["currency"]).lower(),
+                    "customer": facts["customer"],
+                    "payment_method": facts["payment_method"],
+                    "off_session": True,
+                    "confirm": True,
+                    "error_on_requires_action": True,
+                    "metadata": {"dunning_key": message.key},
+                },
+                options={"idempotency_key": message.key},
+            )
+        except stripe.StripeError as error:
+            return _refusal(error)
+        if made.status in TAKEN:
+            return Answer("sent", status=made.status, message_id=made.id)
+        return Answer("failed", status=made.status, detail=f"the payment is {made.status}", declined=True)
+
+    def close(self) -> None:
+        pass
+
+
+def _refusal(error: Any) -> Answer:
+    import stripe
+
+    status = error.http_status
+    told: dict[str, Any] = {
+        "status": str(status or type(error).__name__),
+        "detail": shorten(error.user_message or str(error)),
+    }
+    if isinstance(error, stripe.CardError):
+        code = getattr(error, "decline_code", None) or error.code
+        return Answer("failed", status=str(status), detail=shorten(f"declined: {code}"), declined=True)
+    if isinstance(error, stripe.APIConnectionError):
+        cause = str(error).lower()
+        refused = "refused" in cause or "newconnectionerror" in cause or "name or service" in cause
+        return Answer("refused" if refused else "unknown", **told)
+    if status in (401, 403):
+        return Answer("locked_out", **told)
+    if status in (429, 503, 409):  # 409: the same key is being worked on this moment
+        return Answer("refused", **told)
+    return Answer("failed" if status and 400 <= status < 500 else "unknown", **told)
