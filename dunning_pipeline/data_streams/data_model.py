@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,17 @@ class DataModelObject:
 
 def load_data_model(file: Path) -> dict[str, DataModelObject]:
     """All DMOs by name; raises InvalidDeclaration for a file that declares none."""
-    return _load(file, file.stat().st_mtime_ns if file.exists() else 0)
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if text not in _read:
+        _read.clear()
+        _read[text] = _load(file)
+    return _read[text]
 
 
-@lru_cache(maxsize=8)
-def _load(file: Path, stamp: int) -> dict[str, DataModelObject]:
+_read: dict[str, dict[str, DataModelObject]] = {}  # by the file's text: it changes rarely and is asked for often
+
+
+def _load(file: Path) -> dict[str, DataModelObject]:
     tree = read_yaml(file)
     if not tree.get("models"):
         raise InvalidDeclaration("declares no data model objects under `models`", file=file, line=1)

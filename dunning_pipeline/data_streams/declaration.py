@@ -162,13 +162,28 @@ def table_name(source: str, name: str) -> str:
     return f"{source}__{name}".lower()
 
 
+# declarations that were read and found right, by their texts: a process asks for them at every ingest and build
+_checked: dict[tuple[tuple[str, str], ...], dict[str, StreamSource]] = {}
+
+
 def load_streams(ws: Workspace) -> dict[str, StreamSource]:
     """All sources by name, checked against the data model; raises InvalidDeclaration with file, line and column."""
+    files = sorted((ws.policies / "streams").glob("*.yaml"))
+    schema = ws.models / "data_model" / "schema.yml"
+    key = tuple((file.name, file.read_text(encoding="utf-8", errors="replace")) for file in (schema, *files))
+    if key not in _checked:
+        if len(_checked) > 8:
+            _checked.clear()
+        _checked[key] = _load(files, schema)
+    return _checked[key]
+
+
+def _load(files: list[Path], schema: Path) -> dict[str, StreamSource]:
     from dunning_pipeline.data_streams.mapping_checks import check_mappings
 
     streams: dict[str, StreamSource] = {}
     trees: dict[str, tuple[Path, Any]] = {}
-    for file in sorted((ws.policies / "streams").glob("*.yaml")):
+    for file in files:
         tree = read_yaml(file)
         stream = validated(StreamSource, tree, file)
         if stream.source in streams:
@@ -177,5 +192,5 @@ def load_streams(ws: Workspace) -> dict[str, StreamSource]:
         streams[stream.source] = stream
         trees[stream.source] = (file, tree)
     for name, stream in streams.items():
-        check_mappings(stream, *trees[name], sources=set(streams), schema_file=ws.models / "data_model" / "schema.yml")
+        check_mappings(stream, *trees[name], sources=set(streams), schema_file=schema)
     return streams

@@ -8,6 +8,8 @@ date_of(timestamp)   the business date of an instant in the company's time zone
 modified_at()        the row's time of change (SystemModstamp, LastModifiedDate or as declared)
 """
 
+import re
+
 import sqlglot
 from sqlglot import exp
 
@@ -82,6 +84,7 @@ ALLOWED_FUNCTIONS = frozenset(
     ]
 )
 OWN_FUNCTIONS = frozenset({"key", "key_of", "country_code", "date_of", "modified_at"})
+_SIMPLE_KEY = re.compile(r"key\((\w+)\)")
 _FORBIDDEN = (
     exp.Query,
     exp.Subquery,
@@ -107,6 +110,12 @@ def compile_expression(
     `columns` maps lower-case names to the landing table's names, `lookups` does so per lookup.
     Raises BadExpression with the reason.
     """
+    simple_key = _SIMPLE_KEY.fullmatch(text.strip())
+    if simple_key and simple_key[1].lower() in columns:
+        column = f'"o".{_quoted(columns[simple_key[1].lower()])}'
+        return f"({_key(source, [column])})"
+    if text.lower() in columns:  # by far the most fields are one column
+        return f'"o".{_quoted(columns[text.lower()])}'
     try:
         parsed = sqlglot.parse(text, dialect="duckdb")
     except sqlglot.errors.ParseError as error:
@@ -120,6 +129,10 @@ def compile_expression(
     tree = tree.transform(lambda node: _column(node, columns, lookups) if isinstance(node, exp.Column) else node)
     tree = tree.transform(lambda node: _own(node, source, zone, sources) if isinstance(node, exp.Anonymous) else node)
     return f"({tree.sql(dialect='duckdb')})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _refuse_unsafe(node: exp.Expr) -> None:

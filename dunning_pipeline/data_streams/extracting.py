@@ -76,11 +76,11 @@ class Extraction:
         marker = done_marker(file.path)
         _refuse_half_written(file.path, "bytes", file.size, marker.size if marker else None)
         text, header, rows = self._read(file.path)
-        structural = reader_rejects(self.con, file.path.name)
+        structural = reader_rejects(self.con, text, file.path.name)
         if text.encoding == "utf-8" and self._is_auto and self._has_foreign_bytes():
             # the sample was plain ASCII, something later in the file is not UTF-8
             text, header, rows = self._read(file.path, encoding="cp1252")
-            structural = reader_rejects(self.con, file.path.name)
+            structural = reader_rejects(self.con, text, file.path.name)
         refuse_cut_off(file.path, text, structural)
         refuse_ambiguous_dates(self.con, self.stream, self.name, header, file.path)
         _refuse_half_written(file.path, "rows", rows + len(structural), marker.rows if marker else None)

@@ -35,19 +35,37 @@ class Reject:
     reason: str
 
 
-def reader_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[tuple[Reject, str]]:
-    """Rows that DuckDB could not split into columns, one per line, each with the line's text."""
+def reader_rejects(con: duckdb.DuckDBPyConnection, file: ReadableFile, name: str) -> list[tuple[Reject, str]]:
+    """Rows that DuckDB could not split into columns, one per physical line, each with the line's text."""
     if not con.execute("select 1 from duckdb_tables() where table_name = '_reader_errors'").fetchall():
         return []
     rows = con.execute(
-        "select line, any_value(error_type), any_value(column_name), any_value(csv_line), any_value(error_message) "
-        "from _reader_errors group by line order by line"
+        "select line_byte_position, any_value(error_type), any_value(column_name), any_value(csv_line), "
+        "any_value(error_message) from _reader_errors group by line_byte_position order by line_byte_position"
     ).fetchall()
+    # the reader counts records; a person counts line breaks
+    lines = _lines_at([int(row[0]) for row in rows], file)
     found = []
-    for line, kind, column, text, message in rows:
+    for line, (_, kind, column, text, message) in zip(lines, rows, strict=True):
         reason = _REASONS.get(str(kind), str(message))
-        found.append((Reject(file, int(line), column, (text or "")[:_VALUE_LENGTH], reason), text or ""))
+        found.append((Reject(name, line, column, (text or "")[:_VALUE_LENGTH], reason), text or ""))
     return found
+
+
+def _lines_at(positions: list[int], file: ReadableFile) -> list[int]:
+    lines: list[int] = []
+    line, read = 1, 0
+    if not positions:
+        return lines
+    with opened_bytes(file.path) as stream:
+        for position in positions:
+            while read < position:
+                chunk = stream.read(min(1 << 20, position - read))
+                if not chunk:
+                    break
+                line, read = line + chunk.count(b"\n"), read + len(chunk)
+            lines.append(line)
+    return lines
 
 
 def value_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[Reject]:
