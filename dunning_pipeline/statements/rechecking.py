@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 import pyarrow
 
+from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import Project, load_project
-from dunning_pipeline.sql_models.runner import folder_of, quoted, render_models
+from dunning_pipeline.sql_models.runner import RenderedModel, quoted
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 Item = tuple[str, int]
@@ -57,10 +57,9 @@ def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collecti
     """How the items of these invoices stand: amounts as of the latest date, held back if they are on any date."""
     held: dict[Item, str] = {}
     latest: dict[Item, Standing] = {}
-    project = load_project(folder_of(ws))
     with _scratch(ws, invoice_keys) as con:
         for day in sorted(set(dates)):
-            latest = _on(con, project, day)
+            latest = _on(con, ws, day)
             held |= {item: now.held_by for item, now in latest.items() if now.held_by}
     return {item: Standing(now.open_minor, held.get(item)) for item, now in latest.items()}
 
@@ -89,10 +88,9 @@ def _scratch(ws: Workspace, invoice_keys: Collection[str]) -> Iterator[duckdb.Du
         con.close()
 
 
-def _on(con: duckdb.DuckDBPyConnection, project: Project, day: date) -> dict[Item, Standing]:
-    for model in render_models(project, run_date=day, select="+open_items"):
-        if model.schema == "dunning":
-            con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
+def _on(con: duckdb.DuckDBPyConnection, ws: Workspace, day: date) -> dict[Item, Standing]:
+    for model in _models(ws, day):
+        con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
         select invoice_key, instalment, open_amount, currency,
@@ -107,3 +105,14 @@ def _on(con: duckdb.DuckDBPyConnection, project: Project, day: date) -> dict[Ite
         (key, instalment): Standing(to_minor(amount, currency), held_by)
         for key, instalment, amount, currency, held_by in rows
     }
+
+
+def _models(ws: Workspace, day: date) -> list[RenderedModel]:
+    """open_items and what it reads, in order."""
+    variables: dict[str, Any] = {"level_conditions": []}
+    models = rendered_models(ws, run_date=day, kind="dunning", variables=variables, catalogs={}, relations={})
+    needed = {"open_items"}
+    for model in reversed(models):
+        if model.name in needed:
+            needed.update(model.model.refs)
+    return [model for model in models if model.name in needed]
