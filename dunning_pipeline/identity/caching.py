@@ -26,7 +26,7 @@ def refresh_value_cache(con: duckdb.DuckDBPyConnection, kind: str, *, processes:
     added: dict[str, int] = {}
     for name, selects in raw_values(kind).items():
         union = " union ".join(
-            f"select {key} as raw_key from {source} where {key} is not null" for key, source in selects
+            f"select distinct {key} as raw_key from {source} where {key} is not null" for key, source in selects
         )
         con.execute(
             f"create or replace temp table new_values as select raw_key from ({union}) "

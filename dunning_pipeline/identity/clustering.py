@@ -24,7 +24,13 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
         made = [identifiers.individual_named(), identifiers.individual_names(), identifiers.individual_identifiers()]
         engine.load(f"{WORK}.nicknames", [("a", "varchar"), ("b", "varchar")], nicknames())
     limits = {name: limit for name, limit in ruleset.guards.names_per_value.items() if limit is not None}
-    for step in (*made, guards.shared_values(kind, limits), guards.identifiers(kind), guards.skipped_values(kind)):
+    for step in (
+        *made,
+        guards.shared_values(kind, limits),
+        guards.household_values(kind),
+        guards.identifiers(kind),
+        guards.skipped_values(kind),
+    ):
         engine.run(step)
     engine.run(steps.attributes(ruleset))
 

@@ -16,7 +16,7 @@ Precision = Literal["high", "medium", "low"]
 # fields that hold an identifier, and those that say who bears the name
 IDENTIFIERS: dict[str, frozenset[str]] = {
     "individual": frozenset(
-        {"email", "phone", "address", "birth_date", "individual_key", "account", "postal_code", "city"}
+        {"email", "phone", "mobile", "address", "birth_date", "individual_key", "account", "postal_code", "city"}
     ),
     "account": frozenset(
         {
@@ -62,6 +62,7 @@ class MatchRule(Declared):
     tier: Tier
     criteria: tuple[Criterion, ...] = Field(min_length=1)
     when_unambiguous: bool = False
+    use_family_values: bool = False  # also e-mails and phones that several members of one family share
     unless_conflict: tuple[str, ...] = ()
     confidence: float | None = Field(default=None, gt=0, le=1)
 

@@ -23,13 +23,12 @@ def rule_steps(ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None
 def _blocks(kind: str, rule: MatchRule, clusters: str | None) -> str:
     """One row per record and block. A blank name is 0, and is kept only where the rule lets blank names match."""
     first, *others = rule.identifiers
-    alone = not others
     block = " || '|' || ".join(f"i{n}.value" for n in range(len(rule.identifiers)))
     joins = "".join(
         f" join {WORK}.{kind}_identifiers as i{n + 1} on i{n + 1}.record_id = i0.record_id" for n in range(len(others))
     )
     usable = " and ".join(
-        f"i{n}.kind = {text(name)} and {_usable(f'i{n}.guard', alone)}" for n, name in enumerate(rule.identifiers)
+        f"i{n}.kind = {text(name)} and {_usable(f'i{n}.guard', rule)}" for n, name in enumerate(rule.identifiers)
     )
     blank = any(criterion.blank == "match" for criterion in rule.names)
     named = "" if blank else " and i0.name_id is not null"
@@ -41,9 +40,12 @@ def _blocks(kind: str, rule: MatchRule, clusters: str | None) -> str:
     )
 
 
-def _usable(guard: str, alone: bool) -> str:
-    # beside a second identifier a switchboard's number still says something; alone it says nothing
-    return f"{guard} is null" if alone else f"({guard} is null or {guard} = 'shared')"
+def _usable(guard: str, rule: MatchRule) -> str:
+    """Which guarded values a rule may use: a family's where it looks for contradictions, a switchboard's beside others."""
+    allowed = (["household"] if rule.use_family_values else []) + (["shared", "household"] if len(rule.identifiers) > 1 else [])
+    if not allowed:
+        return f"{guard} is null"
+    return f"({guard} is null or {guard} in ({', '.join(text(name) for name in sorted(set(allowed)))}))"
 
 
 def _block_names(blocks: str, *, composite: bool) -> str:

@@ -28,14 +28,43 @@ def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
     return Step(f"{WORK}.{kind}_shared_values", sql)
 
 
+def household_values(kind: str) -> Step:
+    """E-mails and phones that members of one family share: there, father and son of one name look like one person.
+
+    A value counts where people of the same family name have given names that begin with different letters, or where the
+    mailbox says so itself (familie.mueller@).
+    """
+    if kind == "account":
+        return Step(f"{WORK}.{kind}_household_values", "select '' as kind, '' as value where false")
+    sql = f"""
+        select kind, value from (
+            select v.kind, v.value, n.family
+            from {WORK}.{kind}_values as v
+            join {WORK}.{kind}_named as n on n.record_id = v.record_id
+            where v.kind in ('email', 'phone', 'mobile') and v.problem is null and n.name_id is not null
+            group by v.kind, v.value, n.family
+            having min(substr(n.given, 1, 1)) <> max(substr(n.given, 1, 1))
+        ) as families
+        union
+        select 'email', value from identity_cache.emails where mailbox = 'family' and value is not null
+    """
+    return Step(f"{WORK}.{kind}_household_values", sql)
+
+
 def identifiers(kind: str) -> Step:
-    """All values that exist, with their record's name and why they link nothing by themselves (`guard`, else null)."""
+    """All values that exist, with their record's name and why they link nothing by themselves (`guard`, else null).
+
+    `household` values link only in rules that say `use_family_values`; other guarded values only beside
+    a second identifier, if at all.
+    """
     sql = f"""
         select v.record_id, n.name_id, v.kind, v.value,
-            case when v.problem is not null then v.problem when s.value is not null then 'shared' end as guard
+            case when v.problem is not null then v.problem when s.value is not null then 'shared'
+                when h.value is not null then 'household' end as guard
         from (select distinct record_id, kind, value, problem from {WORK}.{kind}_values where value is not null) as v
         join {WORK}.{kind}_named as n on n.record_id = v.record_id
         left join {WORK}.{kind}_shared_values as s on s.kind = v.kind and s.value = v.value
+        left join {WORK}.{kind}_household_values as h on h.kind = v.kind and h.value = v.value
     """
     return Step(f"{WORK}.{kind}_identifiers", sql)
 

@@ -33,11 +33,12 @@ def individual_named() -> Step:
             left join {CACHE}.persons as n on n.raw_key = {person_key()}
         ),
         ids as (
-            select given, family, min(record_id) as name_id
-            from named where given is not null and family is not null group by given, family
+            select given, family, coalesce(generation, '') as suffix, min(record_id) as name_id
+            from named where given is not null and family is not null group by given, family, coalesce(generation, '')
         )
         select named.record_id, ids.name_id, named.given, named.family, named.generation, named.given_letters, named.family_letters, named.problem
         from named left join ids on ids.given = named.given and ids.family = named.family
+            and ids.suffix = coalesce(named.generation, '')
     """
     return Step(f"{WORK}.individual_named", sql)
 
@@ -56,13 +57,13 @@ def individual_names() -> Step:
     """One row per name_id: what two names of people are compared by; `given_count` tells names from typos."""
     sql = f"""
         with names as (
-            select name_id, given, family, given_letters, family_letters, count(*) as frequency
+            select name_id, given, family, generation, given_letters, family_letters, count(*) as frequency
             from {WORK}.individual_named where name_id is not null
-            group by name_id, given, family, given_letters, family_letters
+            group by name_id, given, family, generation, given_letters, family_letters
         ),
         givens as (select given, sum(frequency) as given_count from names group by given),
         families as (select family, sum(frequency) as family_count from names group by family)
-        select names.name_id, names.given, names.family, names.given_letters, names.family_letters, names.frequency,
+        select names.name_id, names.given, names.family, coalesce(names.generation, '') as suffix, names.given_letters, names.family_letters, names.frequency,
              givens.given_count, families.family_count
         from names
         join givens on givens.given = names.given
@@ -104,8 +105,19 @@ def account_identifiers() -> Step:
 def individual_identifiers() -> Step:
     """record × kind × value of everything that may identify a person, with why a value was not usable."""
     records = f"{WORK}.individual_records"
+    # a number is a mobile one if its range says so, or if any record has it in its mobile field
+    phones = " union all ".join(
+        f"select r.record_id, r.{column} as written, v.value, {'true' if column == 'mobile_phone' else 'false'}"
+        f" or v.type = 'mobile' as is_mobile from {records} as r"
+        f" join {CACHE}.phones as v on v.raw_key = {phone_key('r.' + column)} where v.value is not null"
+        for column in ("phone", "mobile_phone")
+    )
     sql = f"""
         {_contact_identifiers(records, phones=("phone", "mobile_phone"))}
+        union all
+        select v.record_id, 'mobile', v.written, v.value, null
+        from ({phones}) as v
+        where v.value in (select value from ({phones}) as m where m.is_mobile)
         union all
         select record_id, 'individual_key', individual_key, individual_key, null from {records} where individual_key is not null
         union all

@@ -5,6 +5,15 @@ from dunning_pipeline.identity.rulesets import Criterion
 SHORTEST_TYPO = 4  # letters; in shorter names one letter makes another name
 
 
+# both given names are common in these records, so neither is a typo of the other
+_IN_USE = (
+    "(least(a.given_count, b.given_count) >= 5"
+    " and least(a.given_count, b.given_count) * 20 > greatest(a.given_count, b.given_count))"
+)
+# Julia and Julie, though one is also a short form of the other: sisters as often as one person
+_TWO_NAMES = f"({_IN_USE} and levenshtein(a.given, b.given) <= 1)"
+
+
 def name_predicate(kind: str, criteria: tuple[Criterion, ...], *, form_matters: bool) -> str:
     """SQL boolean over `a` and `b` (and `nick` for people) that all name criteria hold; true without criteria."""
     parts = [_criterion(kind, criterion) for criterion in criteria]
@@ -38,23 +47,25 @@ def _account(criterion: Criterion) -> str:
 
 
 def _individual(criterion: Criterion) -> str:
-    same_given, near_given = "(a.given = b.given or nick.a is not null)", _near_given()
+    same_given, near_given = f"(a.given = b.given or (nick.a is not null and not {_TWO_NAMES}))", _near_given()
     near_family = f"(a.family = b.family or {_near('a.family', 'b.family', letters='family_letters')})"
     if criterion.field == "first_name":
         return "a.given = b.given" if criterion.method != "fuzzy" else f"({same_given} or {near_given})"
     if criterion.field == "last_name":
         return "a.family = b.family" if criterion.method != "fuzzy" else near_family
     if criterion.method != "fuzzy":
-        return "(a.given = b.given and a.family = b.family)"
+        return "(a.given = b.given and a.family = b.family and a.suffix = b.suffix)"
     swapped = "(a.given = b.family and a.family = b.given)"
-    high = f"({same_given} and {near_family}) or (a.family = b.family and {near_given}) or {swapped}"
+    alike = f"({same_given} and {near_family}) or (a.family = b.family and {near_given}) or {swapped}"
+    # Jr. and nothing: father and son, or one person who does not always write it
+    high = f"a.suffix = b.suffix and ({alike})"
     initial = "(a.family = b.family and (length(a.given) = 1 or length(b.given) = 1) and substr(a.given, 1, 1) = substr(b.given, 1, 1))"
     married = (
         f"({same_given} and least(length(a.family), length(b.family)) >= 4"
         " and (a.family like b.family || '%' or b.family like a.family || '%'"
         " or a.family like '%' || b.family or b.family like '%' || a.family))"
     )
-    medium = f"{high} or ({near_given} and {near_family}) or {initial} or {married}"
+    medium = f"{alike} or ({near_given} and {near_family}) or {initial} or {married}"
     low = f"{medium} or ({near_family} and substr(a.given, 1, 1) = substr(b.given, 1, 1)) or {same_given}"
     return "(" + {"high": high, "medium": medium, "low": low}[criterion.precision or "high"] + ")"
 
@@ -78,8 +89,4 @@ def _near_given() -> str:
         " or (length(a.given) = length(b.given) and substr(a.given, 1, length(a.given) - 1) = substr(b.given, 1, length(b.given) - 1)"
         " and substr(a.given, length(a.given), 1) in ('a', 'e', 'i', 'o') and substr(b.given, length(b.given), 1) in ('a', 'e', 'i', 'o'))"
     )
-    both_names = (
-        "(least(a.given_count, b.given_count) >= 5"
-        " and least(a.given_count, b.given_count) * 20 > greatest(a.given_count, b.given_count))"
-    )
-    return f"({_near('a.given', 'b.given', letters='given_letters')} and not ({gendered}) and not {both_names})"
+    return f"({_near('a.given', 'b.given', letters='given_letters')} and not ({gendered}) and not {_IN_USE})"

@@ -14,7 +14,7 @@ _EXAMPLE_DOMAINS = ("test.com", "example.com", "none.com", "invalid.com", "noema
 
 
 def normalised_email(raw: str) -> tuple[str | None, str | None, str | None, str | None]:
-    """(address, domain, kind, problem): kind is `role`, `free` or `own`; the address is None where it cannot identify.
+    """(address, domain, kind, problem): kind is `role` (a department's), `family`, `free` (a free-mail domain) or `own`; the address is None where it cannot identify.
 
     problem: empty, too_long, invalid, null_like.
     """
@@ -30,7 +30,7 @@ def normalised_email(raw: str) -> tuple[str | None, str | None, str | None, str 
         local, domain = local.partition("+")[0].replace(".", ""), "gmail.com"
     if _is_null_like(local, domain):
         return None, None, None, "null_like"
-    kind = "role" if is_role(local) else "free" if domain in words("free_mail_domains") else "own"
+    kind = _mailbox(local, domain)
     return f"{local}@{domain}", domain, kind, None
 
 
@@ -38,6 +38,14 @@ def is_role(local: str) -> bool:
     """True for a mailbox that a department reads: info@, ar@, billing-emea@, buchhaltung.nord@."""
     plain = local.partition("+")[0]
     return plain in words("role_mailboxes") or re.split(r"[._-]|\d", plain, maxsplit=1)[0] in words("role_mailboxes")
+
+
+def _mailbox(local: str, domain: str) -> str:
+    if is_role(local):
+        return "role"
+    if re.split(r"[._-]", local, maxsplit=1)[0] in words("family_mailboxes"):
+        return "family"
+    return "free" if domain in words("free_mail_domains") else "own"
 
 
 def _parts(text: str) -> tuple[str, str]:

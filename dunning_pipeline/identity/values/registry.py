@@ -35,7 +35,7 @@ NORMALISERS = {
     normaliser.name: normaliser
     for normaliser in (
         Normaliser("emails", ("email",), ("value", "domain", "mailbox", "problem"), normalised_email),
-        Normaliser("phones", ("phone", "country"), ("value", "problem"), normalised_phone),
+        Normaliser("phones", ("phone", "country"), ("value", "type", "problem"), normalised_phone),
         Normaliser(
             "addresses",
             ("street", "city", "postal_code", "state", "country"),
