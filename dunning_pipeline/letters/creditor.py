@@ -1,11 +1,14 @@
 """Who is owed: the company of company.yaml, or the legal entity that the invoices name, as words for templates."""
 
+from functools import lru_cache
 from typing import Any
+
+from babel import Locale
 
 from dunning_pipeline.settings.company import BankAccount, Company, PostalAddress
 
 
-def creditor(company: Company, legal_entity: str | None) -> dict[str, Any]:
+def creditor(company: Company, legal_entity: str | None, locale: str) -> dict[str, Any]:
     """Name, postal address, bank and contact of the creditor.
 
     A legal entity of company.yaml replaces the company's own name, address and bank; an undeclared one changes only
@@ -24,7 +27,7 @@ def creditor(company: Company, legal_entity: str | None) -> dict[str, Any]:
         "registry": company.registry if entity is None else None,
         "logo": company.logo,
         "address": _address(address),
-        "postal_line": postal_line(name, address),
+        "postal_line": postal_line(name, address, locale),
         "bank": {
             "holder": bank.holder or name,
             "iban": "".join(bank.iban.split()) if bank.iban else None,
@@ -34,10 +37,15 @@ def creditor(company: Company, legal_entity: str | None) -> dict[str, Any]:
     }
 
 
-def postal_line(name: str, address: PostalAddress) -> str:
-    """The whole postal address on one line, as every e-mail carries it."""
-    parts = [name, address.street, f"{address.postal_code} {address.city}", address.state, address.country]
-    return ", ".join(part for part in parts if part)
+@lru_cache(maxsize=1024)
+def postal_line(name: str, address: PostalAddress, locale: str) -> str:
+    """The whole postal address on one line, as every e-mail carries it; the country in the reader's language."""
+    country = Locale.parse(locale).territories.get(address.country) or address.country
+    if address.country in ("US", "CA", "AU"):
+        town = f"{address.city}, {address.state or ''} {address.postal_code}".replace("  ", " ")
+    else:
+        town = f"{address.postal_code} {address.city}"
+    return ", ".join(part for part in (name, address.street, town, country) if part)
 
 
 def _address(address: PostalAddress) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def statement_document(
     graph = own_graph(graph, statement["account_key"])
     language, currency = statement["language"], statement["currency"]
     address = dict(statement.get("address") or {})
-    seller = creditor(company, statement.get("legal_entity"))
+    locale = choose_locale(language, address.get("country") or company.country)
+    seller = creditor(company, statement.get("legal_entity"), locale)
     invoices = {row.get("invoice_key"): row for row in graph.get("invoices") or ()}
     ordered = sorted(details, key=lambda row: row["position"])
     items = [_item(row, invoices, company, currency) for row in ordered if row["type"] == "invoice"]
@@ -44,7 +45,7 @@ def statement_document(
     return {
         "schema": SCHEMA,
         "language": language,
-        "locale": choose_locale(language, address.get("country") or company.country),
+        "locale": locale,
         "currency": currency,
         "time_zone": statement.get("time_zone") or company.time_zone,
         "statement": header,

@@ -47,14 +47,13 @@ def _drawn(text: str) -> str:
     kept = []
     for letter in text:
         point = ord(letter)
-        if letter == "\n" or 0x20 <= point < 0x7F or point in known:
+        if letter == "\n" or (point in known and not _is_control(point)):
             kept.append(letter)
-        elif point >= 0xA0 and not _invisible(point):
+        elif point >= 0xA0 and not _is_control(point) and not 0xFE00 <= point <= 0xFE0F:
             kept.append(MISSING)
     return "".join(kept)
 
 
-def _invisible(point: int) -> bool:
-    return (
-        0x200B <= point <= 0x200F or 0x202A <= point <= 0x202E or 0x2060 <= point <= 0x206F or 0xFE00 <= point <= 0xFE0F
-    )
+def _is_control(point: int) -> bool:
+    """C0, C1, and the embeddings and overrides that could turn the text around them."""
+    return point < 0x20 or 0x7F <= point < 0xA0 or 0x202A <= point <= 0x202E or 0x2060 <= point <= 0x206F

@@ -1,0 +1,115 @@
+"""Published template versions in the ledger: what sends are pinned to, so that an edit never changes a queued message."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from dunning_pipeline.errors import NotThere
+from dunning_pipeline.ledger.schema import template_versions
+from dunning_pipeline.letters.catalogue import Catalogue, Channel, fallbacks
+from dunning_pipeline.letters.compiling import TemplateVersion, compile_template
+
+
+def publish(connection: Connection, version: TemplateVersion, *, now: datetime, by: str) -> bool:
+    """Makes this version the one that new sends get. False where it is the published one already.
+
+    A version that was published before, then replaced, and is published again becomes the newest again.
+    """
+    newest = published(connection, version.template, version.channel, version.language)
+    if newest is not None and newest.version == version.version:
+        return False
+    known = connection.execute(
+        select(template_versions.c.version).where(template_versions.c.version == version.version)
+    ).first()
+    if known:
+        connection.execute(
+            template_versions.update()
+            .where(template_versions.c.version == version.version)
+            .values(published_at=now, published_by=by)
+        )
+    else:
+        connection.execute(
+            template_versions.insert().values(
+                version=version.version,
+                template=version.template,
+                channel=version.channel,
+                language=version.language,
+                compiled=version.compiled,
+                published_at=now,
+                published_by=by,
+            )
+        )
+    return True
+
+
+def published(connection: Connection, template: str, channel: str, language: str) -> TemplateVersion | None:
+    """The newest published version in exactly this language, or None."""
+    row = connection.execute(
+        select(template_versions)
+        .where(
+            template_versions.c.template == template,
+            template_versions.c.channel == channel,
+            template_versions.c.language == language,
+        )
+        .order_by(template_versions.c.published_at.desc(), template_versions.c.version)
+        .limit(1)
+    ).one_or_none()
+    return _version(row) if row is not None else None
+
+
+def published_for(
+    connection: Connection, template: str, channel: str, language: str, *, default_language: str
+) -> TemplateVersion | None:
+    """The same with language fallback (de-AT → de → company default → en)."""
+    for candidate in fallbacks(language, default_language):
+        found = published(connection, template, channel, candidate)
+        if found is not None:
+            return found
+    return None
+
+
+def pinned(connection: Connection, version: str) -> TemplateVersion:
+    """The version with this hash. Raises NotThere."""
+    row = connection.execute(select(template_versions).where(template_versions.c.version == version)).one_or_none()
+    if row is None:
+        raise NotThere("there is no such template version", value=version, remedy="`dunning template publish`")
+    return _version(row)
+
+
+def publish_all(
+    connection: Connection, catalogue: Catalogue, *, now: datetime, by: str, names: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Compiles and publishes every template (or those named); one row each with `state` new or unchanged.
+
+    Raises InvalidDeclaration where one does not compile, before any of them is published.
+    """
+    versions = [compile_template(source) for source in catalogue.sources() if not names or source.template in names]
+    return [
+        {**describe(version), "state": "new" if publish(connection, version, now=now, by=by) else "unchanged"}
+        for version in versions
+    ]
+
+
+def state(connection: Connection | None, version: TemplateVersion) -> str:
+    """published, changed (files differ from what is published) or new (never published)."""
+    channel: Channel = version.channel
+    found = published(connection, version.template, channel, version.language) if connection is not None else None
+    if found is None:
+        return "new"
+    return "published" if found.version == version.version else "changed"
+
+
+def describe(version: TemplateVersion) -> dict[str, Any]:
+    """template, channel, language, version."""
+    return {
+        "template": version.template,
+        "channel": version.channel,
+        "language": version.language,
+        "version": version.version,
+    }
+
+
+def _version(row: Any) -> TemplateVersion:
+    return TemplateVersion(row.template, row.channel, row.language, row.compiled)
