@@ -29,7 +29,7 @@ def jobs() -> list[Any]:
         dg.define_asset_job(
             "dunning_run",
             dg.AssetSelection.assets(DUNNING_RUN),
-            description="Propose statements for one dunning date (the partition); by process, level, account or invoice.",
+            description="Propose statements for one dunning date (the partition), all or a part of them.",
             config=_form("dunning_run__proposed_statements", DunningRunConfig()),
         ),
         dg.define_asset_job(

@@ -81,18 +81,31 @@ def run_due(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) ->
     for name, campaign in campaigns.items():
         with reading(open_ledger(ws)) as connection:
             instant, missed = due(connection, campaign, ws, now=now)
-            if instant is None or is_paused(connection, name):
-                continue
-        try:
-            _cancel_missed(ws, campaign, missed, now=now, actor=actor)
-            reports.append(
-                run_campaign(ws, name, now=now, actor=actor, occurrence=occurrence_name(instant), planned_for=instant)
-            )
-        except Busy:
-            problems.append(f"campaign {name} is running elsewhere")
-        except Exception as error:
-            problems.append(f"campaign {name}: {error}")
+            waiting = {} if is_paused(connection, name) else _waiting(connection, name, now=now)
+            if instant is not None and not is_paused(connection, name):
+                waiting[occurrence_name(instant)] = instant
+        _cancel_missed(ws, campaign, missed if waiting else [], now=now, actor=actor)
+        for occurrence, planned_for in waiting.items():
+            try:
+                reports.append(
+                    run_campaign(ws, name, now=now, actor=actor, occurrence=occurrence, planned_for=planned_for)
+                )
+            except Busy:
+                problems.append(f"campaign {name} is running elsewhere")
+            except Exception as error:
+                problems.append(f"campaign {name}: {error}")
     return reports
+
+
+def _waiting(connection: Connection, name: str, *, now: datetime) -> dict[str, datetime]:
+    """Occurrences that a person planned for an instant that has come, and those that were interrupted."""
+    c = campaign_occurrences.c
+    rows = connection.execute(
+        select(c.occurrence, c.planned_for)
+        .where(c.campaign == name, c.status.in_(("planned", "running")), c.planned_for <= now)
+        .order_by(c.planned_for)
+    )
+    return {row.occurrence: row.planned_for for row in rows}
 
 
 def is_paused(connection: Connection, name: str) -> bool:

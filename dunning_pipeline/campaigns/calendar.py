@@ -1,0 +1,123 @@
+"""The calendar: what was sent, what is queued, what is planned; as rows for people and as .ics for their calendars."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dunning_pipeline.campaigns.declaration import load_campaigns
+from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
+from dunning_pipeline.campaigns.running import is_paused
+from dunning_pipeline.campaigns.steering import claimed_text
+from dunning_pipeline.delivery.hours import is_closed_day
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.schema import campaign_occurrences, sends
+from dunning_pipeline.settings.workspace import Workspace
+
+Entry = dict[str, Any]
+
+
+def entries(ws: Workspace, *, first: date, last: date, now: datetime) -> list[Entry]:
+    """Rows {at, kind, name, status, messages, note} from `first` to `last` (company days), in order of time.
+
+    Kinds: daily (the day's path), campaign, messages (sends of a day, channel and status), closed (no sends).
+    """
+    zone = ws.company.zone
+    start = datetime.combine(first, time(), tzinfo=zone)
+    end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
+    found = [*_days(ws, first, last, now), *_campaigns(ws, start, end, now), *_messages(ws, start, end)]
+    return sorted(found, key=lambda entry: (entry["at"], entry["kind"], entry["name"]))
+
+
+def _days(ws: Workspace, first: date, last: date, now: datetime) -> Iterable[Entry]:
+    company = ws.company
+    for offset in range((last - first).days + 1):
+        day = first + timedelta(days=offset)
+        at = datetime.combine(day, time(company.send_hour), tzinfo=company.zone)
+        closed = is_closed_day(day, company.holidays)
+        if closed:
+            yield _entry(at, "closed", closed, "planned" if at > now else "past", note="nothing leaves by itself")
+        if at > now:
+            yield _entry(at, "daily", "dunning run", "planned", note="ingest, build, decide, close, queue")
+
+
+def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> Iterable[Entry]:
+    c = campaign_occurrences.c
+    with reading(open_ledger(ws)) as connection:
+        rows = connection.execute(select(campaign_occurrences).where(c.planned_for >= start, c.planned_for < end)).all()
+        paused = {name for name in load_campaigns(ws) if is_paused(connection, name)}
+    known = set()
+    for row in rows:
+        known.add((row.campaign, row.occurrence))
+        counts = row.counts or {}
+        note = ", ".join(f"{count} {name}" for name, count in counts.items())
+        yield _entry(row.planned_for, "campaign", row.campaign, row.status, messages=counts.get("queued"), note=note)
+    for campaign in load_campaigns(ws).values():
+        for instant in planned(campaign, ws, after=max(start, now), until=end):
+            if (campaign.campaign, occurrence_name(instant)) not in known:
+                status = "paused" if campaign.campaign in paused else "planned"
+                note = claimed_text(campaign) or campaign.description
+                yield _entry(instant, "campaign", campaign.campaign, status, note=note)
+
+
+def _messages(ws: Workspace, start: datetime, end: datetime) -> Iterable[Entry]:
+    """Sends summed by company day, channel, campaign and status."""
+    when = func.coalesce(sends.c.sent_at, sends.c.due_at)
+    with reading(open_ledger(ws)) as connection:
+        rows = connection.execute(
+            select(when.label("at"), sends.c.channel, sends.c.campaign, sends.c.status, func.count().label("messages"))
+            .where(when >= start, when < end)
+            .group_by(when, sends.c.channel, sends.c.campaign, sends.c.status)
+        ).all()
+    days: dict[tuple[Any, ...], tuple[datetime, int]] = {}
+    for row in rows:
+        at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(str(row.at))
+        key = (at.astimezone(ws.company.zone).date(), row.channel, row.campaign or "", row.status)
+        earliest, count = days.get(key, (at, 0))
+        days[key] = (min(earliest, at), count + row.messages)
+    for (_, channel, campaign, status), (at, count) in days.items():
+        yield _entry(at, "messages", channel, status, messages=count, note=campaign)
+
+
+def _entry(at: datetime, kind: str, name: str, status: str, *, messages: int | None = None, note: str = "") -> Entry:
+    return {"at": at.astimezone(UTC), "kind": kind, "name": name, "status": status, "messages": messages, "note": note}
+
+
+def as_ics(rows: Iterable[Entry], *, company: str, now: datetime) -> bytes:
+    """An RFC 5545 calendar; the same entry keeps its UID, so a subscribed calendar updates and never doubles it."""
+    from icalendar import Calendar, Event
+
+    calendar = Calendar()
+    calendar.add("prodid", "-//dunning-pipeline//calendar//EN")
+    calendar.add("version", "2.0")
+    calendar.add("calscale", "GREGORIAN")
+    calendar.add("x-wr-calname", f"Dunning {company}")
+    for row in rows:
+        event = Event()
+        event.add("uid", _uid(row))
+        event.add("dtstamp", now.astimezone(UTC))
+        event.add("dtstart", row["at"])
+        event.add("duration", timedelta(minutes=30))
+        event.add("summary", _summary(row))
+        event.add("categories", [row["kind"]])
+        event.add("status", {"cancelled": "CANCELLED", "planned": "TENTATIVE"}.get(row["status"], "CONFIRMED"))
+        event.add("transp", "TRANSPARENT")
+        if row["note"]:
+            event.add("description", row["note"])
+        calendar.add_component(event)
+    return calendar.to_ical()
+
+
+def _uid(row: Entry) -> str:
+    import hashlib
+
+    status = row["status"] if row["kind"] == "messages" else ""
+    facts = f"{row['at']:%Y-%m-%dT%H:%MZ}|{row['kind']}|{row['name']}|{row['note'] if status else ''}|{status}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:32] + "@dunning-pipeline"
+
+
+def _summary(row: Entry) -> str:
+    if row["kind"] == "messages":
+        return f"{row['messages']} {row['name']} {row['status']}" + (f" ({row['note']})" if row["note"] else "")
+    return f"{row['name']} ({row['status']})"
