@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from dunning_pipeline.console import published
 from dunning_pipeline.letters.catalogue import Catalogue, Channel
 from dunning_pipeline.letters.compiling import compile_template
-from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.letters.pdf import render_pdf
 from dunning_pipeline.letters.rendering import render_email, render_sms
 from dunning_pipeline.settings.workspace import Workspace
@@ -17,19 +14,6 @@ from dunning_pipeline.settings.workspace import Workspace
 # a mail brings its own styles; it may load nothing and run nothing, and is framed by this console only
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
 KINDS: dict[str, Channel] = {"email": "email", "text": "email", "sms": "sms", "pdf": "letter"}
-
-
-def document_of(ws: Workspace, statement: Mapping[str, Any], details: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The frozen merge document of a closed statement; of a draft the document that closing it now would freeze."""
-    if statement["content"]:
-        return dict(statement["content"])
-    row = published.first(
-        ws,
-        "select document from data_graph.account_graphs where account_key = ? and bill_group_key = ?",
-        [statement["account_key"], statement["bill_group_key"]],
-    )
-    graph = orjson.loads(row["document"]) if row else None
-    return statement_document(statement=statement, details=details, graph=graph, company=ws.company)
 
 
 def preview(

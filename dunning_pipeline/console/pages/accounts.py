@@ -94,13 +94,13 @@ def search(desk: Desk) -> Response:
 
 
 @allowed("viewer")
-def show_account(desk: Desk) -> Response:
+def showaccount_row(desk: Desk) -> Response:
     key = desk.request.path_params["account_key"]
-    account = _account(desk, key)
+    account = account_row(desk, key)
     return desk.page("account.html", account=account, **_profile(desk, account), **_record(desk, key))
 
 
-def _account(desk: Desk, key: str) -> dict[str, Any]:
+def account_row(desk: Desk, key: str) -> dict[str, Any]:
     """The account's row, by key or the source's id. Raises 404 where it is not there or out of the user's scope."""
     found = found_accounts(desk, "accounts.account_key = $key or accounts.account_id = $key", {"key": key})
     if not found:

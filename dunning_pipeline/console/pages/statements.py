@@ -14,6 +14,7 @@ from dunning_pipeline.console.listing import listed
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
+from dunning_pipeline.statements.editing import draft_document
 
 STATUSES = ("draft", "closed", "voided", "superseded")
 _LISTED = (
@@ -97,8 +98,9 @@ def preview_statement(desk: Desk) -> Response:
     kind = desk.request.path_params["kind"]
     if kind not in previews.KINDS:
         raise HTTPException(404, "there is no such preview")
-    row, details = one_statement(desk)
-    document = previews.document_of(desk.workspace, row, details)
+    row, _ = one_statement(desk)
+    with reading(desk.engine) as connection:
+        document = draft_document(connection, desk.workspace, row)
     return previews.preview(
         desk.workspace, kind, row["template"], row["language"], document, draft=row["status"] == "draft"
     )

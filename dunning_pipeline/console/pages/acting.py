@@ -1,0 +1,262 @@
+"""What a person does to statements: edit, close, delete, void, send; to one, the selected, or all of a filter."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console import jobs
+from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.jobs import Job
+from dunning_pipeline.console.pages.statements import filtered, one_statement
+from dunning_pipeline.console.scope import within_scope
+from dunning_pipeline.delivery.queue import next_resend, queue_statement
+from dunning_pipeline.errors import DunningError, InvalidInput, Refused
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.schema import statements
+from dunning_pipeline.letters.document import TEXT_FIELDS
+from dunning_pipeline.settings.clock import business_now
+from dunning_pipeline.statements import editing
+from dunning_pipeline.statements.closing import close
+from dunning_pipeline.statements.voiding import void
+
+ADDRESS = ("name", "street", "postal_code", "city", "state", "country")
+CHUNK = 200
+# what each action on many needs, and the words that say it was done
+ON_MANY = {"close": "approver", "send": "collector", "delete": "collector"}
+
+
+@allowed("collector")
+def edit(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    if desk.request.method == "GET":
+        return desk.page("edit.html", statement=row, typed={}, error=None, text_fields=TEXT_FIELDS)
+    version = desk.typed("row_version")
+    try:
+        editing.edit(
+            desk.workspace,
+            row["statement_id"],
+            _changes(desk, row),
+            row_version=int(version) if version.isdigit() else None,
+            now=desk.now,
+            actor=desk.user.login,
+        )
+    except DunningError as error:  # what was typed stays in the form, beside what the draft says now
+        typed = {name: value for name, value in desk.form.multi_items() if isinstance(value, str)}
+        return desk.page("edit.html", http_status=409, statement=row, typed=typed, error=error, text_fields=TEXT_FIELDS)
+    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("Saved."))
+
+
+def _changes(desk: Desk, row: dict[str, Any]) -> dict[str, Any]:
+    """Only what differs from the draft, so that fields nobody touched do not count as edited by hand."""
+    recipients = {who: desk.typed(who) for who in ("to", "cc", "bcc", "sms")}
+    said = {who: ", ".join(_as_list(row["recipients"].get(who))) for who in recipients}
+    address = {part: desk.typed(f"address_{part}") or None for part in ADDRESS}
+    changes: dict[str, Any] = {"texts": {name: desk.typed(f"text_{name}") for name in TEXT_FIELDS}}
+    for who, text in recipients.items():
+        if len(text) > 2_000:
+            raise InvalidInput(f"{who}: the list is too long", remedy="write fewer addresses")
+    if recipients != said:
+        changes["recipients"] = recipients
+    if address != {part: row["address"].get(part) for part in ADDRESS}:
+        changes["address"] = address
+    if desk.typed("due_date") != (row["due_date"].isoformat() if row["due_date"] else ""):
+        changes["due_date"] = desk.typed("due_date")
+    if desk.typed("language") != row["language"]:
+        changes["language"] = desk.typed("language")
+    channels = [str(value) for value in desk.form.getlist("channels")]
+    if sorted(channels) != sorted(row["channels"]):
+        changes["channels"] = channels
+    if (desk.typed("attach_invoices") == "1") != row["attach_invoices"]:
+        changes["attach_invoices"] = desk.typed("attach_invoices") == "1"
+    return changes
+
+
+def _as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+@allowed("collector")
+def copy_text(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    editing.copy_text(desk.workspace, row["statement_id"], now=desk.now, actor=desk.user.login)
+    return desk.go(f"/statements/{row['statement_id']}/edit", desk.wording.text("The template's texts are filled in."))
+
+
+@allowed("approver")
+def close_one(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    seen = desk.typed("row_version")
+    if seen and seen != str(row["row_version"]):
+        raise Refused("the draft was changed since you opened it", remedy="look at it again, then close it")
+    report = close(desk.workspace, [row["statement_id"]], now=desk.now, actor=desk.user.login)
+    if report.refused:
+        raise Refused(report.refused[row["statement_id"]], remedy="run again for this account, or edit the draft")
+    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("Closed."))
+
+
+@allowed("collector")
+def release(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    editing.release(
+        desk.workspace, row["statement_id"], reason=desk.typed("reason"), now=desk.now, actor=desk.user.login
+    )
+    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("The hold is taken off."))
+
+
+@allowed("collector")
+def delete_one(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    editing.delete_drafts(desk.workspace, [row["statement_id"]], now=desk.now, actor=desk.user.login)
+    return desk.go("/statements?status=draft", desk.wording.text("The draft is deleted."))
+
+
+@allowed("approver")
+def void_one(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    void(desk.workspace, row["statement_id"], reason=desk.typed("reason"), now=desk.now, actor=desk.user.login)
+    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("Voided; its postings are reversed."))
+
+
+@allowed("collector")
+def send_one(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    if desk.request.method == "GET":
+        return desk.page("send_statement.html", statement=row)
+    overrides = {who: _addresses(desk.typed(who)) for who in ("to", "cc", "bcc") if desk.typed(who)}
+    if desk.typed("bcc_to_me") and desk.typed("my_address"):
+        overrides["bcc"] = [*overrides.get("bcc", []), desk.typed("my_address")]
+    more: dict[str, Any] = {name: desk.typed(name) for name in ("subject", "body") if desk.typed(name)}
+    if desk.typed("attachments") != "all":
+        more["attachments"] = False if desk.typed("attachments") == "none" else "statement"
+    with desk.engine.begin() as connection:
+        keys = queue_statement(
+            connection,
+            desk.workspace,
+            statement=row,
+            now=desk.now,
+            actor=desk.user.login,
+            kind=_kind_of(connection, row, again=bool(desk.typed("again"))),
+            channels=[str(value) for value in desk.form.getlist("channels")] or ["email"],
+            send_now=desk.typed("when") == "now",
+            overrides={**overrides, **more} or None,
+            document=editing.draft_document(connection, desk.workspace, row) if row["status"] == "draft" else None,
+        )
+    if not keys:
+        raise Refused("nobody can be reached on these channels", remedy="name a recipient, or choose another channel")
+    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("{n} messages are queued.", n=len(keys)))
+
+
+def _kind_of(connection: Any, row: dict[str, Any], *, again: bool) -> str | None:
+    if row["status"] == "draft":
+        return "draft"
+    return next_resend(connection, row["statement_id"]) if again else None
+
+
+def _addresses(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in text.replace(";", ",").split(",") if part.strip()))
+
+
+@allowed("collector")
+def act_on_many(desk: Desk) -> Response:
+    """One action on the selected statements or on all that the list's filter names, in the background."""
+    name = desk.typed("action")
+    if name not in ON_MANY:
+        raise InvalidInput(f"there is no action {name!r}")
+    if not desk.user.may(ON_MANY[name]):
+        raise Refused(f"this needs the role {ON_MANY[name]}; you are {desk.user.role}")
+    ids = _chosen(desk)
+    if not ids:
+        raise InvalidInput("nothing is selected", remedy="tick statements, or choose “all of the filter”")
+    job_id = jobs.enqueue(
+        desk.engine, action=f"{name}_statements", arguments={"ids": ids}, total=len(ids), actor=desk.user.login
+    )
+    return desk.go(f"/jobs/{job_id}")
+
+
+def _chosen(desk: Desk) -> list[str]:
+    s = statements.c
+    with reading(desk.engine) as connection:
+        if desk.typed("which") == "filter":
+            query = filtered(desk).with_only_columns(s.statement_id).order_by(s.statement_id)
+            return list(connection.scalars(query))
+        ticked = [str(value) for value in desk.form.getlist("statement_id")]
+        query = within_scope(desk, select(s.statement_id).where(s.statement_id.in_(ticked)), s.account_key)
+        return list(connection.scalars(query))
+
+
+def _parts(job: Job) -> Sequence[list[str]]:
+    ids = list(job.arguments["ids"])
+    return [ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK)]
+
+
+@jobs.action("close_statements")
+def close_many(job: Job) -> str:
+    done, seen, total = 0, 0, len(job.arguments["ids"])
+    refused: dict[str, str] = {}
+    for part in _parts(job):
+        job.progress(seen, total)
+        report = close(job.workspace, part, now=business_now(), actor=job.actor)
+        done += len(report.closed)
+        refused |= report.refused
+        seen += len(part)
+    job.progress(seen, total)
+    reasons = "; ".join(sorted(set(refused.values()))[:5])
+    return f"{done} closed, {len(refused)} refused" + (f": {reasons}" if reasons else "")
+
+
+@jobs.action("delete_statements")
+def delete_many(job: Job) -> str:
+    done, skipped, seen, total = 0, 0, 0, len(job.arguments["ids"])
+    for part in _parts(job):
+        job.progress(seen, total)
+        with reading(job.engine) as connection:
+            query = select(statements.c.statement_id).where(
+                statements.c.statement_id.in_(part), statements.c.status == "draft"
+            )
+            drafts = list(connection.scalars(query))
+        done += editing.delete_drafts(job.workspace, drafts, now=business_now(), actor=job.actor)
+        skipped += len(part) - len(drafts)
+        seen += len(part)
+    job.progress(seen, total)
+    return f"{done} drafts deleted, {skipped} left alone: only drafts can be deleted"
+
+
+@jobs.action("send_statements")
+def send_many(job: Job) -> str:
+    queued, seen, total = 0, 0, len(job.arguments["ids"])
+    refused: dict[str, str] = {}
+    for part in _parts(job):
+        job.progress(seen, total)
+        for statement_id in part:
+            try:
+                with job.engine.begin() as connection:
+                    row = (
+                        connection.execute(select(statements).where(statements.c.statement_id == statement_id))
+                        .mappings()
+                        .one()
+                    )
+                    now = business_now()
+                    keys = queue_statement(connection, job.workspace, statement=dict(row), now=now, actor=job.actor)
+                queued += len(keys)
+            except DunningError as error:
+                refused[statement_id] = error.message
+        seen += len(part)
+    job.progress(seen, total)
+    reasons = "; ".join(sorted(set(refused.values()))[:5])
+    return f"{queued} messages queued, {len(refused)} refused" + (f": {reasons}" if reasons else "")
+
+
+_ONE = "/statements/{statement_id}"
+routes = [
+    Route("/statements/act", act_on_many, methods=["POST"]),
+    Route(f"{_ONE}/edit", edit, methods=["GET", "POST"]),
+    Route(f"{_ONE}/copy-text", copy_text, methods=["POST"]),
+    Route(f"{_ONE}/close", close_one, methods=["POST"]),
+    Route(f"{_ONE}/release", release, methods=["POST"]),
+    Route(f"{_ONE}/delete", delete_one, methods=["POST"]),
+    Route(f"{_ONE}/void", void_one, methods=["POST"]),
+    Route(f"{_ONE}/send", send_one, methods=["GET", "POST"]),
+]

@@ -1,0 +1,262 @@
+"""What a person records about an account: blocks, promises, postponed due dates, another process, charges, notes."""
+
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console import published
+from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.console.pages.accounts import account_row
+from dunning_pipeline.dunning.processes import load_processes
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.identifiers import new_id
+from dunning_pipeline.ledger.schema import blocks, notes, promises
+from dunning_pipeline.money import to_minor
+from dunning_pipeline.statements import assigning, cases, charges
+
+NOTE_LENGTH = 4_000
+
+
+@allowed("collector")
+def show_holds(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    key = account["account_key"]
+    groups = published.rows(
+        desk.workspace, "select bill_group_key, name from data_model.bill_groups where account_key = ?", [key]
+    )
+    items = published.rows(
+        desk.workspace,
+        "select invoice_key, invoice_number, instalment, currency, open_amount from dunning.open_items "
+        "where account_key = ? order by due_date, invoice_number",
+        [key],
+    )
+    targets = [key, *(g["bill_group_key"] for g in groups), *(i["invoice_key"] for i in items)]
+    with reading(desk.engine) as connection:
+        in_force = as_rows(
+            connection.execute(blocks.select().where(blocks.c.target_key.in_(targets), blocks.c.ended_at.is_(None)))
+        )
+        promised = as_rows(
+            connection.execute(
+                promises.select().where(promises.c.account_key == key, promises.c.withdrawn_at.is_(None))
+            )
+        )
+        owed = [charge.as_json() for charge in charges.list_charges(connection, account=key, only_owed=True)]
+    return desk.page(
+        "holds.html",
+        account=account,
+        groups=groups,
+        items=items,
+        blocks=in_force,
+        promises=promised,
+        charges=owed,
+        processes=sorted(load_processes(desk.workspace)),
+    )
+
+
+@allowed("collector")
+def block(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    scope, _, target = desk.typed("target").partition("|")
+    with desk.engine.begin() as connection:
+        cases.block(
+            connection,
+            scope=scope or "account",
+            target_key=_of_account(desk, account, target or account["account_key"]),
+            kind=desk.typed("kind", "block"),
+            reason=desk.typed("reason"),
+            valid_from=_day(desk, "valid_from") or desk.today,
+            valid_to=_day(desk, "valid_to"),
+            actor=desk.user.login,
+            now=desk.now,
+        )
+    return _back(desk, account, "Blocked.")
+
+
+@allowed("collector")
+def unblock(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    with reading(desk.engine) as connection:
+        row = connection.execute(blocks.select().where(blocks.c.block_id == desk.typed("block_id"))).mappings().first()
+    if row is None:
+        raise HTTPException(404, "there is no such block")
+    _of_account(desk, account, row["target_key"])
+    with desk.engine.begin() as connection:
+        cases.unblock(
+            connection, row["block_id"], reason=desk.typed("reason") or "-", actor=desk.user.login, now=desk.now
+        )
+    return _back(desk, account, "The block has ended. Nothing is sent at once: the next run decides.")
+
+
+@allowed("collector")
+def promise(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    invoice = desk.typed("invoice_key") or None
+    currency = desk.typed("currency").upper() or None
+    with desk.engine.begin() as connection:
+        cases.promise(
+            connection,
+            account_key=account["account_key"],
+            invoice_key=_of_account(desk, account, invoice) if invoice else None,
+            promised_for=_day(desk, "promised_for", required=True),
+            promised_on=desk.today,
+            amount_minor=_minor(desk, "amount", currency),
+            currency=currency if desk.typed("amount") else None,
+            note=desk.typed("note") or None,
+            actor=desk.user.login,
+            now=desk.now,
+        )
+    return _back(desk, account, "The promise is recorded.")
+
+
+@allowed("collector")
+def postpone(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    with desk.engine.begin() as connection:
+        cases.postpone(
+            connection,
+            invoice_key=_of_account(desk, account, desk.typed("invoice_key")),
+            postponed_to=_day(desk, "postponed_to", required=True),
+            created_on=desk.today,
+            reason=desk.typed("reason"),
+            actor=desk.user.login,
+            now=desk.now,
+        )
+    return _back(desk, account, "The due date is postponed.")
+
+
+@allowed("collector")
+def assign(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    with desk.engine.begin() as connection:
+        assigning.assign(
+            connection,
+            bill_group_key=_of_account(desk, account, desk.typed("bill_group_key") or account["account_key"]),
+            account_key=account["account_key"],
+            process=desk.typed("process"),
+            known_processes=set(load_processes(desk.workspace)),
+            reason=desk.typed("reason"),
+            valid_from=desk.today,
+            valid_to=_day(desk, "valid_to"),
+            actor=desk.user.login,
+            now=desk.now,
+        )
+    return _back(desk, account, "Assigned.")
+
+
+@allowed("collector")
+def charge(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    posting_id = desk.typed("posting_id")
+    with desk.engine.begin() as connection:
+        found = charges.list_charges(connection, account=account["account_key"], ids=[posting_id])
+        if not found:
+            raise HTTPException(404, "there is no such charge")
+        if desk.typed("action") == "waive":
+            charges.waive(
+                connection,
+                posting_id,
+                on=desk.today,
+                reason=desk.typed("reason"),
+                actor=desk.user.login,
+                now=desk.now,
+            )
+        else:
+            currency = found[0].posting["currency"]
+            charges.pay(
+                connection,
+                posting_id,
+                amount_minor=_minor(desk, "amount", currency) or found[0].owed_minor,
+                reference=desk.typed("reason"),
+                on=desk.today,
+                actor=desk.user.login,
+                now=desk.now,
+            )
+    return _back(desk, account, "Recorded.")
+
+
+@allowed("collector")
+def add_note(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    body = desk.typed("body")
+    if not body or len(body) > NOTE_LENGTH:
+        raise InvalidInput(f"a note has 1 to {NOTE_LENGTH} characters", remedy="shorten it")
+    with desk.engine.begin() as connection:
+        note_id = new_id()
+        connection.execute(
+            notes.insert().values(
+                note_id=note_id,
+                object_kind="account",
+                object_id=account["account_key"],
+                body=body,
+                created_at=desk.now,
+                created_by=desk.user.login,
+            )
+        )
+        audit.record(
+            connection,
+            actor=desk.user.login,
+            action="note.add",
+            object_kind="account",
+            object_id=account["account_key"],
+            after={"note_id": note_id},
+            at=desk.now,
+        )
+    return desk.go(f"/accounts/{account['account_key']}", desk.wording.text("The note is added."))
+
+
+def _of_account(desk: Desk, account: dict[str, Any], key: str) -> str:
+    """`key` where it is the account, one of its bill groups or one of its invoices; 404 otherwise."""
+    owned = published.first(
+        desk.workspace,
+        """select 1 from data_model.invoices where invoice_key = $key and account_key = $account
+        union all select 1 from data_model.bill_groups where bill_group_key = $key and account_key = $account""",
+        {"key": key, "account": account["account_key"]},
+    )
+    if key != account["account_key"] and owned is None:
+        raise HTTPException(404, "the account has no such bill group or invoice")
+    return key
+
+
+def _day(desk: Desk, name: str, *, required: bool = False) -> Any:
+    text = desk.typed(name)
+    if not text and not required:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{name.replace('_', ' ')} is no date", value=text, remedy="write YYYY-MM-DD") from None
+
+
+def _minor(desk: Desk, name: str, currency: str | None) -> int | None:
+    text = desk.typed(name)
+    if not text:
+        return None
+    if not currency:
+        raise InvalidInput("an amount needs its currency", value=text, remedy="write such as EUR")
+    try:
+        return to_minor(Decimal(text), currency)
+    except InvalidOperation:
+        raise InvalidInput("this is no amount", value=text, remedy="write it as 1234.56") from None
+
+
+def _back(desk: Desk, account: dict[str, Any], said: str) -> Response:
+    return desk.go(f"/accounts/{account['account_key']}/holds", desk.wording.text(said))
+
+
+_ONE = "/accounts/{account_key}"
+routes = [
+    Route(f"{_ONE}/holds", show_holds),
+    Route(f"{_ONE}/block", block, methods=["POST"]),
+    Route(f"{_ONE}/unblock", unblock, methods=["POST"]),
+    Route(f"{_ONE}/promise", promise, methods=["POST"]),
+    Route(f"{_ONE}/postpone", postpone, methods=["POST"]),
+    Route(f"{_ONE}/assign", assign, methods=["POST"]),
+    Route(f"{_ONE}/charge", charge, methods=["POST"]),
+    Route(f"{_ONE}/notes", add_note, methods=["POST"]),
+]
