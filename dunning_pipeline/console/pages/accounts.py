@@ -94,7 +94,7 @@ def search(desk: Desk) -> Response:
 
 
 @allowed("viewer")
-def showaccount_row(desk: Desk) -> Response:
+def show_account(desk: Desk) -> Response:
     key = desk.request.path_params["account_key"]
     account = account_row(desk, key)
     return desk.page("account.html", account=account, **_profile(desk, account), **_record(desk, key))
