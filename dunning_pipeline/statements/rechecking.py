@@ -22,7 +22,8 @@ from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 Item = tuple[str, int]
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
-_BY_INVOICE = ("invoices", "payment_allocations", "credit_applications", "payment_schedules", "payment_schedule_items")
+# (instalments are read whole: they name their schedule, and only sometimes their invoice)
+_BY_INVOICE = ("invoices", "payment_allocations", "credit_applications", "payment_schedules")
 _LEDGER = ("blocks", "postponements", "promises", "item_levels", "assignments", "statements", "statement_details")
 
 
