@@ -121,6 +121,7 @@ statements = Table(
     Column("hold_reason", String),  # a draft that needs a person says why
     Column("content", Json),  # the merge document, frozen at closing
     Column("content_sha256", String),
+    Column("letter_version", String),  # template version of its letter, pinned at closing: the PDF can be made again
     Column("pdf_sha256", String),
     Column("superseded_by", String),
     Column("void_reason", Text),
@@ -196,6 +197,17 @@ item_levels = Table(  # append-only: which item got which level by which stateme
     Column("deadline", Date),
     Column("is_before_due", Boolean, nullable=False),  # levels at days <= 0 never count for sequence or interval
     Column("created_at", Instant, nullable=False),
+)
+
+distributions = Table(  # append-only: which PDF lies at which target
+    "distributions",
+    metadata,
+    Column("statement_id", String, primary_key=True),
+    Column("target", String, primary_key=True),  # folder or URL of a store
+    Column("pdf_sha256", String, primary_key=True),
+    Column("path", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("by", String, nullable=False),
 )
 
 number_series = Table(
@@ -575,6 +587,7 @@ jobs = Table(  # long actions of the console go on after a restart
 APPEND_ONLY = (
     "postings",
     "item_levels",
+    "distributions",
     "send_attempts",
     "provider_events",
     "consents",

@@ -26,6 +26,7 @@ from dunning_pipeline.statements.graphs import Graphs
 from dunning_pipeline.statements.levels import record_reached
 from dunning_pipeline.statements.numbering import next_numbers
 from dunning_pipeline.statements.posting import post_charges
+from dunning_pipeline.statements.printing import file_pdfs, letter_version
 from dunning_pipeline.statements.rechecking import changes, standing_of
 from dunning_pipeline.statements.superseding import supersede_unsent
 
@@ -44,10 +45,17 @@ class CloseReport:
 
 
 def close(
-    ws: Workspace, ids: Sequence[str], *, now: datetime, actor: str, progress: Progress | None = None
+    ws: Workspace,
+    ids: Sequence[str],
+    *,
+    now: datetime,
+    actor: str,
+    progress: Progress | None = None,
+    pdf: bool = True,
 ) -> CloseReport:
     """Close the drafts with these ids (or numbers); one that may not be closed is refused and stops no other.
 
+    `pdf` files their letters below .dunning/statements/ too; without it they are made when somebody asks for them.
     Raises NotThere for an id that names no statement.
     """
     engine = open_ledger(ws)
@@ -64,6 +72,8 @@ def close(
                 checked += len(part)
                 if progress is not None:
                     progress("closing statements", checked, len(drafts))
+    if pdf:
+        file_pdfs(ws, report.closed, now=now, progress=progress)
     return report
 
 
@@ -123,6 +133,7 @@ class _Closing:
             else:
                 report.refused[row["statement_id"]] = reason
         self._number(wanted)
+        self._pin_letters(wanted)
         self._freeze(wanted, details)
         self._write(wanted)
         supersede_unsent(self.connection, wanted, details, now=self.now, actor=self.actor)
@@ -162,6 +173,15 @@ class _Closing:
             for row, number in zip(members, numbers, strict=True):
                 row["number"] = number
 
+    def _pin_letters(self, rows: Sequence[Row]) -> None:
+        """The wording of today is the wording of the letter, whenever it is printed."""
+        known: dict[tuple[str, str], str | None] = {}
+        for row in rows:
+            key = (row["template"], row["language"])
+            if key not in known:
+                known[key] = letter_version(self.connection, self.ws, template=key[0], language=key[1], now=self.now)
+            row["letter_version"] = known[key]
+
     def _freeze(self, rows: Sequence[Row], details: Mapping[str, Sequence[Row]]) -> None:
         graphs = self.graphs.of((row["account_key"], row["bill_group_key"]) for row in rows)
         for row in rows:
@@ -178,7 +198,16 @@ class _Closing:
         if not rows:
             return
         mark = (lambda name: f":{name}") if self.connection.dialect.name == "sqlite" else (lambda name: f"%({name})s")
-        names = ("number", "content", "content_sha256", "closed_at", "closed_by", "updated_at", "updated_by")
+        names = (
+            "number",
+            "content",
+            "content_sha256",
+            "letter_version",
+            "closed_at",
+            "closed_by",
+            "updated_at",
+            "updated_by",
+        )
         sets = ", ".join(f"{name} = {mark(name)}" for name in names)
         at = instant_text(self.now)
         fixed = {"closed_at": at, "closed_by": self.actor, "updated_at": at, "updated_by": self.actor}
@@ -188,7 +217,7 @@ class _Closing:
             [
                 fixed
                 | {"number": row["number"], "content": row["content_text"], "content_sha256": row["content_sha256"]}
-                | {"statement_id": row["statement_id"]}
+                | {"statement_id": row["statement_id"], "letter_version": row["letter_version"]}
                 for row in rows
             ],
         )

@@ -15,6 +15,7 @@ from dunning_pipeline.letters.document import TEXT_FIELDS, statement_document
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.drafts import EDITABLE, remove_drafts
 from dunning_pipeline.statements.graphs import Graphs
+from dunning_pipeline.statements.printing import template_texts
 
 CHANNELS = ("email", "sms", "letter", "payment_retry", "task")
 
@@ -80,12 +81,10 @@ def release(ws: Workspace, statement_id: str, *, reason: str, now: datetime, act
 
 def copy_text(ws: Workspace, statement_id: str, *, now: datetime, actor: str) -> dict[str, str]:
     """Fill the draft's empty text fields with what the template says today, ready to be changed; the texts."""
-    from dunning_pipeline.letters.wording import template_texts
-
     with open_ledger(ws).begin() as connection:
         row = draft_for_update(connection, statement_id, row_version=None)
         document = draft_document(connection, ws, row)
-        said = template_texts(ws, template=row["template"], language=row["language"], document=document)
+    said = template_texts(ws, template=row["template"], language=row["language"], document=document)
     texts = {name: said[name] for name in TEXT_FIELDS if said.get(name) and not row["texts"].get(name)}
     edit(ws, statement_id, {"texts": texts}, row_version=row["row_version"], now=now, actor=actor)
     return {**row["texts"], **texts}

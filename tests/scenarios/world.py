@@ -191,7 +191,7 @@ class World:
 
     def close(self, on: str, ids: list[str], *, actor: str = "daily") -> CloseReport:
         self.publish()
-        return close(self.ws, ids, now=noon(on), actor=actor)
+        return close(self.ws, ids, now=noon(on), actor=actor, pdf=False)
 
     def send(self, on: str, ids: list[str]) -> None:
         """Count closed statements as sent on a date."""
