@@ -1,5 +1,6 @@
 """The daily path: ingest → build → dunning run → close what is automatic → queue; run by the command and Dagster."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date as Date
@@ -143,7 +144,7 @@ def close_automatic(
     with reading(open_ledger(ws)) as connection:
         drafts = list_statements(connection, status="draft", kind="dunning", date=report.date, held=False)
     drafts = [row for row in drafts if include_review or row["approval"] == "automatic"]
-    claimed = claims_of(ws, drafts)
+    claimed = claims_of(ws, drafts, problems=report.problems)
     for campaign in claimed.values():
         report.claimed[campaign] = report.claimed.get(campaign, 0) + 1
     ids = [row["statement_id"] for row in drafts if row["statement_id"] not in claimed]
@@ -160,23 +161,29 @@ def close_each(
     progress: Progress | None = None,
 ) -> list[str]:
     """Close the drafts; one that is refused or fails is a problem of its own. Ids of those that are closed now."""
-    from dunning_pipeline.ledger.engine import open_ledger, reading
-    from dunning_pipeline.ledger.reading import list_statements
     from dunning_pipeline.statements.closing import close
+
+    closed: list[str] = []
+    refused: Counter[str] = Counter()
+
+    def attempt(some: Sequence[str], say: Progress | None) -> None:
+        report = close(ws, some, now=now, actor=actor, progress=say)
+        closed.extend(report.closed)
+        refused.update(report.refused.values())
 
     if not ids:
         return []
     try:
-        close(ws, ids, now=now, actor=actor, progress=progress)
+        attempt(ids, progress)
     except Exception as whole:
-        problems.append(f"closing was interrupted, the rest is closed one by one: {_sentence(whole)}")
+        problems.append(f"closing was interrupted, each is closed by itself: {_sentence(whole)}")
         for statement_id in ids:
             try:
-                close(ws, [statement_id], now=now, actor=actor)
+                attempt([statement_id], None)
             except Exception as error:
-                problems.append(f"statement {statement_id} stays a draft: {_sentence(error)}")
-    with reading(open_ledger(ws)) as connection:
-        return [row["statement_id"] for row in list_statements(connection, ids=ids, status="closed")]
+                refused[_sentence(error)] += 1
+    problems += [f"{count} drafts stay drafts: {reason}" for reason, count in refused.most_common()]
+    return closed
 
 
 def queue_closed(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) -> list[str]:

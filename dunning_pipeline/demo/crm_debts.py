@@ -8,6 +8,8 @@ from typing import Any
 from dunning_pipeline.demo.book import Book
 from dunning_pipeline.demo.debts import Debt
 
+STALE_BALANCES = 12
+
 
 def write_debts(random: Random, book: Book, debts: list[Debt]) -> None:
     """Invoice, InvoiceLine, Payment and PaymentLineInvoice rows; sets `invoice_id` on the debts."""
@@ -56,7 +58,7 @@ def _invoice(random: Random, book: Book, debt: Debt) -> None:
             "TotalChargeAmount": debt.net,
             "TotalTaxAmount": debt.tax,
             "TotalAmountWithTax": debt.total,
-            "Balance": debt.total,  # as documented: this field does not see payments
+            "Balance": debt.total,
             "CustomerReference__c": f"PO-{40_000 + random.randint(0, 9_999)}",
             "Description": debt.lines[0][0].split(",")[0],
             "Disputed__c": False,
@@ -68,3 +70,14 @@ def _invoice(random: Random, book: Book, debt: Debt) -> None:
     for place, (article, quantity, unit, net) in enumerate(debt.lines, start=1):
         line = {"InvoiceId": debt.invoice_id, "LineNumber__c": place, "Description": article, "Quantity": quantity}
         book.add("InvoiceLine", {**line, "UnitPrice": unit, "ChargeAmount": net, "TaxAmount": ""})
+
+
+def settle_balances(random: Random, book: Book) -> None:
+    """Bring the source's own Balance up to date, except on a few invoices: that field is known to miss payments."""
+    rows = {row["Id"]: row for row in book.rows["Invoice"]}
+    missed = set(random.sample(sorted(rows), STALE_BALANCES))
+    for line in book.rows["PaymentLineInvoice"] + book.rows["CreditMemoInvApplication"]:
+        row = rows[line["InvoiceId"]]
+        if row["Id"] not in missed:
+            sign = -1 if line["Type"] == "Unapplied" else 1
+            row["Balance"] = str(Decimal(row["Balance"]) - sign * Decimal(line["Amount"]))

@@ -10,7 +10,7 @@ from random import Random
 
 from dunning_pipeline.demo.book import Book
 from dunning_pipeline.demo.crm_cases import write_cases
-from dunning_pipeline.demo.crm_debts import write_debts
+from dunning_pipeline.demo.crm_debts import settle_balances, write_debts
 from dunning_pipeline.demo.crm_parties import write_parties
 from dunning_pipeline.demo.customers import Customer, invent_customers
 from dunning_pipeline.demo.debts import Debt, invent_debts
@@ -61,6 +61,7 @@ def generate(*, today: date, seed: int) -> dict[str, bytes]:
     debts = invent_debts(random, in_crm, CRM_INVOICES, today, "INV-{year}-{n:05d}")
     write_debts(random, crm, debts)
     write_cases(random, crm, debts, today)
+    settle_balances(random, crm)
     erp_debts = invent_debts(random, in_erp, ERP_INVOICES, today, "R{year}{n:05d}")
     _known_to_both(debts, erp_debts, today)
     write_erp(random, erp, in_erp, erp_debts, today)

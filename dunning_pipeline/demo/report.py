@@ -1,6 +1,5 @@
 """The demo's last page: what was read, unified, proposed, sent and held and why, what to open, what to try next."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Row = tuple[str, str]
+LANGUAGES = {"de": "German", "en": "English", "fr": "French", "es": "Spanish"}
 
 
-def tell(ws: Workspace, report: DailyReport, outcomes: Mapping[str, int], *, console: "Console") -> None:
+def tell(ws: Workspace, report: DailyReport, outcomes: Mapping[str, Any], *, console: "Console") -> None:
     """Print the page; figures come from the report, the published snapshot and the ledger."""
     from rich.table import Table
     from rich.text import Text
@@ -33,7 +33,7 @@ def tell(ws: Workspace, report: DailyReport, outcomes: Mapping[str, int], *, con
         _what_next(ws, report, console)
 
 
-def _rows(ws: Workspace, report: DailyReport, outcomes: Mapping[str, int]) -> list[Row]:
+def _rows(ws: Workspace, report: DailyReport, outcomes: Mapping[str, Any]) -> list[Row]:
     read = sum(load.rows_read for load in report.loads)
     rejected = sum(load.rows_rejected for load in report.loads)
     rows = [
@@ -100,14 +100,15 @@ def _proposed(ws: Workspace, report: DailyReport) -> str:
     )
 
 
-def _sent(ws: Workspace, outcomes: Mapping[str, int]) -> str:
-    sent = outcomes.get("sent", 0)
+def _sent(ws: Workspace, outcomes: Mapping[str, Any]) -> str:
+    counts = {name: count for name, count in outcomes.items() if isinstance(count, int) and count}
+    sent = counts.pop("sent", 0)
+    others = ", ".join(f"{count} {name}" for name, count in counts.items())
     if not sent:
-        return "nothing: everything of this day has been sent already" if _ever_sent(ws) else "nothing"
-    others = ", ".join(f"{n} {name}" for name, n in outcomes.items() if n and name != "sent")
-    return f"{sent} messages, at once; by themselves they would wait until {ws.company.send_hour:02d}:00" + (
-        f" ({others})" if others else ""
-    )
+        done = "nothing: everything of this day has been sent already" if _ever_sent(ws) else "nothing"
+        return f"{done} ({others})" if others else done
+    text = f"{sent} messages, at once; by themselves they would wait until {ws.company.send_hour:02d}:00"
+    return f"{text} ({others})" if others else text
 
 
 def _held(ws: Workspace) -> str:
@@ -117,21 +118,12 @@ def _held(ws: Workspace) -> str:
     from dunning_pipeline.ledger.schema import sends, statements
 
     s = statements.c
-    drafts = _ledger(
-        ws,
-        select(s.hold_reason, func.count())
-        .where(s.status == "draft", s.hold_reason.is_not(None))
-        .group_by(s.hold_reason),
-    )
-    held = _ledger(
-        ws,
-        select(sends.c.reason, func.count())
-        .where(sends.c.status.in_(("held", "failed", "unknown", "cancelled")))
-        .group_by(sends.c.reason),
-    )
-    reasons = [f"{n} drafts: {reason}" for reason, n in drafts] + [f"{n} sends: {reason}" for reason, n in held]
+    held = select(s.hold_reason, func.count()).where(s.status == "draft", s.hold_reason.is_not(None))
+    stopped = select(sends.c.reason, func.count()).where(sends.c.status.in_(("held", "failed", "unknown", "cancelled")))
+    reasons = [f"{count} drafts: {reason}" for reason, count in _ledger(ws, held.group_by(s.hold_reason))]
+    reasons += [f"{count} sends: {reason}" for reason, count in _ledger(ws, stopped.group_by(sends.c.reason))]
     left_out = _left_out(ws)
-    return "; ".join(reasons + ([f"not dunned: {left_out}"] if left_out else [])) or "nothing"
+    return "; ".join(reasons + ([f"items not dunned: {left_out}"] if left_out else [])) or "nothing"
 
 
 def _left_out(ws: Workspace) -> str:
@@ -169,21 +161,34 @@ def _what_next(ws: Workspace, report: DailyReport, console: "Console") -> None:
 
 
 def _worth_opening(ws: Workspace) -> list[tuple[Path, str]]:
-    """A reminder with an attachment, one in another language, and a letter or statement PDF."""
-    found: list[tuple[Path, str]] = []
-    languages: set[str] = set()
-    for note in sorted(ws.outbox.glob("*.json")) if ws.outbox.is_dir() else []:
-        mail = note.with_suffix(".eml")
-        if not mail.exists():
-            continue
-        language = str(json.loads(note.read_text(encoding="utf-8")).get("language") or "")
-        if language not in languages:
-            languages.add(language)
-            found.append((mail, f"a reminder in {language or 'the default language'}"))
-        if len(found) == 2:
-            break
-    pdfs = sorted(ws.statement_files.rglob("*.pdf")) if ws.statement_files.is_dir() else []
-    return found + [(pdf, "the statement as PDF/A letter") for pdf in pdfs[:1]]
+    """A message in the company's second language, one to several people or with most items, and a letter."""
+    from sqlalchemy import select
+
+    from dunning_pipeline.ledger.schema import sends, statements
+
+    rows = _ledger(
+        ws,
+        select(sends.c.send_key, sends.c.channel, sends.c.language, statements.c.account_name, statements.c.number)
+        .join(statements, statements.c.statement_id == sends.c.statement_id)
+        .where(sends.c.status == "sent")
+        .order_by(statements.c.please_pay_minor.desc(), sends.c.send_key),
+    )
+    found: dict[str, tuple[Path, str]] = {}
+    for row in rows:
+        kind = "letter" if row.channel == "letter" else row.language
+        file = next(iter(sorted(ws.outbox.glob(f"{row.send_key}.*"), key=_least_telling)), None)
+        if file is not None:
+            what = "a letter" if row.channel == "letter" else f"an e-mail in {LANGUAGES.get(kind, kind)}"
+            found.setdefault(kind, (file, f"{what} to {row.account_name} ({row.number})"))
+    order = [kind for kind in ("de", "en", "letter", "fr", "es") if kind in found]
+    return [found[kind] for kind in order[:3]]
+
+
+def _least_telling(file: Path) -> int:
+    """The message itself before the JSON beside it."""
+    return (
+        (".pdf", ".eml", ".txt", ".json").index(file.suffix) if file.suffix in (".pdf", ".eml", ".txt", ".json") else 9
+    )
 
 
 def _an_account(ws: Workspace) -> str:
