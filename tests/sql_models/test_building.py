@@ -26,7 +26,7 @@ def statuses(report) -> dict[str, str]:
 
 def test_models_are_built_in_order_and_published(orders: Small) -> None:
     report = orders.build()
-    assert [model.name for model in report.models][0] == "orders"
+    assert next(model.name for model in report.models) == "orders"
     assert statuses(report) == {"orders": "built", "totals": "built", "big": "built"}
     assert orders.published("unified.totals") == [(1, pytest.approx(10))]
     assert report.snapshot == snapshot_file(orders.workspace)
@@ -172,6 +172,6 @@ def test_progress_and_results_are_told_while_building(orders: Small) -> None:
     said, results = [], []
     orders.build(progress=lambda what, done, total: said.append(what), on_model=results.append)
     assert "data_model.orders" in said and said[-1] == "publishing the snapshot"
-    assert [result.name for result in results][0] == "orders"
+    assert next(result.name for result in results) == "orders"
     assert results[0].columns == {"id": "INTEGER", "amount": "DECIMAL(19,4)"} and results[0].rows == 1
     assert NOW.year == 2025

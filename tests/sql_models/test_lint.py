@@ -50,8 +50,9 @@ def test_a_source_outside_the_portable_subset_is_found_on_its_line(tmp_path: Pat
 
 def test_what_is_portable_passes_and_a_reason_excuses(tmp_path: Path) -> None:
     good = (
-        "list_sort(list(struct_pack(d := due_date, i := id))) as items, cast(due_date + interval 1 month as date) as next,"
-        " date_diff('day', due_date, due_date) as days, cast(epoch(placed_at) as bigint) as seconds, string_agg(a, ',' order by a)"
+        "list_sort(list(struct_pack(d := due_date, i := id))) as items, cast(epoch(at) as bigint) as seconds,"
+        " cast(due_date + interval 1 month as date) as next, date_diff('day', due_date, due_date) as days,"
+        " string_agg(a, ',' order by a) as names"
     )
     assert findings(tmp_path, good) == []
     assert findings(tmp_path, "hash(id) as bucket  -- lint: allow hash: only a shard number") == []
