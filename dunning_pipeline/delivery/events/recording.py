@@ -127,7 +127,8 @@ def _move(connection: Connection, fresh: Sequence[Event]) -> None:
                 update(sends)
                 .where(
                     sends.c.send_key == bindparam("k"),
-                    or_(sends.c.delivery.is_(None), sends.c.delivery.in_(lower_than(name))),
+                    # single comparisons: a list cannot be expanded in an executemany
+                    or_(sends.c.delivery.is_(None), *(sends.c.delivery == lower for lower in lower_than(name))),
                 )
                 .values(delivery=name, delivery_at=bindparam("t"))
             )
