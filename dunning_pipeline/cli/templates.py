@@ -59,7 +59,7 @@ def preview(
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default below .dunning/previews/.")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """One HTML page: desktop, mobile, dark, text, letter, SMS, every persona, fields, difference to what is published."""
+    """One HTML page: desktop, mobile, dark, text, letter, SMS; personas, fields, difference to what is published."""
     from dunning_pipeline.ledger.engine import open_ledger
     from dunning_pipeline.letters.catalogue import Catalogue
     from dunning_pipeline.letters.proof.preview import preview_page

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ def compile_template(source: TemplateSource) -> TemplateVersion:
 
 
 def compile_html(source: Assembled, labels: Mapping[str, str]) -> tuple[str, Masked]:
-    """MJML with Jinja in it → HTML with the same Jinja in it. Raises InvalidDeclaration (lint, lost or moved fields)."""
+    """MJML with Jinja in it → HTML with the same Jinja in it.
+
+    Raises InvalidDeclaration for what the linter finds and for fields that are lost or moved.
+    """
     constructs = find_constructs(source)
     mistakes = lint(source, constructs) + _unknown_labels(source, constructs, labels)
     if mistakes:
@@ -162,7 +166,7 @@ def _nothing_lost(masked: Masked, compiled: str, source: Assembled) -> None:
     body = masked.text.lower().find("<mj-body")
     statements = [index for index in order if masked.constructs[index].kind == "statement"]
     in_body = [index for index in statements if masked.text.find(f"jjz{index}zjj") > body]
-    for before, after in zip(in_body, in_body[1:], strict=False):
+    for before, after in pairwise(in_body):
         if after <= before:
             construct = masked.constructs[after]
             place = source.place(construct.start)

@@ -56,7 +56,7 @@ def statement_document(
         "account": _account(statement, graph),
         "bill_group": _bill_group(statement, graph),
         "contact": _contact(statement, graph),
-        "address": {key: address.get(key) for key in ADDRESS_FIELDS},
+        "address": {key: clean(address.get(key)) for key in ADDRESS_FIELDS},
         "company": seller,
         "payment": _payment(header, items, company, seller),
         "received": {"amount": None, "date": None, "invoice_numbers": []},
@@ -84,6 +84,17 @@ def own_graph(graph: Mapping[str, Any] | None, account_key: str) -> Mapping[str,
         if isinstance(rows, list):
             kept[name] = [row for row in rows if row.get("account_key") in (None, account_key)]
     return kept
+
+
+def clean(value: Any) -> Any:
+    """Free text of a source without control characters and without marks that turn the text around them (U+202E)."""
+    if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+        return value
+    return "".join(letter for letter in value if letter == "\n" or _is_harmless(ord(letter)))
+
+
+def _is_harmless(point: int) -> bool:
+    return 0x20 <= point < 0x7F or (point >= 0xA0 and not 0x202A <= point <= 0x202E and not 0x2066 <= point <= 0x2069)
 
 
 def iso(value: date | str | None) -> str | None:
@@ -122,7 +133,7 @@ def _item(row: Mapping[str, Any], invoices: Mapping[Any, Any], company: Company,
     invoice = invoices.get(row.get("invoice_key")) or {}
     open_minor = row["open_minor"] if row.get("open_minor") is not None else row["amount_minor"]
     original = row["original_minor"] if row.get("original_minor") is not None else open_minor
-    number = row.get("invoice_number")
+    number = clean(row.get("invoice_number"))
     return {
         "invoice_id": row.get("invoice_id"),
         "invoice_number": number,
@@ -136,8 +147,8 @@ def _item(row: Mapping[str, Any], invoices: Mapping[Any, Any], company: Company,
         "paid_amount": amount_text(original - open_minor, currency),
         "open_amount": amount_text(open_minor, currency),
         "advances": bool(row.get("advances")),
-        "reference": invoice.get("reference") or row.get("reference"),
-        "description": invoice.get("description"),
+        "reference": clean(invoice.get("reference") or row.get("reference")),
+        "description": clean(invoice.get("description")),
         "payment_link": invoice.get("payment_link") or _link(company.payment_page, number, None),
     }
 
@@ -162,7 +173,7 @@ def _charge(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
 
 def _credit(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
     return {
-        "reference": row.get("reference"),
+        "reference": clean(row.get("reference")),
         "date": iso(row.get("due_date")),
         "amount": amount_text(row["amount_minor"], currency),
     }
@@ -172,7 +183,7 @@ def _account(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]
     known = graph.get("account") or {}
     return {
         "id": row["account_id"],
-        "name": row["account_name"],
+        "name": clean(row["account_name"]),
         "number": known.get("account_number"),
         "party_type": known.get("party_type"),
         "vat_id": known.get("vat_id"),
@@ -182,7 +193,7 @@ def _account(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]
 
 def _bill_group(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]:
     known = graph.get("bill_group") or {}
-    return {"id": row.get("bill_group_id"), "name": known.get("name")}
+    return {"id": row.get("bill_group_id"), "name": clean(known.get("name"))}
 
 
 def _contact(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,7 +203,7 @@ def _contact(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]
     found = [contact for contact in contacts if (contact.get("email") or "").casefold() in wanted]
     chosen = min(found, key=lambda contact: str(contact.get("contact_key"))) if found else {}
     fields = ("salutation", "first_name", "last_name", "full_name", "email")
-    return {field: chosen.get(field) or None for field in fields}
+    return {field: clean(chosen.get(field)) or None for field in fields}
 
 
 def _payment(

@@ -19,10 +19,9 @@ MAX_STEPS = 200_000  # loop rounds and calls of one rendering
 MAX_OUTPUT_CHARACTERS = 1_000_000
 BUDGET = "_budget"  # context key of a list with the steps that are left
 
-_ALLOWED_FILTERS = (
-    "abs batch capitalize count d default e escape first groupby int join last length list lower map max min reject "
-    "rejectattr replace reverse round select selectattr slice sort string sum title trim truncate unique upper wordcount"
-).split()
+_FILTERS = """abs batch capitalize count d default e escape first groupby int join last length list lower map max min
+reject rejectattr replace reverse round select selectattr slice sort string sum title trim truncate unique upper
+wordcount"""
 
 
 class EmptyField(Exception):
@@ -40,7 +39,7 @@ class LetterEnvironment(ImmutableSandboxedEnvironment):
             loop.iter = nodes.Filter(loop.iter, "counted", [], [], None, None, lineno=loop.lineno)
         return tree
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         spend(__context, 1)
         return super().call(__context, __obj, *args, **kwargs)
 
@@ -66,7 +65,7 @@ def letter_environment(*, autoescape: bool) -> LetterEnvironment:
         keep_trailing_newline=False,
         cache_size=0,
     )
-    environment.filters = {name: FILTERS[name] for name in _ALLOWED_FILTERS}
+    environment.filters = {name: FILTERS[name] for name in _FILTERS.split()}
     environment.filters |= {
         "default": default,
         "d": default,

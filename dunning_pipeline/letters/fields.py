@@ -11,6 +11,10 @@ from dunning_pipeline.errors import InvalidDeclaration
 _ADDRESS = dict.fromkeys(("street", "postal_code", "city", "state", "country"))
 _BANK = dict.fromkeys(("holder", "iban", "bic", "bank_name"))
 
+_ITEM = """invoice_id invoice_number instalment instalments level invoice_date due_date days_overdue original_amount
+paid_amount open_amount advances reference description payment_link"""
+_CHARGE = "type invoice_number instalment level amount reference calculation"
+
 # The shape of the merge document: a dict is a group of fields, a list of one dict a table of rows, None a value.
 SHAPE: dict[str, Any] = {
     "schema": None,
@@ -25,12 +29,9 @@ SHAPE: dict[str, Any] = {
         ("principal", "credits", "interest", "fees", "please_pay", "charges", "item_count", "days_overdue")
     ),
     "items": [
-        dict.fromkeys(
-            "invoice_id invoice_number instalment instalments level invoice_date due_date days_overdue original_amount "
-            "paid_amount open_amount advances reference description payment_link".split()
-        )
+        dict.fromkeys(_ITEM.split()),
     ],
-    "charges": [dict.fromkeys("type invoice_number instalment level amount reference calculation".split())],
+    "charges": [dict.fromkeys(_CHARGE.split())],
     "credits": [dict.fromkeys(("reference", "date", "amount"))],
     "account": dict.fromkeys(("id", "name", "number", "party_type", "vat_id", "owner")),
     "bill_group": dict.fromkeys(("id", "name")),

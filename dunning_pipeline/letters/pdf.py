@@ -37,7 +37,8 @@ def render_pdf(document: Mapping[str, Any], *, version: TemplateVersion, draft: 
         logo=version.compiled.get("logo"),
         draft=draft,
     )
-    instant = datetime(*data["day"], tzinfo=UTC)
+    year, month, day = data["day"]
+    instant = datetime(year, month, day, tzinfo=UTC)
     try:
         return bytes(
             _compiler(layout).compile(

@@ -37,7 +37,7 @@ class RenderedEmail:
 
 
 def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> RenderedEmail:
-    """The e-mail of one recipient. Raises InvalidDeclaration naming template, line and field where it cannot be made."""
+    """The e-mail of one recipient; raises InvalidDeclaration with template, line and field where it cannot be made."""
     texts = document.get("texts") or {}
     html = _filled(version, "html", document)
     text = _filled(version, "text", document) if version.compiled.get("text") else _text_of(html)
@@ -171,7 +171,7 @@ def _text_of(html: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _inscriptis():  # type: ignore[no-untyped-def]
+def _inscriptis() -> Any:
     from inscriptis.model.config import ParserConfig
 
     return ParserConfig(display_links=True)

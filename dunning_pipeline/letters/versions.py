@@ -1,4 +1,4 @@
-"""Published template versions in the ledger: what sends are pinned to, so that an edit never changes a queued message."""
+"""Published template versions in the ledger: sends are pinned to one, so an edit never changes a queued message."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -63,7 +63,8 @@ class Masked:
 def find_constructs(source: Assembled) -> list[Construct]:
     """All Jinja constructs with their offsets. Raises InvalidDeclaration with the place of a syntax error."""
     found: list[Construct] = []
-    position, parts, end = 0, [], ""
+    parts: list[str] = []
+    position, end = 0, ""
     try:
         for _, token, value in _LEXER.tokeniter(source.text, None):
             if not parts and token in _ENDS:

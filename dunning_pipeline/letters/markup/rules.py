@@ -2,15 +2,16 @@
 
 from functools import cache
 
-_CONTENT = frozenset(
-    "mj-accordion mj-button mj-carousel mj-divider mj-image mj-raw mj-social mj-spacer mj-table mj-text mj-navbar".split()
-)
+_IN_COLUMNS = """mj-accordion mj-button mj-carousel mj-divider mj-image mj-raw mj-social mj-spacer mj-table mj-text
+mj-navbar"""
+_IN_HEAD = "mj-attributes mj-breakpoint mj-html-attributes mj-font mj-preview mj-style mj-title mj-raw"
+_TEXTUAL = """mj-text mj-button mj-table mj-raw mj-style mj-title mj-preview mj-accordion-title mj-accordion-text
+mj-navbar-link mj-social-element mj-html-attribute"""
+_CONTENT = frozenset(_IN_COLUMNS.split())
 CHILDREN: dict[str, frozenset[str]] = {
     "": frozenset({"mjml"}),
     "mjml": frozenset({"mj-head", "mj-body", "mj-raw"}),
-    "mj-head": frozenset(
-        "mj-attributes mj-breakpoint mj-html-attributes mj-font mj-preview mj-style mj-title mj-raw".split()
-    ),
+    "mj-head": frozenset(_IN_HEAD.split()),
     "mj-body": frozenset({"mj-raw", "mj-section", "mj-wrapper", "mj-hero"}),
     "mj-wrapper": frozenset({"mj-raw", "mj-section", "mj-hero"}),
     "mj-section": frozenset({"mj-column", "mj-group", "mj-raw"}),
@@ -26,10 +27,7 @@ CHILDREN: dict[str, frozenset[str]] = {
     "mj-selector": frozenset({"mj-html-attribute"}),
 }
 # elements whose content is HTML or text, which is passed on as it is
-ENDING = frozenset(
-    "mj-text mj-button mj-table mj-raw mj-style mj-title mj-preview mj-accordion-title mj-accordion-text "
-    "mj-navbar-link mj-social-element mj-html-attribute".split()
-)
+ENDING = frozenset(_TEXTUAL.split())
 _HEAD_ATTRIBUTES = {
     "mjml": {"lang": "string", "dir": "string", "owa": "string"},
     "mj-head": {},

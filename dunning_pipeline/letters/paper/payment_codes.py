@@ -9,9 +9,9 @@ from typing import Any
 import segno
 
 # Participants of the SEPA scheme by country of the IBAN (EPC409-09); outside of it no banking app reads the code.
-_SEPA = frozenset(
-    "AD AT BE BG CH CY CZ DE DK EE ES FI FR GB GI GR HR HU IE IS IT LI LT LU LV MC MT NL NO PL PT RO SE SI SK SM VA".split()
-)
+_SEPA_CODES = """AD AT BE BG CH CY CZ DE DK EE ES FI FR GB
+GI GR HR HU IE IS IT LI LT LU LV MC MT NL NO PL PT RO SE SI SK SM VA"""
+_SEPA = frozenset(_SEPA_CODES.split())
 _QR_LANGUAGES = ("de", "fr", "it", "en")
 _SLIP_WORDS = {
     "de": "Empfangsschein|Zahlteil|Konto / Zahlbar an|Referenz|Zusätzliche Informationen|Zahlbar durch|Währung|Betrag|"

@@ -10,15 +10,15 @@ from typing import Any
 from bs4 import BeautifulSoup
 
 # What degrades without harm: rounded corners and the like, or what MJML itself puts in for other programs.
-_HARMLESS = frozenset(
-    "css-border-radius css-at-media css-at-media-prefers-color-scheme css-pseudo-class-first-child css-vertical-align "
-    "css-color-scheme css-overflow css-important css-max-width css-max-height css-width css-height css-opacity css-font "
-    "css-background css-border-collapse css-display css-display-none css-margin css-padding css-outline css-direction "
-    "css-white-space css-white-space-collapse css-word-break css-overflow-wrap css-text-decoration css-font-size "
-    "css-pseudo-class-last-child css-selector-child css-selector-attribute css-comments css-unit-initial css-line-height "
-    "css-cursor css-table-layout css-word-spacing html-lang html-body html-doctype html-style html-h1-h6 html-p html-strong html-table html-meta-color-scheme html-role"
-    .split()
-)  # fmt: skip
+_DEGRADES = """css-border-radius css-at-media css-at-media-prefers-color-scheme css-pseudo-class-first-child css-
+vertical-align css-color-scheme css-overflow css-important css-max-width css-max-height css-width
+css-height css-opacity css-font css-background css-border-collapse css-display css-display-none css-
+margin css-padding css-outline css-direction css-white-space css-white-space-collapse css-word-break
+css-overflow-wrap css-text-decoration css-font-size css- pseudo-class-last-child css-selector-child
+css-selector-attribute css-comments css-unit-initial css-line-height css-cursor css-table-layout
+css-word-spacing html-lang html-body html-doctype html-style html-h1-h6 html-p html- strong html-
+table html-meta-color-scheme html-role"""
+_HARMLESS = frozenset(_DEGRADES.split())
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ import re
 
 # Short lists of what SpamAssassin's and the providers' own guides name; phrases of debt notices are not on it.
 _SPAM = {
-    "en": "act now|100% free|risk free|winner|congratulations you|click here|urgent!!|cash bonus|no obligation|guaranteed",
+    "en": "act now|100% free|risk free|winner|congratulations you|click here|urgent!!|cash bonus|guaranteed",
     "de": "jetzt zugreifen|100% gratis|risikofrei|gewonnen|herzlichen glückwunsch|hier klicken|dringend!!|garantiert",
     "fr": "agissez maintenant|100% gratuit|sans risque|vous avez gagné|félicitations|cliquez ici|garanti",
     "es": "actúe ahora|100% gratis|sin riesgo|ha ganado|felicidades|haga clic aquí|garantizado",
