@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dunning_pipeline.delivery.consent import record_many
+from dunning_pipeline.delivery.consent import consents_of, record_many
 from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.delivery.known_points import known_points
 from dunning_pipeline.errors import InvalidInput
@@ -18,6 +18,7 @@ from dunning_pipeline.settings.workspace import Workspace
 # domain §2.3: yyyy-MM-dd HH:mm:ss.SSSZ, MM/dd/yyyy HH:mm:ss, MM/dd/yyyy and M/dd/yyyy, yyyy-MM-dd
 DATE_FORMATS = ("%Y-%m-%d %H:%M:%S.%f%z", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y", "%Y-%m-%d")
 CHUNK_ROWS = 2_000
+SHOWN_CHANGES = 200
 
 
 @dataclass
@@ -57,14 +58,16 @@ def import_file(
     Importing again changes nothing. Dates without a zone are of the company's zone. Raises InvalidInput for a file
     that is no CSV of at least two columns.
     """
-    if channel not in ("email", "sms") or status not in ("opt_in", "opt_out"):
-        raise InvalidInput("consent is declared by channel email or sms and status opt_in or opt_out", file=file)
-    report = ConsentReport(file)
-    rows = list(_rows(file, delimiter, encoding))
-    if rows and _is_header(rows[0][1], channel, ws, date_format):
-        rows = rows[1:]
-    known = known_points(ws, channel)
-    said = list(_readable(rows, report, channel=channel, ws=ws, known=known, date_format=date_format, now=now))
+    said, report = _read_file(
+        ws,
+        file,
+        channel=channel,
+        status=status,
+        now=now,
+        delimiter=delimiter,
+        encoding=encoding,
+        date_format=date_format,
+    )
     engine = open_ledger(ws)
     for chunk in chunks(said, CHUNK_ROWS):
         with engine.begin() as connection:
@@ -79,6 +82,62 @@ def import_file(
     report.rows_loaded = len(said)
     _write_rejects(ws, report)
     return report
+
+
+def judge_file(
+    ws: Workspace, file: Path, *, channel: str, subscription: str, status: str, now: datetime
+) -> tuple[list[dict[str, str | None]], ConsentReport]:
+    """What importing the file would change, rolled back: the first rows (contact point, before, after, at), the report.
+
+    Raises as import_file does.
+    """
+    said, report = _read_file(ws, file, channel=channel, status=status, now=now)
+    report.rows_loaded = len(said)
+    first = said[:SHOWN_CHANGES]
+    with open_ledger(ws).connect() as connection:
+        before = consents_of(connection, {one.point for one in first}, channel=channel)
+        for chunk in chunks(said, CHUNK_ROWS):
+            report.rows_new += record_many(
+                connection,
+                [(one.point, one.at, f"{file.name}:{one.line}") for one in chunk],
+                channel=channel,
+                subscription=subscription,
+                status=status,
+                recorded_at=now,
+            )
+        after = consents_of(connection, {one.point for one in first}, channel=channel)
+        connection.rollback()
+    changes: list[dict[str, str | None]] = [
+        {
+            "contact_point": one.point,
+            "before": before.get((one.point, subscription)),
+            "after": after.get((one.point, subscription)),
+            "at": one.at.isoformat(),
+        }
+        for one in first
+    ]
+    return changes, report
+
+
+def _read_file(
+    ws: Workspace,
+    file: Path,
+    *,
+    channel: str,
+    status: str,
+    now: datetime,
+    delimiter: str = ",",
+    encoding: str = "auto",
+    date_format: str | None = None,
+) -> tuple[list[Said], ConsentReport]:
+    if channel not in ("email", "sms") or status not in ("opt_in", "opt_out"):
+        raise InvalidInput("consent is declared by channel email or sms and status opt_in or opt_out", file=file)
+    report = ConsentReport(file)
+    rows = list(_rows(file, delimiter, encoding))
+    if rows and _is_header(rows[0][1], channel, ws, date_format):
+        rows = rows[1:]
+    known = known_points(ws, channel)
+    return list(_readable(rows, report, channel=channel, ws=ws, known=known, date_format=date_format, now=now)), report
 
 
 def _rows(file: Path, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:

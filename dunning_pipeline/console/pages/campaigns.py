@@ -1,0 +1,138 @@
+"""Campaigns and the marketing calendar: what is planned and done, run now, plan, pause; the .ics feed."""
+
+import calendar as months
+from datetime import date, datetime, timedelta
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.campaigns import calendar, steering
+from dunning_pipeline.campaigns.declaration import find_campaign
+from dunning_pipeline.campaigns.effect import report_of
+from dunning_pipeline.campaigns.running import run_campaign
+from dunning_pipeline.console import jobs
+from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.jobs import Job
+from dunning_pipeline.errors import DunningError, InvalidInput
+from dunning_pipeline.settings.clock import business_now
+
+
+@allowed("viewer")
+def list_campaigns(desk: Desk) -> Response:
+    rows, error = [], None
+    try:
+        rows = steering.list_campaigns(desk.workspace, now=desk.now)
+    except DunningError as mistake:  # a broken file is shown with its place, it does not take the page away
+        error = mistake
+    return desk.page("campaigns.html", rows=rows, error=error)
+
+
+@allowed("viewer")
+def show_campaign(desk: Desk) -> Response:
+    name = desk.request.path_params["name"]
+    campaign = find_campaign(desk.workspace, name)
+    return desk.page(
+        "campaign.html",
+        campaign=campaign,
+        schedule=steering.schedule_text(campaign),
+        upcoming=steering.next_instants(desk.workspace, campaign, now=desk.now, count=5),
+        report=report_of(desk.workspace, name),
+    )
+
+
+@allowed("approver")
+def steer(desk: Desk) -> Response:
+    name, action = desk.request.path_params["name"], desk.typed("action")
+    find_campaign(desk.workspace, name)
+    if action == "pause":
+        steering.pause(desk.workspace, name, now=desk.now, actor=desk.user.login, reason=desk.typed("reason") or None)
+    elif action == "resume":
+        steering.resume(desk.workspace, name, now=desk.now, actor=desk.user.login)
+    elif action == "plan":
+        steering.plan_occurrence(desk.workspace, name, at=_instant(desk), now=desk.now, actor=desk.user.login)
+    elif action == "run":
+        job_id = jobs.enqueue(
+            desk.engine, action="run_campaign", arguments={"campaign": name}, total=1, actor=desk.user.login
+        )
+        return desk.go(f"/jobs/{job_id}")
+    else:
+        raise InvalidInput(f"there is no action {action!r}")
+    return desk.go(f"/campaigns/{name}", desk.wording.text("Done."))
+
+
+@jobs.action("run_campaign")
+def run_now(job: Job) -> str:
+    job.progress(0, 1)
+    report = run_campaign(job.workspace, job.arguments["campaign"], now=business_now(), actor=job.actor)
+    job.progress(1, 1)
+    counts = ", ".join(f"{count} {name}" for name, count in report.counts.items())
+    return f"{report.status}: audience {report.audience}, held out {report.held_out}; {counts}"
+
+
+def _instant(desk: Desk) -> datetime:
+    try:
+        return datetime.fromisoformat(desk.typed("at")).replace(tzinfo=desk.workspace.company.zone)
+    except ValueError:
+        raise InvalidInput(
+            "this is no date and time", value=desk.typed("at"), remedy="pick a day and an hour"
+        ) from None
+
+
+@allowed("viewer")
+def show_calendar(desk: Desk) -> Response:
+    """A month of whole weeks, or one week, around ?day=."""
+    try:
+        day = date.fromisoformat(desk.asked("day")) if desk.asked("day") else desk.today
+    except ValueError:
+        day = desk.today
+    is_week = desk.asked("view") == "week"
+    days = (
+        _week(day)
+        if is_week
+        else [d for week in months.Calendar().monthdatescalendar(day.year, day.month) for d in week]
+    )
+    rows, error = [], None
+    try:
+        rows = calendar.entries(desk.workspace, first=days[0], last=days[-1], now=desk.now)
+    except DunningError as mistake:
+        error = mistake
+    zone = desk.workspace.company.zone
+    by_day: dict[date, list[calendar.Entry]] = {}
+    for row in rows:
+        local = row["at"].astimezone(zone)
+        by_day.setdefault(local.date(), []).append({**row, "time": local.strftime("%H:%M")})
+    step = timedelta(days=7) if is_week else timedelta(days=31)
+    return desk.page(
+        "calendar.html",
+        days=days,
+        by_day=by_day,
+        shown=day,
+        is_week=is_week,
+        before=(days[0] - timedelta(days=1)).isoformat() if not is_week else (day - step).isoformat(),
+        after=(days[-1] + timedelta(days=1)).isoformat() if not is_week else (day + step).isoformat(),
+        error=error,
+    )
+
+
+def _week(day: date) -> list[date]:
+    monday = day - timedelta(days=day.weekday())
+    return [monday + timedelta(days=offset) for offset in range(7)]
+
+
+@allowed("viewer")
+def calendar_feed(desk: Desk) -> Response:
+    rows = calendar.entries(
+        desk.workspace, first=desk.today - timedelta(days=30), last=desk.today + timedelta(days=60), now=desk.now
+    )
+    text = calendar.as_ics(rows, company=desk.workspace.company.name, now=desk.now)
+    headers = {"Content-Disposition": 'attachment; filename="dunning.ics"'}
+    return Response(text, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+routes = [
+    Route("/campaigns", list_campaigns),
+    Route("/campaigns/{name}", show_campaign, methods=["GET"]),
+    Route("/campaigns/{name}", steer, methods=["POST"]),
+    Route("/calendar", show_calendar),
+    Route("/calendar.ics", calendar_feed),
+]

@@ -1,0 +1,114 @@
+"""Consent and suppressions: what is recorded, a CSV upload shown before it is taken, numbers and addresses to avoid."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.listing import listed
+from dunning_pipeline.delivery.consent_files import import_file, judge_file
+from dunning_pipeline.delivery.suppressions import lift, suppress
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.schema import consents, suppressions
+
+LARGEST_UPLOAD = 20 * 1024 * 1024
+
+
+@allowed("viewer")
+def show_consent(desk: Desk) -> Response:
+    said = select(consents)
+    avoided = select(suppressions).where(suppressions.c.lifted_at.is_(None))
+    if desk.asked("q"):
+        said = said.where(consents.c.contact_point == desk.asked("q").lower())
+        avoided = avoided.where(suppressions.c.contact_point == desk.asked("q").lower())
+    with reading(desk.engine) as connection:
+        consent_list = listed(
+            desk,
+            connection,
+            said,
+            sorts={"consented_at": consents.c.consented_at},
+            default_sort="-consented_at",
+            tie=consents.c.consent_id,
+        )
+        avoid_list = listed(
+            desk,
+            connection,
+            avoided,
+            sorts={"created_at": suppressions.c.created_at},
+            default_sort="-created_at",
+            tie=suppressions.c.suppression_id,
+        )
+    return desk.page("consent.html", consents=consent_list, suppressions=avoid_list)
+
+
+@allowed("collector")
+def upload(desk: Desk) -> Response:
+    """First the preview of what would change; the same file with `confirm` is taken."""
+    given = desk.form.get("file")
+    text = given.file.read(LARGEST_UPLOAD + 1) if isinstance(given, UploadFile) else desk.typed("content").encode()
+    if not text:
+        raise InvalidInput("no file was chosen", remedy="choose a CSV of contact points and dates")
+    if len(text) > LARGEST_UPLOAD:
+        raise InvalidInput("the file is larger than 20 MB", remedy="use `dunning consent import`")
+    declared = {
+        "channel": desk.typed("channel"),
+        "subscription": desk.typed("subscription", "dunning") or "dunning",
+        "status": desk.typed("status"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "upload.csv"
+        file.write_bytes(text)
+        if not desk.typed("confirm"):
+            changes, report = judge_file(desk.workspace, file, now=desk.now, **declared)
+            return desk.page(
+                "consent_preview.html",
+                changes=changes,
+                report=report,
+                declared=declared,
+                content=text.decode("utf-8", errors="replace"),
+            )
+        report = import_file(desk.workspace, file, now=desk.now, **declared)
+    _record(desk, "consent.import", declared["channel"], {**declared, "new": report.rows_new})
+    return desk.go("/consent", desk.wording.text("{n} consents are new.", n=report.rows_new))
+
+
+@allowed("collector")
+def change_suppression(desk: Desk) -> Response:
+    point, channel = desk.typed("contact_point"), desk.typed("channel", "email")
+    if not desk.typed("reason"):
+        raise InvalidInput("a reason is needed", remedy="say why")
+    with desk.engine.begin() as connection:
+        if desk.typed("action") == "lift":
+            lift(connection, point, channel=channel, actor=desk.user.login, at=desk.now)
+        else:
+            origin = f"{desk.user.login}: {desk.typed('reason')}"
+            suppress(connection, point, channel=channel, reason="manual", origin=origin, at=desk.now)
+    _record(desk, f"suppression.{desk.typed('action', 'add')}", point, {"reason": desk.typed("reason")})
+    return desk.go("/consent", desk.wording.text("Recorded."))
+
+
+def _record(desk: Desk, action: str, object_id: str, after: Any) -> None:
+    with desk.engine.begin() as connection:
+        audit.record(
+            connection,
+            actor=desk.user.login,
+            action=action,
+            object_kind="contact_point",
+            object_id=object_id,
+            after=after,
+            at=desk.now,
+        )
+
+
+routes = [
+    Route("/consent", show_consent, methods=["GET"]),
+    Route("/consent/upload", upload, methods=["POST"]),
+    Route("/consent/suppression", change_suppression, methods=["POST"]),
+]

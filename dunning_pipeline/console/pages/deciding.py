@@ -1,0 +1,132 @@
+"""Starts runs, dunning for one invoice, and answers why an account was dunned or was not."""
+
+from datetime import date
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dunning_pipeline.console import jobs
+from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.jobs import Job
+from dunning_pipeline.console.pages.accounts import account_row, found_accounts
+from dunning_pipeline.delivery.resolving import resolve_by_person
+from dunning_pipeline.dunning.explain import explain
+from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.errors import InvalidInput, Refused
+from dunning_pipeline.settings.clock import business_now
+from dunning_pipeline.statements.runs import delete_run, run
+
+
+def day_typed(desk: Desk, name: str) -> date:
+    """A date field of the form, or InvalidInput."""
+    try:
+        return date.fromisoformat(desk.typed(name))
+    except ValueError:
+        raise InvalidInput(f"{name} is no date", value=desk.typed(name), remedy="write YYYY-MM-DD") from None
+
+
+@allowed("collector")
+def start_run(desk: Desk) -> Response:
+    levels = [part.strip() for part in desk.typed("levels").replace(";", ",").split(",") if part.strip()]
+    if wrong := [part for part in levels if not part.isdigit()]:
+        raise InvalidInput("levels are numbers", value=wrong[0], remedy="write such as 1, 2")
+    if desk.user.row_scope is not None and not desk.typed("account"):
+        raise Refused("your user sees only some accounts", remedy="name one of your accounts")
+    account = account_row(desk, desk.typed("account"))["account_key"] if desk.typed("account") else None
+    arguments = {
+        "date": day_typed(desk, "date").isoformat(),
+        "process": desk.typed("process") or None,
+        "levels": [int(part) for part in levels],
+        "account": account,
+        "segment": desk.typed("segment") or None,
+        "kind": "account" if desk.typed("kind") == "account" else "dunning",
+    }
+    return desk.go(
+        f"/jobs/{jobs.enqueue(desk.engine, action='run', arguments=arguments, total=1, actor=desk.user.login)}"
+    )
+
+
+@jobs.action("run")
+def run_now(job: Job) -> str:
+    given: dict[str, Any] = dict(job.arguments)
+    scope = Scope(
+        process=given["process"],
+        levels=tuple(given["levels"]),
+        account=given["account"],
+        segment=given["segment"],
+        kind=given["kind"],
+    )
+    job.progress(0, 1)
+    report = run(
+        job.workspace,
+        dunning_date=date.fromisoformat(given["date"]),
+        now=business_now(),
+        scope=scope,
+        actor=job.actor,
+    )
+    job.progress(1, 1)
+    counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if isinstance(count, int) and count)
+    return f"run {report.run_id}: {counts or 'nothing to propose'}"
+
+
+@allowed("collector")
+def remove_run(desk: Desk) -> Response:
+    delete_run(desk.workspace, desk.request.path_params["run_id"], now=desk.now, actor=desk.user.login)
+    return desk.go("/runs", desk.wording.text("The run is deleted."))
+
+
+@allowed("collector")
+def dun_one_invoice(desk: Desk) -> Response:
+    """New dunning for one invoice, at the level that follows or the one that a person names."""
+    invoice, level = desk.typed("invoice"), desk.typed("level")
+    if level and not level.isdigit():
+        raise InvalidInput("a level is a number", value=level)
+    if not found_accounts(
+        desk,
+        "accounts.account_key in (select account_key from data_model.invoices where invoice_key = $i)",
+        {"i": invoice},
+    ):
+        raise HTTPException(404, "there is no such invoice")
+    scope = Scope(invoice=invoice, levels=(int(level),) if level else ())
+    report = run(desk.workspace, dunning_date=desk.today, now=desk.now, scope=scope, actor=desk.user.login)
+    if not report.statement_ids:
+        reasons = explain(desk.workspace, invoice, dunning_date=desk.today)
+        raise Refused(
+            "nothing is proposed for this invoice: " + "; ".join(sorted({row["text"] for row in reasons})),
+            remedy="name a level to force it, or take away what holds it back",
+        )
+    return desk.go(f"/statements/{report.statement_ids[0]}", desk.wording.text("A draft is made for this invoice."))
+
+
+@allowed("viewer")
+def why(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    asked = desk.asked("date") or desk.today.isoformat()
+    try:
+        day = date.fromisoformat(asked)
+    except ValueError:
+        raise InvalidInput("this is no date", value=asked, remedy="write YYYY-MM-DD") from None
+    rows = explain(desk.workspace, account["account_key"], dunning_date=day)
+    return desk.page("why.html", account=account, day_asked=day, rows=rows)
+
+
+@allowed("collector")
+def resolve_send(desk: Desk) -> Response:
+    key = desk.request.path_params["key"]
+    if desk.typed("verdict") not in ("sent", "not-sent"):
+        raise InvalidInput("say whether it was sent", remedy="choose one of the two buttons")
+    resolve_by_person(
+        desk.workspace, key, was_sent=desk.typed("verdict") == "sent", now=desk.now, actor=desk.user.login
+    )
+    return desk.go(f"/sends/{key}", desk.wording.text("Recorded."))
+
+
+routes = [
+    Route("/runs", start_run, methods=["POST"]),
+    Route("/runs/{run_id}/delete", remove_run, methods=["POST"]),
+    Route("/dunning/new", dun_one_invoice, methods=["POST"]),
+    Route("/accounts/{account_key}/why", why),
+    Route("/sends/{key}/resolve", resolve_send, methods=["POST"]),
+]
