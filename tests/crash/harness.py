@@ -108,6 +108,7 @@ class Story:
         self.desk = Desk(Workspace(folder))
         self.told: set[str] = set()
         self._hook = _SignedHook(self.desk)
+        _import_everything()
 
     def prepare(self, messages: int) -> None:
         from dunning_pipeline.delivery.queue import queue_message
@@ -225,6 +226,16 @@ class Story:
             command, cwd=ROOT, env=environment, start_new_session=True, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ).pid  # fmt: skip
+
+
+def _import_everything() -> None:
+    """What the forked workers need, so that a round costs milliseconds; imports only, no thread and no connection."""
+    warnings.simplefilter("ignore")
+    import urllib3  # noqa: F401
+
+    import dunning_pipeline.delivery.providers.sendgrid
+    import dunning_pipeline.delivery.webhook
+    import dunning_pipeline.delivery.worker  # noqa: F401
 
 
 class _SignedHook:
