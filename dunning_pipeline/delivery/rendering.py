@@ -56,7 +56,7 @@ class Renderer:
         recipients = {part: _addresses(row["recipients"].get(part)) for part in ("to", "cc", "bcc")}
         cc = [address for address in recipients["cc"] if address not in recipients["to"]]
         bcc = [address for address in recipients["bcc"] if address not in (*recipients["to"], *cc)]
-        marked = "DRAFT · " if row["kind"] == "draft" else ""
+        marked = "DRAFT: " if row["kind"] == "draft" else ""
         return Message(
             key=row["send_key"],
             channel="email",

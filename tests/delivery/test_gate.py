@@ -1,0 +1,325 @@
+"""Seconds before leaving, the facts decide again: nobody is reminded of what is paid, blocked, refused or too late."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from dunning_pipeline.delivery.consent import record_consent
+from dunning_pipeline.delivery.queue import cancel_send, next_resend
+from dunning_pipeline.delivery.suppressions import lift, suppress
+from dunning_pipeline.delivery.switches import switch_off, switch_on
+from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.errors import Refused
+from dunning_pipeline.ledger.schema import blocks, item_levels
+from dunning_pipeline.settings.workspace import Workspace
+from tests.delivery.desk import NOW, Desk
+
+
+@pytest.fixture
+def acme(desk: Desk) -> dict:
+    """A closed statement over two invoices of 100 and 50, as they stand in the published facts."""
+    desk.invoice("INV-00001", account="acme", amount="100.00")
+    desk.invoice("INV-00002", account="acme", amount="50.00")
+    desk.publish()
+    return desk.statement("acme", lines={"INV-00001": 10000, "INV-00002": 5000})
+
+
+def status_of(desk: Desk, statement: dict) -> str:
+    from sqlalchemy import select
+
+    from dunning_pipeline.ledger.schema import statements
+
+    with desk.engine.connect() as connection:
+        return connection.scalar(
+            select(statements.c.status).where(statements.c.statement_id == statement["statement_id"])
+        )
+
+
+def block(desk: Desk, key: str, *, until: date | None = None) -> None:
+    with desk.engine.begin() as connection:
+        connection.execute(
+            blocks.insert().values(
+                block_id=uuid4().hex, scope="account", target_key=key, kind="block", reason="negotiating",
+                valid_from=date(2025, 11, 1), valid_to=until, created_at=NOW, created_by="test",
+            )
+        )  # fmt: skip
+
+
+def test_an_unchanged_debt_is_reminded_and_its_level_counts(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    with desk.engine.connect() as connection:
+        reached = connection.execute(item_levels.select()).mappings().all()
+    assert {row["invoice_key"] for row in reached} == {"salesforce:INV-00001", "salesforce:INV-00002"}
+    assert {row["sent_on"] for row in reached} == {date(2025, 11, 4)}
+    assert desk.send(key)["status"] == "sent"
+
+
+@pytest.mark.parametrize("paid", ["100.00", "0.01"])
+def test_a_payment_since_closing_cancels_and_voids(desk: Desk, acme: dict, paid: str) -> None:
+    [key] = desk.queue(acme)
+    desk.paid("INV-00001", paid)
+    desk.publish()
+
+    assert deliver(desk.ws, now=NOW)["cancelled"] == 1
+    assert desk.send(key)["reason"] == "amount_changed"
+    assert status_of(desk, acme) == "voided"
+    assert desk.outbox() == []
+
+
+def test_all_channels_of_a_changed_statement_are_cancelled(desk: Desk, acme: dict) -> None:
+    keys = desk.queue(acme, channels=["email", "sms", "letter"])
+    desk.paid("INV-00002", "50.00")
+    desk.publish()
+
+    assert deliver(desk.ws, now=NOW, workers=3)["cancelled"] == 3
+    assert {desk.send(key)["status"] for key in keys} == {"cancelled"}
+    assert status_of(desk, acme) == "voided"
+
+
+def test_an_invoice_that_left_the_books_cancels(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    desk.invoices["salesforce:INV-00002"]["status"] = "cancelled"
+    desk.publish()
+
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == "cancelled"
+
+
+def test_a_block_holds_and_its_end_releases(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    block(desk, "salesforce:acme", until=date(2025, 11, 5))
+
+    assert deliver(desk.ws, now=NOW)["held"] == 1
+    assert desk.send(key)["reason"] == "block"
+    assert deliver(desk.ws, now=NOW + timedelta(days=1))["held"] == 1
+    desk.payments_read(NOW + timedelta(days=2))
+    assert deliver(desk.ws, now=NOW + timedelta(days=2))["sent"] == 1
+
+
+def test_a_voided_statement_is_not_sent(desk: Desk, acme: dict) -> None:
+    from dunning_pipeline.statements.voiding import void
+
+    [key] = desk.queue(acme)
+    void(desk.ws, acme["statement_id"], reason="mistake", now=NOW, actor="test")
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == "cancelled"
+
+
+def test_old_payment_data_holds_and_fresh_data_releases(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    later = NOW + timedelta(hours=37)
+
+    assert deliver(desk.ws, now=later, send_now=True)["held"] == 1
+    assert desk.send(key)["reason"] == "payment_data_old"
+    desk.payments_read(later)
+    assert deliver(desk.ws, now=later, send_now=True)["sent"] == 1
+
+
+def test_the_stop_button_stops_everybody(desk: Desk) -> None:
+    keys = [desk.message(f"a{number}") for number in range(5)]
+    with desk.engine.begin() as connection:
+        switch_on(connection, "stop", actor="me", reason="wrong template", at=NOW)
+
+    counts = deliver(desk.ws, now=NOW)
+    assert "wrong template" in counts["errors"][0]
+    assert {desk.send(key)["status"] for key in keys} == {"queued"}
+    with desk.engine.begin() as connection:
+        switch_off(connection, "stop", actor="me", at=NOW)
+    assert deliver(desk.ws, now=NOW)["sent"] == 5
+
+
+def test_a_paused_campaign_waits(desk: Desk) -> None:
+    key = desk.message("acme")
+    with desk.engine.begin() as connection:
+        switch_on(connection, "campaign:notice", actor="me", reason=None, at=NOW)
+    assert deliver(desk.ws, now=NOW)["held"] == 1
+    with desk.engine.begin() as connection:
+        switch_off(connection, "campaign:notice", actor="me", at=NOW)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    assert desk.send(key)["status"] == "sent"
+
+
+def test_a_suppressed_recipient_gets_a_letter_instead(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    with desk.engine.begin() as connection:
+        suppress(connection, "ACME@example.com", channel="email", reason="hard_bounce", origin="test", at=NOW)
+
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "suppressed")
+    letter = next(row for row in desk.sends() if row["channel"] == "letter")
+    due = desk.send(letter["key"])["due_at"]
+    desk.payments_read(due)
+    assert deliver(desk.ws, now=due)["sent"] == 1
+    assert (desk.ws.outbox / f"{letter['key']}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_nobody_to_write_to_is_a_finding(desk: Desk, acme: dict) -> None:
+    statement = desk.statement("acme", lines={"INV-00001": 10000}, address={})
+    desk.queue(statement)
+    with desk.engine.begin() as connection:
+        suppress(connection, "acme@example.com", channel="email", reason="manual", origin="test", at=NOW)
+    deliver(desk.ws, now=NOW)
+    assert "no_channel" in desk.findings()
+    with desk.engine.begin() as connection:
+        lift(connection, "acme@example.com", channel="email", actor="me", at=NOW)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+
+
+def test_an_opt_out_of_reminders_routes_to_letter(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    with desk.engine.begin() as connection:
+        record_consent(
+            connection, "acme@example.com", channel="email", subscription="dunning", status="opt_out",
+            consented_at=NOW, origin="test", recorded_at=NOW,
+        )  # fmt: skip
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["reason"] == "consent"
+    assert [row["channel"] for row in desk.sends() if row["status"] == "queued"] == ["letter"]
+
+
+def test_where_consent_is_required_silence_is_a_no(workspace: Workspace) -> None:
+    file = workspace.policies / "company.yaml"
+    file.write_text(file.read_text().replace("consent_for_dunning: transactional", "consent_for_dunning: required"))
+    desk = Desk(Workspace(workspace.root))
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-00001": 10000})
+    [key] = desk.queue(statement)
+
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["reason"] == "consent"
+    with desk.engine.begin() as connection:
+        record_consent(
+            connection, "acme@example.com", channel="email", subscription="dunning", status="opt_in",
+            consented_at=NOW - timedelta(days=9), origin="test", recorded_at=NOW,
+        )  # fmt: skip
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == "sent"
+
+
+@pytest.mark.parametrize(
+    ("at", "outcome"),
+    [("2025-11-04T06:30", "held"), ("2025-11-04T07:00", "sent"), ("2025-11-04T19:59", "sent"),
+     ("2025-11-04T20:00", "held")],
+)  # fmt: skip
+def test_text_messages_leave_between_eight_and_twenty_one_local(desk: Desk, at: str, outcome: str) -> None:
+    desk.message("acme", channel="sms", to="+4915112345678", time_zone="Europe/Berlin")
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+
+    assert deliver(desk.ws, now=moment, send_now=True)[outcome] == 1  # --now does not override quiet hours
+
+
+def test_where_zones_conflict_only_the_common_hours_count(desk: Desk) -> None:
+    key = desk.message("acme", channel="sms", to="+4915112345678", time_zone="America/New_York,Europe/Berlin")
+
+    deliver(desk.ws, now=NOW)  # 10:00 in Berlin, 04:00 in New York
+    assert desk.send(key)["due_at"] == datetime(2025, 11, 4, 13, 0, tzinfo=UTC)  # 14:00 and 08:00
+    assert deliver(desk.ws, now=datetime(2025, 11, 4, 13, 0, tzinfo=UTC))["sent"] == 1
+
+
+def test_weekends_and_holidays_wait_unless_told(desk: Desk) -> None:
+    saturday = datetime(2025, 11, 8, 9, tzinfo=UTC)
+    christmas = datetime(2025, 12, 25, 9, tzinfo=UTC)
+    key = desk.message("acme", send_now=False, due_at=NOW)
+
+    deliver(desk.ws, now=saturday)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "weekend")
+    assert desk.send(key)["due_at"] == datetime(2025, 11, 10, 2, tzinfo=UTC)  # Monday 03:00 in Berlin
+    deliver(desk.ws, now=christmas)
+    assert desk.send(key)["reason"] == "holiday"
+    assert deliver(desk.ws, now=christmas, send_now=True)["sent"] == 1
+
+
+def test_a_message_that_names_another_account_never_leaves(desk: Desk) -> None:
+    desk.invoice("INV-77777", account="other")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-77777": 10000})
+    [key] = desk.queue(statement)
+
+    assert deliver(desk.ws, now=NOW)["failed"] == 1
+    assert "INV-77777" in desk.send(key)["reason"]
+    assert desk.outbox() == []
+
+
+def test_the_same_statement_is_queued_once(desk: Desk, acme: dict) -> None:
+    first = desk.queue(acme)
+    assert desk.queue(acme, campaign="monthly", occurrence="2025-11") == first
+    assert len(desk.sends()) == 1
+    with pytest.raises(Refused, match="another content"):
+        desk.queue(acme, overrides={"subject": "Another subject"})
+
+
+def test_a_deliberate_resend_is_another_send(desk: Desk, acme: dict) -> None:
+    desk.queue(acme)
+    deliver(desk.ws, now=NOW)
+    with desk.engine.begin() as connection:
+        kind = next_resend(connection, acme["statement_id"])
+    desk.queue(acme, kind=kind)
+    assert kind == "resend:1"
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    assert len(desk.outbox()) == 2
+
+
+def test_only_closed_statements_are_sent(desk: Desk, acme: dict) -> None:
+    draft = desk.statement("acme", lines={"INV-00001": 10000}, status="draft")
+    with pytest.raises(Refused, match="closed"):
+        desk.queue(draft)
+
+
+def test_a_draft_is_mailed_as_a_draft_and_counts_for_nothing(desk: Desk, acme: dict) -> None:
+    draft = desk.statement("acme", lines={"INV-00001": 10000}, status="draft")
+    [key] = desk.queue(draft, kind="draft", document=draft["content"], overrides={"to": ["boss@example.com"]})
+
+    deliver(desk.ws, now=NOW)
+    mail = (desk.ws.outbox / f"{key}.eml").read_text()
+    assert "DRAFT" in mail and "boss@example.com" in mail
+    with desk.engine.connect() as connection:
+        assert connection.execute(item_levels.select()).all() == []
+
+
+def test_a_sent_message_cannot_be_cancelled(desk: Desk) -> None:
+    key = desk.message("acme")
+    deliver(desk.ws, now=NOW)
+    with desk.engine.begin() as connection, pytest.raises(Refused, match="sent"):
+        cancel_send(connection, key, now=NOW, actor="me", reason="late")
+
+
+def test_the_statement_and_its_invoices_are_attached_byte_for_byte(desk: Desk, acme: dict) -> None:
+    from email import message_from_bytes, policy
+
+    folder: Path = desk.ws.inbox / "invoice_pdfs"
+    folder.mkdir()
+    original = b"%PDF-1.7 \x00\xff" + bytes(range(256)) * 40
+    (folder / "INV-00001.pdf").write_bytes(original)
+    [key] = desk.queue(acme)
+
+    deliver(desk.ws, now=NOW)
+    mail = message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
+    attached = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+    assert attached["INV-00001.pdf"] == original
+    assert attached[f"{acme['number']}.pdf"].startswith(b"%PDF")
+
+
+def test_attachments_that_are_too_large_fail_and_say_so(desk: Desk, acme: dict) -> None:
+    folder: Path = desk.ws.inbox / "invoice_pdfs"
+    folder.mkdir()
+    with (folder / "INV-00001.pdf").open("wb") as out:
+        out.truncate(40_000_000)
+    [key] = desk.queue(acme)
+
+    assert deliver(desk.ws, now=NOW)["failed"] == 1
+    assert "40.0 MB" in desk.send(key)["reason"]
+
+
+def test_no_payment_stream_at_all_is_a_finding_not_a_hold(workspace: Workspace, monkeypatch) -> None:
+    monkeypatch.setattr(Desk, "payments_read", lambda self, at: None)
+    desk = Desk(workspace)
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    desk.queue(desk.statement("acme", lines={"INV-00001": 10000}))
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    assert "no_payment_stream" in desk.findings()
