@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -14,6 +14,9 @@ from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 
 BUSY_TIMEOUT_MS = 30_000
+_KEPT_OPEN = 16  # a process serves one workspace; tests open hundreds
+_opened: dict[tuple[str, int], Engine] = {}
+_opening = RLock()
 
 
 def open_ledger(ws: Workspace) -> Engine:
@@ -29,10 +32,15 @@ def open_ledger_url(url: str) -> Engine:
     """The ledger behind a SQLAlchemy URL (sqlite:///file or postgresql://…); raises InvalidInput for another kind."""
     file = sqlite_file(url)
     if file is not None and not file.exists():
-        _engine.cache_clear()  # a ledger that was moved away must not be served from an old handle
+        dispose(url)  # a ledger that was moved away must not be served from an old handle
         file.parent.mkdir(parents=True, exist_ok=True)
-    # a forked child must not share its parent's connections
-    return _engine(_with_driver(url), os.getpid())
+    key = (_with_driver(url), os.getpid())  # a forked child must not share its parent's connections
+    with _opening:
+        if key not in _opened:
+            _opened[key] = _engine(key[0])
+            if len(_opened) > _KEPT_OPEN:
+                _opened.pop(next(iter(_opened))).dispose()
+        return _opened[key]
 
 
 @contextmanager
@@ -43,9 +51,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def dispose(url: str) -> None:
-    """Close the connections of a ledger before its file is replaced."""
-    _engine(_with_driver(url), os.getpid()).dispose()
-    _engine.cache_clear()
+    """Close the connections of a ledger before its file is replaced; a no-op where none is open."""
+    engine = _opened.pop((_with_driver(url), os.getpid()), None)
+    if engine is not None:
+        engine.dispose()
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -67,8 +76,7 @@ def _with_driver(url: str) -> str:
     )
 
 
-@lru_cache(maxsize=16)
-def _engine(url: str, process_id: int) -> Engine:
+def _engine(url: str) -> Engine:
     from dunning_pipeline.ledger.migrating import migrate
 
     if sqlite_file(url) is not None:

@@ -1,6 +1,6 @@
 """Triggers that keep the legal record: append-only tables, closed statements, outcomes of sends; on both databases."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from dunning_pipeline.ledger.schema import APPEND_ONLY, statements
 
@@ -31,10 +31,22 @@ def guard_statements(dialect: str) -> list[str]:
         sql for name, table, verb, condition, message in rules for sql in make(name, table, verb, condition, message)
     ]
     if dialect == "postgresql":
-        ddl += [
-            sql for table in (*APPEND_ONLY, "statements", "statement_details", "sends") for sql in _no_truncate(table)
-        ]
+        ddl += [sql for table in _guarded() for sql in _no_truncate(table)]
     return ddl
+
+
+def drop_statements(dialect: str, tables: Collection[str]) -> list[str]:
+    """The DDL that takes all guards off again, for a migration; `tables` are those that are there."""
+    names = [(name, table) for name, table, *_ in _rules("is not") if table in tables]
+    if dialect == "sqlite":
+        return [f"drop trigger if exists guard_{name}" for name, _ in names]
+    return [f"drop trigger if exists guard_{name} on {table}" for name, table in names] + [
+        f"drop trigger if exists guard_{table}_truncate on {table}" for table in _guarded() if table in tables
+    ]
+
+
+def _guarded() -> tuple[str, ...]:
+    return (*APPEND_ONLY, "statements", "statement_details", "sends")
 
 
 def _rules(differs: str) -> Iterator[tuple[str, str, str, str, str]]:

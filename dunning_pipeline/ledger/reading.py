@@ -16,6 +16,12 @@ from dunning_pipeline.settings.workspace import Workspace
 if TYPE_CHECKING:
     from dunning_pipeline.sql_models.reading import Rows
 
+# Keys of a detail besides type and amount, by type.
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "credit": ("reference",),
+    "interest": ("invoice_number", "instalment"),
+    "carried_interest": ("invoice_number", "instalment"),
+}
 # What lists leave out: the merge document is read for one statement at a time.
 _LISTED = [column for column in statements.columns if column.name != "content"]
 
@@ -154,13 +160,8 @@ def _detail_json(detail: Mapping[str, Any], currency: str) -> dict[str, Any]:
             "original_amount": _text(detail["original_minor"], currency),
             "open_amount": _text(detail["open_minor"], currency),
         }
-    if kind == "credit":
-        names: tuple[str, ...] = ("reference",)
-    elif kind in ("interest", "carried_interest"):
-        names = ("invoice_number", "instalment")
-    else:
-        names = ("invoice_number", "instalment", "level")
-    said = {name: detail[name] for name in names if detail[name] is not None}
+    shown = _SHOWN.get(kind, ("invoice_number", "instalment", "level"))
+    said = {name: detail[name] for name in shown if detail[name] is not None}
     return {"type": kind, **said, "amount": _text(detail["amount_minor"], currency)}
 
 

@@ -1,0 +1,58 @@
+"""`dunning ledger …`: migrate, back up, restore and verify the record of what was done."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: migrate, backup, restore, verify.")
+
+
+@app.command()
+def migrate(workspace: WorkspaceOption = None) -> None:
+    """Bring the ledger to this version's schema; a no-op where it is."""
+    from dunning_pipeline.ledger.engine import open_ledger
+    from dunning_pipeline.ledger.migrating import current_revision, head_revision
+
+    engine = open_ledger(open_workspace(workspace))
+    typer.echo(f"The ledger is at {current_revision(engine)} (newest: {head_revision()}).")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to; never overwritten.")], workspace: WorkspaceOption = None
+) -> None:
+    """Copy the ledger to a file while it is in use."""
+    from dunning_pipeline.ledger import backup as copies
+
+    typer.echo(str(copies.backup(open_workspace(workspace), file)))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Even where the ledger in use holds statements.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Put a backup in the ledger's place; the former SQLite file is kept beside it."""
+    from dunning_pipeline.ledger import backup as copies
+
+    kept = copies.restore(open_workspace(workspace), file, replace=replace)
+    typer.echo("Restored." + (f" The former ledger is {kept}." if kept else ""))
+
+
+@app.command()
+def verify(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
+    """Check the rules of the record: sums, numbers, postings. Exit code 1 where one is broken."""
+    from dunning_pipeline.ledger import backup as copies
+
+    broken = copies.verify(open_workspace(workspace))
+    if form is Format.json:
+        print_json(broken)
+    else:
+        rows = [{"rule": rule, "holds": not ids, "broken by": ", ".join(ids[:5])} for rule, ids in broken.items()]
+        show(rows, form)
+    if any(broken.values()):
+        raise typer.Exit(1)

@@ -1,0 +1,168 @@
+"""Copies the ledger while it is in use, puts a copy back, and checks that what it says is consistent."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+
+from dunning_pipeline.errors import DunningError, NotThere, Refused
+from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, sqlite_file
+from dunning_pipeline.settings.workspace import Workspace
+
+# Each query yields what breaks a rule of the record; an empty ledger of findings is a sound ledger.
+CHECKS = {
+    "the details of a statement sum to its total": """
+        select s.statement_id from statements s
+        where s.status <> 'deleted' and s.please_pay_minor <>
+            (select coalesce(sum(d.amount_minor), 0) from statement_details d where d.statement_id = s.statement_id)
+    """,
+    "closed statements have a number, content and a closing time": """
+        select statement_id from statements
+        where status in ('closed', 'voided', 'superseded')
+            and (number is null or content is null or closed_at is null)
+    """,
+    "numbers are gapless": """
+        select series from number_series
+        where last_number <> (
+            select count(*) from statements
+            where number is not null and kind || ':' || substr(cast(dunning_date as varchar(10)), 1, 4) = series
+        )
+    """,
+    "each new charge of a closed statement is posted once": """
+        select d.statement_id from statement_details d
+        inner join statements s on s.statement_id = d.statement_id
+        where s.status in ('closed', 'voided', 'superseded')
+            and d.type in ('fee', 'interest', 'compensation') and d.amount_minor <> 0
+            and not exists (
+                select 1 from postings p
+                where p.statement_id = d.statement_id and p.amount_minor = d.amount_minor and p.type = d.type
+            )
+    """,
+    "void and superseded statements have nothing posted": """
+        select s.statement_id from statements s
+        inner join postings p on p.statement_id = s.statement_id and p.type in ('fee', 'interest', 'compensation')
+        where s.status in ('voided', 'superseded')
+            and not exists (select 1 from postings r where r.reverses = p.posting_id and r.type = 'reversal')
+    """,
+    "no charge is lowered below zero": """
+        select p.posting_id from postings p
+        inner join postings c on c.reverses = p.posting_id
+        group by p.posting_id, p.amount_minor having p.amount_minor + sum(c.amount_minor) < 0
+    """,
+    "only drafts have a draft key": """
+        select statement_id from statements where status <> 'draft' and draft_key is not null
+    """,
+}
+
+
+def backup(ws: Workspace, target: Path) -> Path:
+    """Copy the ledger to `target` while others use it; the copy is one consistent moment.
+
+    SQLite: a database file; PostgreSQL: a pg_dump in custom format. Raises Refused where the file exists.
+    """
+    if target.exists():
+        raise Refused(
+            "the backup file exists", value=str(target), remedy="choose another name; backups are never overwritten"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_file(ws.ledger_url)
+    if file is None:
+        _run("pg_dump", "--format=custom", f"--file={target}", _plain_url(ws))
+        return target
+    open_ledger(ws)
+    partial = target.with_name(f"{target.name}.partial")
+    # SQLite's own backup: the file is never opened as a plain file, which would drop the locks of this process
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as copy:
+        source.backup(copy, pages=4096)
+    with partial.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    partial.replace(target)
+    return target
+
+
+def restore(ws: Workspace, source: Path, *, replace: bool = False) -> Path | None:
+    """Put a backup in the ledger's place; where the former ledger was kept (SQLite), None where there was none.
+
+    Raises NotThere, and Refused where a ledger with statements is there and `replace` is not said.
+    """
+    if not source.is_file():
+        raise NotThere("there is no such backup", value=str(source))
+    file = sqlite_file(ws.ledger_url)
+    if file is None:
+        if not replace and _has_statements(ws):
+            raise _not_empty()
+        _run("pg_restore", "--clean", "--if-exists", "--single-transaction", f"--dbname={_plain_url(ws)}", str(source))
+        return None
+    _sound(source)
+    kept = None
+    if file.exists():
+        if not replace and _has_statements(ws):
+            raise _not_empty()
+        dispose(ws.ledger_url)
+        kept = file.with_name(f"{file.stem}-before-restore-{source.stat().st_mtime_ns}{file.suffix}")
+        for ending in ("-wal", "-shm"):
+            side = file.with_name(file.name + ending)
+            if side.exists():
+                side.replace(kept.with_name(kept.name + ending))
+        file.replace(kept)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.restoring")
+    shutil.copyfile(source, partial)
+    partial.replace(file)
+    open_ledger(ws)
+    return kept
+
+
+def verify(ws: Workspace) -> dict[str, list[str]]:
+    """Rule → ids that break it, for every rule of CHECKS and the database itself; sound where all are empty."""
+    with reading(open_ledger(ws)) as connection:
+        broken = {rule: [str(key) for (key,) in connection.execute(text(query))] for rule, query in CHECKS.items()}
+        broken["the database file is intact"] = _integrity(connection)
+    return broken
+
+
+def _integrity(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    problems = [row[0] for row in connection.exec_driver_sql("pragma integrity_check") if row[0] != "ok"]
+    return problems + [str(row[0]) for row in connection.exec_driver_sql("pragma foreign_key_check")]
+
+
+def _sound(file: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as copy:
+            answer = copy.execute("pragma integrity_check").fetchone()[0]
+            copy.execute("select count(*) from statements").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise DunningError(f"this is no ledger: {error}", value=str(file)) from None
+    if answer != "ok":
+        raise DunningError(f"the backup is damaged: {answer}", value=str(file), remedy="take an older one")
+
+
+def _has_statements(ws: Workspace) -> bool:
+    with reading(open_ledger(ws)) as connection:
+        return connection.scalar(text("select 1 from statements limit 1")) is not None
+
+
+def _not_empty() -> Refused:
+    return Refused(
+        "the ledger in use holds statements", remedy="stop everything that writes to it, then restore with --replace"
+    )
+
+
+def _plain_url(ws: Workspace) -> str:
+    return make_url(ws.ledger_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _run(program: str, *arguments: str) -> None:
+    try:
+        subprocess.run([program, *arguments], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise DunningError(f"{program} is not installed", remedy="install Debian's postgresql-client") from None
+    except subprocess.CalledProcessError as error:
+        raise DunningError(f"{program}: {error.stderr.strip()[-500:]}") from None
