@@ -1,0 +1,102 @@
+"""Campaign files: what is right is read, every mistake is told with file, line and column."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from dunning_pipeline.campaigns.declaration import find_campaign, load_campaigns
+from dunning_pipeline.errors import InvalidDeclaration, NotThere
+from dunning_pipeline.settings.workspace import Workspace
+
+GOOD = """\
+campaign: monthly-overdue
+segment: overdue_1_30
+flow: dunning
+process: standard
+levels: [1, 2]
+template: friendly_reminder
+channels: [email, sms]
+schedule: {cron: "0 3 * * 1-5", timezone: Europe/Berlin}
+send: {hour: 3, quiet_hours: null, holidays: DE}
+hold_out: 0.0
+"""
+
+
+def write(workspace: Workspace, text: str, name: str = "monthly-overdue") -> Path:
+    file = workspace.policies / "campaigns" / f"{name}.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_the_documented_example_is_read(workspace: Workspace) -> None:
+    write(workspace, GOOD)
+    campaign = load_campaigns(workspace)["monthly-overdue"]
+    assert (campaign.levels, campaign.channels, campaign.send.hour) == ((1, 2), ("email", "sms"), 3)
+    assert campaign.schedule is not None and campaign.schedule.cron == "0 3 * * 1-5"
+
+
+def test_the_shipped_campaigns_are_valid_and_claim_nothing(workspace: Workspace) -> None:
+    shipped = load_campaigns(workspace)
+    assert shipped
+    assert all(campaign.flow != "dunning" and campaign.schedule is None for campaign in shipped.values())
+
+
+def test_the_shipped_examples_are_valid_once_they_are_switched_on(workspace: Workspace) -> None:
+    folder = workspace.policies / "campaigns"
+    for file in (folder / "examples").glob("*.yaml"):
+        (folder / file.name).write_text(file.read_text())
+    assert {"monthly-overdue", "collection-round"} <= set(load_campaigns(workspace))
+
+
+@pytest.mark.parametrize("said", ["schedule: on demand", "schedule: on_demand", ""])
+def test_a_campaign_on_demand_has_no_schedule(workspace: Workspace, said: str) -> None:
+    write(workspace, GOOD.replace('schedule: {cron: "0 3 * * 1-5", timezone: Europe/Berlin}', said))
+    assert load_campaigns(workspace)["monthly-overdue"].schedule is None
+
+
+@pytest.mark.parametrize("said", ["schedule: {at: 2026-12-01T09:00}", "at: 2026-12-01T09:00"])
+def test_a_campaign_may_run_once(workspace: Workspace, said: str) -> None:
+    write(workspace, GOOD.replace('schedule: {cron: "0 3 * * 1-5", timezone: Europe/Berlin}', said))
+    schedule = load_campaigns(workspace)["monthly-overdue"].schedule
+    assert schedule is not None and schedule.at == datetime(2026, 12, 1, 9, 0)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "told"),
+    [
+        ("segment: overdue_1_30", "segment: overdue_1_31", 2, "there is no segment 'overdue_1_31'"),
+        ("process: standard", "process: standart", 4, "there is no process 'standart'"),
+        ("levels: [1, 2]", "levels: [1, 7]", 5, "standard has no level 7"),
+        ("levels: [1, 2]", "level: [1, 2]", 5, "unknown key 'level'"),
+        ('cron: "0 3 * * 1-5"', 'cron: "0 3 * *"', 8, "cron line of five fields"),
+        ("timezone: Europe/Berlin", "timezone: Berlin", 8, "no IANA time zone"),
+        ("holidays: DE", "holidays: XX", 9, "no holiday calendar"),
+        ("quiet_hours: null", "quiet_hours: night", 9, "hours are written as"),
+        ("hold_out: 0.0", "hold_out: 1.0", 10, "less than 1"),
+        ("flow: dunning", "flow: dunnig", 3, "flow"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(workspace: Workspace, good: str, bad: str, line: int, told: str) -> None:
+    file = write(workspace, GOOD.replace(good, bad))
+    with pytest.raises(InvalidDeclaration) as error:
+        load_campaigns(workspace)
+    assert told in str(error.value)
+    assert (error.value.file, error.value.line) == (file, line)
+
+
+def test_a_message_campaign_needs_a_template_and_no_levels(workspace: Workspace) -> None:
+    write(workspace, "campaign: m\nsegment: overdue_1_30\nflow: message\n", "m")
+    with pytest.raises(InvalidDeclaration, match="needs a template"):
+        load_campaigns(workspace)
+    write(workspace, "campaign: m\nsegment: overdue_1_30\nflow: message\ntemplate: payment_thanks\nlevels: [1]\n", "m")
+    with pytest.raises(InvalidDeclaration, match="belong to the flow dunning"):
+        load_campaigns(workspace)
+
+
+def test_a_broken_neighbour_does_not_hide_a_good_campaign(workspace: Workspace) -> None:
+    write(workspace, GOOD)
+    write(workspace, "campaign: broken\nsegment: nowhere\n", "broken")
+    assert find_campaign(workspace, "monthly-overdue").segment == "overdue_1_30"
+    with pytest.raises(NotThere, match="no such campaign"):
+        find_campaign(workspace, "unheard-of")

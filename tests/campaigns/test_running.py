@@ -1,0 +1,220 @@
+"""Stories of campaigns: claimed and sent once, held out and measured, paused and resumed, interrupted and caught up."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from dunning_pipeline import daily
+from dunning_pipeline.campaigns import running, steering
+from dunning_pipeline.campaigns.audience import is_held_out
+from dunning_pipeline.campaigns.running import run_campaign, run_due
+from dunning_pipeline.errors import Refused
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, sends, statements
+from dunning_pipeline.settings.workspace import Workspace
+from tests.campaigns.conftest import BERLIN, NOW, TODAY
+
+DUNNING = """\
+campaign: first-round
+segment: overdue_1_30
+flow: dunning
+process: standard
+levels: [1]
+channels: [email]
+schedule: {cron: "0 7 * * 3", timezone: Europe/Berlin}
+send: {hour: 7}
+"""
+MESSAGE = """\
+campaign: notes
+segment: overdue_1_30
+flow: message
+template: account_statement
+channels: [email]
+"""
+
+
+def declare(ws: Workspace, text: str) -> None:
+    name = text.split("\n")[0].removeprefix("campaign: ")
+    (ws.policies / "campaigns" / f"{name}.yaml").write_text(text)
+
+
+def rows(ws: Workspace, query: Any) -> list[Any]:
+    with reading(open_ledger(ws)) as connection:
+        return list(connection.execute(query).all())
+
+
+def sent_to(ws: Workspace) -> dict[str, str | None]:
+    """Account → the campaign of its one send."""
+    found = rows(ws, select(sends.c.account_key, sends.c.campaign))
+    assert len(found) == len({row.account_key for row in found}), "nobody is written to twice"
+    return {row.account_key.removeprefix("salesforce:"): row.campaign for row in found}
+
+
+def decide_close_queue(ws: Workspace, now: datetime = NOW) -> daily.DailyReport:
+    """The daily path without reading and building again."""
+    report = daily.DailyReport(now.date())
+    report.runs = daily.run_processes(ws, date=now.date(), now=now, actor="test", problems=report.problems)
+    daily.close_and_queue(ws, report, now=now, actor="test")
+    return report
+
+
+def test_without_a_campaign_the_daily_path_queues_everything(company: Workspace) -> None:
+    report = decide_close_queue(company)
+    assert report.problems == []
+    assert sent_to(company) == dict.fromkeys(("alpha", "bravo", "carol", "delta", "echo"))
+    assert decide_close_queue(company).queued == []
+
+
+def test_a_claimed_statement_waits_for_its_campaign_and_leaves_once(company: Workspace) -> None:
+    declare(company, DUNNING.replace('{cron: "0 7 * * 3", timezone: Europe/Berlin}', "on demand"))
+    report = decide_close_queue(company)
+    assert report.claimed == {"first-round": 4}
+    assert sent_to(company) == {"echo": None}  # 45 days: not in the segment, so the daily path's own
+
+    told = run_campaign(company, "first-round", now=NOW, actor="test", occurrence="one")
+    assert told.counts == {"queued": 4}
+    assert sent_to(company) == {**dict.fromkeys(("alpha", "bravo", "carol", "delta"), "first-round"), "echo": None}
+
+    again = run_campaign(company, "first-round", now=NOW + timedelta(hours=1), actor="test", occurrence="one")
+    assert (again.status, again.counts) == ("done", {"queued": 4})
+    other = run_campaign(company, "first-round", now=NOW + timedelta(hours=1), actor="test", occurrence="two")
+    assert other.counts == {"no_statement": 4}
+    assert len(sent_to(company)) == 5
+
+
+def test_a_due_campaign_runs_with_the_daily_path_and_its_template_and_hour_count(company: Workspace) -> None:
+    declare(company, DUNNING + "template: second_reminder\n")
+    report = decide_close_queue(company)
+    assert [one.occurrence for one in report.campaigns] == ["2025-11-05T06:00:00Z"]
+    found = rows(company, select(sends.c.template, sends.c.due_at).where(sends.c.campaign == "first-round"))
+    assert {row.template for row in found} == {"second_reminder"}
+    # planned for 7:00 and run at 9:00: late, so at once instead of tomorrow
+    assert {row.due_at for row in found} == {datetime(2025, 11, 5, 7, tzinfo=BERLIN)}
+    assert decide_close_queue(company, NOW + timedelta(hours=1)).campaigns == []
+
+
+def test_of_several_missed_schedules_only_the_newest_runs(company: Workspace) -> None:
+    declare(company, DUNNING.replace("0 7 * * 3", "0 7 * * *"))
+    problems: list[str] = []
+    reports = run_due(company, now=NOW, actor="test", problems=problems)
+    assert (problems, [one.occurrence for one in reports]) == ([], ["2025-11-05T06:00:00Z"])
+    c = campaign_occurrences.c
+    told = {row.occurrence: row.status for row in rows(company, select(c.occurrence, c.status))}
+    assert told == {
+        "2025-11-03T06:00:00Z": "cancelled",
+        "2025-11-04T06:00:00Z": "cancelled",
+        "2025-11-05T06:00:00Z": "done",
+    }
+
+
+def test_a_review_level_waits_for_its_reviewer(company: Workspace) -> None:
+    process = company.policies / "processes" / "standard.yaml"
+    process.write_text(process.read_text().replace("approval: automatic", "approval: review"))
+    declare(company, DUNNING)
+    reports = run_due(company, now=NOW, actor="test", problems=[])
+    assert reports[0].counts == {"waits_for_review": 4}
+    assert rows(company, select(sends.c.send_key)) == []
+
+
+def test_held_out_accounts_get_nothing_and_stay_the_same_each_time(company: Workspace) -> None:
+    declare(company, MESSAGE + "hold_out: 0.5\n")
+    first = run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    m = campaign_members.c
+    members = rows(company, select(m.unified_account_id, m.is_held_out, m.outcome))
+    assert first.audience == len(members) == 4
+    for row in members:
+        assert row.is_held_out == is_held_out("notes", row.unified_account_id, Decimal("0.5"))
+        assert row.outcome == ("held_out" if row.is_held_out else "queued")
+    written = {row.unified_account_id for row in rows(company, select(sends.c.unified_account_id))}
+    assert written == {row.unified_account_id for row in members if not row.is_held_out}
+
+
+def test_the_share_that_is_held_out_is_the_declared_one() -> None:
+    out = sum(is_held_out("c", f"UA-{n}", Decimal("0.1")) for n in range(20_000))
+    assert abs(out / 20_000 - 0.1) < 0.01
+    assert not any(is_held_out("c", f"UA-{n}", Decimal(0)) for n in range(1000))
+
+
+def test_a_paused_campaign_keeps_its_claims_and_runs_when_it_is_resumed(company: Workspace) -> None:
+    declare(company, DUNNING)
+    assert steering.pause(company, "first-round", now=NOW, actor="test", reason="wrong template")
+    report = decide_close_queue(company)
+    assert report.campaigns == []
+    assert sent_to(company) == {"echo": None}
+    with pytest.raises(Refused, match="paused"):
+        run_campaign(company, "first-round", now=NOW, actor="test")
+    steering.resume(company, "first-round", now=NOW, actor="test")
+    assert len(run_due(company, now=NOW + timedelta(hours=2), actor="test", problems=[])) == 1
+    assert len(sent_to(company)) == 5
+
+
+def test_an_interrupted_occurrence_is_finished_by_the_next_one_and_doubles_nothing(
+    company: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(company, MESSAGE)
+    real = running._message_flow
+
+    def dies_half_way(campaign: Any) -> Any:
+        def flow(ws: Workspace, campaign: Any, accounts: list[str], **rest: Any) -> Any:
+            real(campaign)(ws, campaign, accounts[:2], **rest)
+            raise KeyboardInterrupt
+
+        return flow
+
+    monkeypatch.setattr(running, "_message_flow", dies_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    assert len(sent_to(company)) == 2
+    monkeypatch.setattr(running, "_message_flow", real)
+    reports = run_due(company, now=NOW + timedelta(minutes=5), actor="test", problems=[])
+    assert [one.counts for one in reports] == [{"queued": 4}]
+    assert len(sent_to(company)) == 4
+
+
+def test_nobody_gets_more_than_the_cap_allows_in_a_week(company: Workspace) -> None:
+    declare(company, MESSAGE + "send: {fatigue_cap_per_week: 1}\n")
+    assert run_campaign(company, "notes", now=NOW, actor="test", occurrence="one").counts == {"queued": 4}
+    later = run_campaign(company, "notes", now=NOW + timedelta(days=6), actor="test", occurrence="two")
+    assert later.counts == {"fatigue_cap": 4}
+
+
+def test_a_plan_is_one_message_to_its_contact(company: Workspace) -> None:
+    declare(company, MESSAGE.replace("overdue_1_30", "overdue_31_60").replace("flow: message", "flow: collection_plan"))
+    assert run_campaign(company, "notes", now=NOW, actor="test", occurrence="one").counts == {"queued": 1}
+    (row,) = rows(company, select(sends))
+    assert (row.kind, row.recipients["to"]) == ("collection_plan", ["ap.echo@echo.example"])
+    assert row.document["account"]["name"] == "Echo GmbH"
+    assert row.document["totals"]["please_pay"] == "250.00"
+
+
+def test_quiet_hours_are_the_recipients(company: Workspace) -> None:
+    declare(company, MESSAGE + 'send: {hour: 3, quiet_hours: "22:00-08:00"}\n')
+    run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    due = {row.due_at for row in rows(company, select(sends.c.due_at))}
+    assert due == {datetime(2025, 11, 6, 8, tzinfo=BERLIN)}
+
+
+def test_a_campaign_decides_for_the_day_where_nobody_has(company: Workspace) -> None:
+    declare(company, DUNNING)
+    told = run_campaign(company, "first-round", now=NOW, actor="test", occurrence="one")
+    assert told.counts == {"queued": 4}
+    assert {row.dunning_date for row in rows(company, select(statements.c.dunning_date))} == {TODAY}
+
+
+def test_a_broken_campaign_is_told_and_stops_no_other(company: Workspace) -> None:
+    declare(company, DUNNING.replace("overdue_1_30", "nowhere"))
+    report = decide_close_queue(company)
+    assert any("nowhere" in problem for problem in report.problems)
+    assert len(sent_to(company)) == 5
+
+
+def test_planning_an_occurrence_by_hand(company: Workspace) -> None:
+    declare(company, MESSAGE)
+    at = NOW + timedelta(hours=1)
+    steering.plan_occurrence(company, "notes", at=at, now=NOW, actor="test")
+    assert run_due(company, now=NOW, actor="test", problems=[]) == []
+    assert [one.status for one in run_due(company, now=at, actor="test", problems=[])] == ["done"]
+    assert run_due(company, now=at + timedelta(days=1), actor="test", problems=[]) == []
