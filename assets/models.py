@@ -79,8 +79,13 @@ def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildRepo
     checks: dict[str, list[CheckResult]] = {}
     for check in report.checks:
         checks.setdefault(_home(check, project), []).append(check)
+    profiles = IDENTITY in selected and any(what == "unified profiles" for what, _ in report.steps)
+    after_profiles = _reading_profiles(project)
     with Shown(ws, project) as shown:
         for result in report.models:
+            if profiles and result.name in after_profiles:  # parents must be yielded before their children
+                profiles = False
+                yield dg.MaterializeResult(asset_key=IDENTITY, metadata=shown.identity())
             key = model_key(result.schema, result.name)
             if key not in selected:
                 continue
@@ -89,7 +94,7 @@ def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildRepo
             for outcome in (_builds(result), *(_check(check, key, shown) for check in checks.get(result.name, ()))):
                 if dg.AssetCheckKey(key, outcome.check_name or "") in asked:
                     yield outcome
-        if IDENTITY in selected and any(what == "unified profiles" for what, _ in report.steps):
+        if profiles:
             yield dg.MaterializeResult(asset_key=IDENTITY, metadata=shown.identity())
     if SNAPSHOT in selected and report.snapshot is not None:
         size = report.snapshot.stat().st_size
@@ -100,6 +105,15 @@ def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildRepo
             "seconds": dg.MetadataValue.json(steps),
         }
         yield dg.MaterializeResult(asset_key=SNAPSHOT, metadata=metadata)
+
+
+def _reading_profiles(project: Project) -> set[str]:
+    """Models that read the unified profiles, directly or through others."""
+    found: set[str] = set()
+    for model in project.ordered():
+        if any(source == "identity" for source, _ in model.sources) or found & set(model.refs):
+            found.add(model.name)
+    return found
 
 
 def _home(check: CheckResult, project: Project) -> str:
