@@ -112,8 +112,8 @@ def compile_expression(
     """
     simple_key = _SIMPLE_KEY.fullmatch(text.strip())
     if simple_key and simple_key[1].lower() in columns:
-        column = f'"o".{_quoted(columns[simple_key[1].lower()])}'
-        return f"({_key(source, [column])})"
+        # ids arrive trimmed, null where blank
+        return f"""('{source}:' || cast("o".{_quoted(columns[simple_key[1].lower()])} as varchar))"""
     if text.lower() in columns:  # by far the most fields are one column
         return f'"o".{_quoted(columns[text.lower()])}'
     try:

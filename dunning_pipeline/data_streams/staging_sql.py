@@ -1,15 +1,18 @@
 """Builds the one statement that reads a file, types its columns and marks what does not fit."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from dunning_pipeline.data_streams.declaration import Column, Format, StreamObject, StreamSource
 from dunning_pipeline.data_streams.file_text import ReadableFile
 from dunning_pipeline.data_streams.header import Header
 from dunning_pipeline.data_streams.landing_tables import quoted
-from dunning_pipeline.data_streams.typed_columns import reason_for, typed_sql
+from dunning_pipeline.data_streams.typed_columns import misfit_sql, reason_for, typed_sql
 
 MAX_LINE_BYTES = 16 << 20
+_KEY_ARGUMENTS = re.compile(r"\bkey(?:_of)?\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,23 @@ class Shape:
     @property
     def declared(self) -> StreamObject:
         return self.stream.objects[self.name]
+
+    @cached_property
+    def trimmed(self) -> set[str]:
+        """Text columns whose blanks at the ends mean nothing: keys, references and what is required."""
+        referring = [
+            text
+            for mapping in self.stream.mappings
+            if mapping.object == self.name
+            for field in mapping.fields.values()
+            if isinstance(field, str)
+            for text in _KEY_ARGUMENTS.findall(field)
+        ]
+        named = {name.strip().lower() for text in referring for name in text.split(",")}
+        named |= {name.lower() for name in (*self.declared.key, *self.declared.required)}
+        return {
+            name for name, column in self.declared.columns.items() if column.type == "text" and name.lower() in named
+        }
 
     @property
     def form(self) -> Format:
@@ -65,11 +85,14 @@ def stage_sql(
 
 
 def _text_of(shape: Shape, header: Header, column: str) -> str:
-    declared = shape.declared
-    as_written = declared.columns[column].type == "text" and column not in (*declared.key, *declared.required)
-    names = header.present[column]
-    parts = [quoted(name) if as_written else f"nullif(trim({quoted(name)}), '')" for name in names]
-    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
+    names = [quoted(name) for name in header.present[column]]
+    if column in shape.trimmed:
+        # trimming every id would cost more than typing the amounts
+        names = [
+            f"case when {n} <> '' and (prefix({n}, ' ') or suffix({n}, ' ')) then nullif(trim({n}), '') else {n} end"
+            for n in names
+        ]
+    return names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
 
 
 def _value_of(shape: Shape, column: str, place: str) -> str:
@@ -85,7 +108,7 @@ def _checks(shape: Shape, file: ReadableFile, column: str, place: str, deleted: 
     declared: Column = shape.declared.columns[column]
     checks = []
     if declared.type != "text":
-        unfit = f"{place} is not null and {quoted(column)} is null"
+        unfit = misfit_sql(place, quoted(column), declared)
         checks.append(Check(unfit, column, place, reason_for(declared, shape.form)))
     elif file.has_nul:
         checks.append(Check(f"contains({place}, chr(0))", column, place, "contains a NUL byte"))
@@ -93,7 +116,8 @@ def _checks(shape: Shape, file: ReadableFile, column: str, place: str, deleted: 
         checks.append(Check(f"{place} is null", column, "''", "key column is empty"))
     elif column in shape.declared.required:
         # what is deleted may come without its values
-        checks.append(Check(f"{place} is null and not {deleted}", column, "''", "required, but empty"))
+        missing = f"{quoted(column)} is null and coalesce(trim({place}), '') = '' and not {deleted}"
+        checks.append(Check(missing, column, "''", "required, but empty"))
     return checks
 
 
