@@ -32,14 +32,16 @@ decided as (
         process, process_hash, draft_key,
         cast(to_json(struct_pack(
             status := status, currency := currency, due_date := due_date, effective_due_date := effective_due_date,
-            days_overdue := days_overdue, original_amount := original_amount, open_amount := open_amount,
-            bill_group_key := bill_group_key, legal_entity := legal_entity, assigned_by := origin,
-            grace_days := grace_days, tolerance := tolerance, minimum := minimum, minimum_days := minimum_days,
-            unit := unit_key, unit_dunnable := dunnable_amount, unit_open := open_in_all,
-            unit_oldest_days := oldest_days, account_credit := account_credit, last_level := last_level,
-            last_sent_on := last_sent_on, last_deadline := last_deadline, min_interval_days := min_interval_days,
-            next_level := next_level, next_level_on := next_level_on, promised_until := promised_until,
-            is_broken_promise := is_broken_promise, statement_level := draft_level
+            days_overdue := days_overdue, original_amount := cast(original_amount as varchar),
+            open_amount := cast(open_amount as varchar), bill_group_key := bill_group_key, legal_entity := legal_entity,
+            assigned_by := origin, grace_days := grace_days, tolerance := cast(tolerance as varchar),
+            minimum := cast(minimum as varchar), minimum_days := minimum_days,
+            percent_of_open := cast(percent_of_open as varchar), unit := unit_key,
+            unit_dunnable := cast(dunnable_amount as varchar), unit_open := cast(open_in_all as varchar),
+            unit_oldest_days := oldest_days, account_credit := cast(account_credit as varchar),
+            last_level := last_level, last_sent_on := last_sent_on, last_deadline := last_deadline,
+            min_interval_days := min_interval_days, next_level := next_level, next_level_on := next_level_on,
+            promised_until := promised_until, is_broken_promise := is_broken_promise, statement_level := draft_level
         )) as varchar) as inputs
     from open_ones
 
@@ -58,8 +60,8 @@ others as (
         cast(null as integer) as level_before, cast(null as integer) as level_after,
         cast(null as varchar) as process, cast(null as varchar) as process_hash, cast(null as varchar) as draft_key,
         cast(to_json(struct_pack(
-            status := status, currency := currency, due_date := due_date, open_amount := open_amount,
-            original_amount := original_amount
+            status := status, currency := currency, due_date := due_date, open_amount := cast(open_amount as varchar),
+            original_amount := cast(original_amount as varchar)
         )) as varchar) as inputs
     from {{ ref('items') }}
     where status is distinct from 'posted' or open_amount <= 0

@@ -57,6 +57,21 @@ lines as (
     from {{ ref('draft_credits') }} as credits
     inner join (select distinct draft_key, e4_per_minor from items) as drafts on drafts.draft_key = credits.draft_key
 
+    union all
+
+    -- netting `ignore`: credits are noted and change nothing
+    select drafts.draft_key, 7, 'credit', null, null, null, 0, credits.reference,
+        cast(to_json(struct_pack(not_deducted := cast(credits.amount as varchar))) as varchar)
+    from {{ ref('open_credits') }} as credits
+    inner join (
+        select distinct draft_key, account_key, entity, currency
+        from items
+        where netting = 'ignore' and phase = 'reminder'
+    ) as drafts
+        on drafts.account_key = credits.account_key
+        and drafts.entity = credits.entity
+        and drafts.currency = credits.currency
+
 ),
 
 described as (

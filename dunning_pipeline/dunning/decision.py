@@ -4,6 +4,7 @@ The SQL of dbt_like_sql/dunning runs in a scratch database over the read-only sn
 asking. Daily runs, single invoices, explain, simulate and back-tests all come through `decide`.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -14,11 +15,12 @@ import duckdb
 import pyarrow as pa
 
 from dunning_pipeline.dunning.facts import Facts, open_facts
+from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import load_project
-from dunning_pipeline.sql_models.runner import folder_of, quoted, render_models
+from dunning_pipeline.sql_models.runner import quoted
 
 __all__ = ["Decision", "Scope", "decide"]
 
@@ -34,8 +36,8 @@ class Decision:
 
     decisions: one row per item (invoice_key, instalment, included, reason, level_before, level_after, inputs, …);
     statements and details: the proposals, joined by draft_key; assignments: bill groups seen for the first time;
-    waivers: charges to be waived because their principal is paid; findings: kind, severity, object_kind, object_id, message;
-    process_versions: content of every version that was used.
+    waivers: charges to be waived because their principal is paid; findings: kind, severity, object_kind, object_id,
+    message; process_versions: content of every version that was used.
     """
 
     dunning_date: date
@@ -68,37 +70,43 @@ def decide(
     Raises NotThere for an unknown account, invoice or process, InvalidDeclaration for a wrong file.
     """
     scope = scope or Scope()
-    with open_facts(ws, facts=facts, ledger=ledger) as opened:
-        load_policy_tables(opened.con, ws, processes=processes)
+    with open_facts(ws, facts=facts) as opened:
         opened.limit_to(account=scope.account, invoice=scope.invoice, segment=scope.segment)
+        opened.bring_ledger(ws, wanted=ledger)
+        load_policy_tables(opened.con, ws, processes=processes)
+        _known_process(opened.con, scope)
         seconds = _run_models(opened, ws, dunning_date, scope)
         return _collect(opened, dunning_date, scope, seconds)
 
 
-def _run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -> dict[str, float]:
-    import time
+def _known_process(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+    if scope.process is None:
+        return
+    names = [name for (name,) in con.execute("select distinct process from policy.processes order by all").fetchall()]
+    if scope.process not in names:
+        raise NotThere(f"there is no process {scope.process!r}", remedy=f"one of: {', '.join(names)}")
 
-    con, project = opened.con, load_project(folder_of(ws))
+
+def _run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -> dict[str, float]:
+    con = opened.con
     variables = {
         **model_variables(con),
         "scope_levels": list(scope.levels) if not scope.invoice else [],
         "forced_level": scope.levels[0] if scope.invoice and scope.levels else 0,
-        "scope_invoice": scope.invoice or "",
+        "scope_invoice": opened.invoice_key or "",
         "scope_process": scope.process or "",
     }
     con.execute("create schema if not exists dunning")
     seconds = {}
-    rendered = render_models(
-        project,
+    rendered = rendered_models(
+        ws,
         run_date=dunning_date,
-        select="dunning",
+        kind=scope.kind,
         variables=variables,
         catalogs=opened.catalogs,
         relations=opened.relations,
     )
     for model in rendered:
-        if model.schema != "dunning":
-            continue
         started = time.perf_counter()
         kind = "view" if model.model.is_view else "table"
         con.execute(f"create or replace {kind} dunning.{quoted(model.name)} as {model.sql}")

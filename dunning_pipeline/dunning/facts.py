@@ -14,9 +14,13 @@ from dunning_pipeline.settings.workspace import Workspace
 MEMORY_LIMIT = "4GB"
 _CATALOG = "published"
 # Tables of the data model that belong to one account; contacts are reached through relations too and stay whole.
-_BY_ACCOUNT = ("bill_groups", "payments", "credit_memos", "collection_plans", "account_contact_relations", "account_contact_roles")  # fmt: skip
+_BY_ACCOUNT = (
+    "bill_groups", "payments", "credit_memos", "collection_plans", "account_contact_relations", "account_contact_roles",
+)  # fmt: skip
 _BY_INVOICE = ("payment_allocations", "collection_plan_items", "payment_schedules")
-_DUCKDB_TYPES = {"Date": "date", "Instant": "timestamp", "Boolean": "boolean", "BigInteger": "bigint", "Integer": "integer"}  # fmt: skip
+_DUCKDB_TYPES = {
+    "Date": "date", "Instant": "timestamp", "Boolean": "boolean", "BigInteger": "bigint", "Integer": "integer",
+}  # fmt: skip
 
 
 @dataclass
@@ -37,15 +41,29 @@ class Facts:
     def limit_to(self, *, account: str | None, invoice: str | None, segment: str | None) -> None:
         """Let the models see only one account, one invoice or the members of a segment; raises NotThere."""
         if invoice is not None:
-            self.invoice_key, self.account_key = self._find_invoice(invoice)
+            self.invoice_key, self.account_key = self.find_invoice(invoice)
         elif account is not None:
-            self.account_key = self._find_account(account)
+            self.account_key = self.find_account(account)
         if self.account_key is not None:
             self._see_only(f"select '{_escaped(self.account_key)}' as account_key")
         elif segment is not None:
             self._see_only(self._members(segment))
 
-    def _find_account(self, text: str) -> str:
+    def bring_ledger(self, ws: Workspace, *, wanted: bool) -> None:
+        """`ops.*` as the ledger is now, unless it is there already; empty tables where it is not wanted."""
+        self.con.execute("create schema if not exists ops")
+        if wanted and not _has(self.con, None, "ops", "item_levels"):
+            from dunning_pipeline.ledger.export import export_to_warehouse
+
+            export_to_warehouse(self.con, ws, accounts=[self.account_key] if self.account_key else None)
+        for table in metadata.sorted_tables:
+            columns = ", ".join(
+                f'"{column.name}" {_DUCKDB_TYPES.get(type(column.type).__name__, "varchar")}'
+                for column in table.columns
+            )
+            self.con.execute(f"create table if not exists ops.{table.name} ({columns})")
+
+    def find_account(self, text: str) -> str:
         return self._one(
             f"""
             select account_key from {self.table("data_model", "accounts")}
@@ -56,7 +74,7 @@ class Facts:
             "account",
         )[0]
 
-    def _find_invoice(self, text: str) -> tuple[str, str]:
+    def find_invoice(self, text: str) -> tuple[str, str]:
         found = self._one(
             f"""
             select invoice_key, account_key from {self.table("data_model", "invoices")}
@@ -72,7 +90,7 @@ class Facts:
         rows = self.con.execute(f"{sql} limit 1", [text]).fetchall()
         if not rows:
             raise NotThere(
-                f"there is no {kind} {text!r}", remedy=f"name it by its key, its id in the source or its number"
+                f"there is no {kind} {text!r}", remedy="name it by its key, its id in the source or its number"
             )
         return rows[0]
 
@@ -88,7 +106,7 @@ class Facts:
         )
 
     def _see_only(self, accounts: str) -> None:
-        """Views over the data model that hold these accounts' rows, and the twins of their invoices in other sources."""
+        """Let the data model hold these accounts' rows alone, and the twins of their invoices in other sources."""
         self.con.execute("create schema if not exists scope")
         self.con.execute(f"create or replace table scope.account_keys as {accounts}")
         self._view("accounts", "account_key in (select account_key from scope.account_keys)")
@@ -110,13 +128,11 @@ class Facts:
         self.relations["data_model.invoices"] = "scope.invoices"
         for name in _BY_ACCOUNT:
             self._view(name, "account_key in (select account_key from scope.account_keys)")
+        mine = "account_key in (select account_key from scope.account_keys)"
+        payments = f"payment_key in (select payment_key from {self.table('data_model', 'payments')} where {mine})"
+        others = {"payment_allocations": payments, "payment_schedules": mine}
         for name in _BY_INVOICE:
-            payments = self.table("data_model", "payments")
-            more = f" or payment_key in (select payment_key from {payments} where account_key in (select account_key from scope.account_keys))" if name == "payment_allocations" else ""  # fmt: skip
-            more += (
-                " or account_key in (select account_key from scope.account_keys)" if name == "payment_schedules" else ""
-            )
-            self._view(name, f"invoice_key in (select invoice_key from scope.invoices){more}")
+            self._view(name, f"invoice_key in (select invoice_key from scope.invoices) or {others.get(name, 'false')}")
 
     def _view(self, name: str, where: str) -> None:
         self.con.execute(
@@ -126,14 +142,14 @@ class Facts:
 
 
 @contextmanager
-def open_facts(ws: Workspace, *, facts: duckdb.DuckDBPyConnection | Path | None, ledger: bool) -> Iterator[Facts]:
+def open_facts(ws: Workspace, *, facts: duckdb.DuckDBPyConnection | Path | None) -> Iterator[Facts]:
     """The scratch database over `facts`; a connection that was handed in stays open, everything else is closed.
 
     Raises NotThere where nothing has been published yet.
     """
     if isinstance(facts, duckdb.DuckDBPyConnection):
         opened = Facts(facts)
-        _complete(opened, ws, ledger)
+        _complete(opened)
         yield opened
         return
     path = facts or _published(ws)
@@ -146,10 +162,28 @@ def open_facts(ws: Workspace, *, facts: duckdb.DuckDBPyConnection | Path | None,
         ).fetchall()]  # fmt: skip
         served = {schema: _CATALOG for schema in schemas if schema not in ("dunning", "policy", "ops")}
         opened = Facts(con, catalogs=served, snapshot=path.name)
-        _complete(opened, ws, ledger)
+        _complete(opened)
         yield opened
     finally:
         con.close()
+
+
+def locate(
+    ws: Workspace, text: str, *, facts: duckdb.DuckDBPyConnection | Path | None = None
+) -> tuple[str, str | None]:
+    """(account key, invoice key or None) of an account or invoice named by key, id or number; raises NotThere."""
+    with open_facts(ws, facts=facts) as opened:
+        try:
+            return opened.find_account(text), None
+        except NotThere:
+            pass
+        try:
+            invoice_key, account_key = opened.find_invoice(text)
+            return account_key, invoice_key
+        except NotThere:
+            raise NotThere(
+                f"there is no account or invoice {text!r}", remedy="name it by its id in the source or its number"
+            ) from None
 
 
 def _published(ws: Workspace) -> Path:
@@ -158,24 +192,16 @@ def _published(ws: Workspace) -> Path:
     return snapshot_file(ws)
 
 
-def _complete(opened: Facts, ws: Workspace, ledger: bool) -> None:
-    """Bring in the ledger, and empty tables for what is not there, so that the models always find their inputs."""
-    con = opened.con
-    con.execute("create schema if not exists ops")
-    if ledger and not _has(con, None, "ops", "item_levels"):
-        from dunning_pipeline.ledger.export import export_to_warehouse
-
-        export_to_warehouse(con, ws)
-    for table in metadata.sorted_tables:
-        columns = ", ".join(
-            f'"{column.name}" {_DUCKDB_TYPES.get(type(column.type).__name__, "varchar")}' for column in table.columns
-        )
-        con.execute(f"create table if not exists ops.{table.name} ({columns})")
-    if not _has(con, opened.catalogs.get("unified"), "unified", "account_links"):
+def _complete(opened: Facts) -> None:
+    """Empty tables for what was never published, so that the models always find their inputs."""
+    if not _has(opened.con, opened.catalogs.get("unified"), "unified", "account_links"):
         opened.catalogs.pop("unified", None)
-        con.execute("create schema if not exists unified")
-        con.execute(
-            "create table if not exists unified.account_links (source varchar, account_key varchar, unified_account_id varchar)"
+        opened.con.execute(
+            """
+            create schema if not exists unified;
+            create table if not exists unified.account_links
+            (source varchar, account_key varchar, unified_account_id varchar)
+            """
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -28,8 +29,9 @@ TABLES: Mapping[str, str] = {
         migrate varchar, max_promises integer, party varchar, is_plan_driven boolean""",
     "process_levels": """
         process_hash varchar, process varchar, level integer, name varchar, days integer, end_of_month boolean,
-        anchor varchar, is_notice boolean, previous_level integer, template varchar, due_in_days integer, channels varchar,
-        approval varchar, attach_invoices boolean, do_not_send boolean, agency_handover boolean, condition varchar,
+        anchor varchar, is_notice boolean, previous_level integer, template varchar, due_in_days integer,
+        channels varchar, approval varchar, attach_invoices boolean, do_not_send boolean,
+        agency_handover boolean, condition varchar,
         segment varchar, percent_of_open decimal(9,4), has_fee boolean, fee_percent_e4 bigint, fee_per varchar,
         interest_kind varchar, interest_law varchar, interest_party varchar, interest_percent_e4 bigint,
         day_count varchar, compensation_law varchar""",
@@ -63,7 +65,7 @@ def load_policy_tables(
     for name, columns in TABLES.items():
         con.execute(f"create or replace table policy.{name} ({columns})")
         if rows.get(name):
-            con.executemany(f"insert into policy.{name} values ({', '.join('?' * len(rows[name][0]))})", rows[name])
+            _insert(con, name, rows[name])
     _load_deadlines(con, ws)
     _load_segment_members(con)
 
@@ -182,13 +184,29 @@ def _amount_rows(key: str, process: Process) -> Iterator[Sequence[Any]]:
         yield from rows(level.level, "fee", level.fee.amounts if level.fee else {})
 
 
+def _insert(con: duckdb.DuckDBPyConnection, name: str, rows: list[Sequence[Any]]) -> None:
+    row = f"({', '.join('?' * len(rows[0]))})"
+    con.execute(
+        f"insert into policy.{name} values {', '.join([row] * len(rows))}",
+        [value for values in rows for value in values],
+    )
+
+
 def _load_deadlines(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
-    """Days on which a deadline may not end, each with the next working day; empty without a calendar."""
     if ws.company.holidays is None:
         return
-    import holidays
+    con.register("_deadlines", _deadlines(ws.company.holidays))
+    con.execute("insert into policy.deadlines select day, deadline from _deadlines")
+    con.unregister("_deadlines")
 
-    country, _, subdivision = ws.company.holidays.partition("-")
+
+@cache
+def _deadlines(calendar: str) -> Any:
+    """Days on which a deadline may not end, each with the next working day, as an Arrow table."""
+    import holidays
+    import pyarrow as pa
+
+    country, _, subdivision = calendar.partition("-")
     free = holidays.country_holidays(country, subdiv=subdivision or None, years=range(FIRST_YEAR, LAST_YEAR + 1))
     days = []
     day = date(FIRST_YEAR, 1, 1)
@@ -199,14 +217,6 @@ def _load_deadlines(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
         if deadline != day:
             days.append((day, deadline))
         day += timedelta(days=1)
-    con.register("_deadlines", _arrow(days))
-    con.execute("insert into policy.deadlines select day, deadline from _deadlines")
-    con.unregister("_deadlines")
-
-
-def _arrow(days: list[tuple[date, date]]) -> Any:
-    import pyarrow as pa
-
     return pa.table({"day": [day for day, _ in days], "deadline": [deadline for _, deadline in days]})
 
 

@@ -59,7 +59,8 @@ def _reachable(declared: DeclaredProcess) -> None:
         if level.is_notice and last_reminder is not None:
             raise declared.mistake(
                 ("levels", index, "when", "days"),
-                f"level {level.level} can never be reached: it lies before the due date, level {last_reminder.level} after it",
+                f"level {level.level} can never be reached: it lies before the due date, level {last_reminder.level} "
+                "after it",
                 remedy="put notices before the reminders",
             )
         if after in ("due_date", "plan_due_date"):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,7 +48,7 @@ class When(Declared):
 class Fee(Declared):
     """`{EUR: 5.00}` or `{percent: 1, base: open_principal}`; `per: item` charges each advancing item."""
 
-    amounts: Amounts = {}
+    amounts: Amounts = Field(default_factory=dict)
     percent: Percent | None = None
     base: Literal["open_principal"] = "open_principal"
     per: Literal["statement", "item"] = "statement"
@@ -101,7 +102,7 @@ class Level(Declared):
     fee: Fee | None = None
     interest: Interest | None = None
     compensation: Compensation | None = None
-    minimum: Amounts = {}
+    minimum: Amounts = Field(default_factory=dict)
     percent_of_open: Percent = Decimal(0)
     condition: str = ""
     segment: str | None = None
@@ -128,8 +129,8 @@ class Process(Declared):
     grace_days: int = Field(default=0, ge=0, le=365)
     minimum_days: int = Field(default=0, ge=0, le=3650)
     min_interval_days: int = Field(default=0, ge=0, le=365)
-    tolerance: Amounts = {}
-    minimum: Amounts = {}
+    tolerance: Amounts = Field(default_factory=dict)
+    minimum: Amounts = Field(default_factory=dict)
     percent_of_open: Percent = Decimal(0)
     charges_only: Literal["waive", "claim"] | IgnoreBelow = "waive"
     max_promises: int | None = Field(default=None, ge=0)  # further promises do not hold dunning back
@@ -168,6 +169,12 @@ def process_hash(content: Mapping[str, Any]) -> str:
 
 def read_process(file: Path) -> DeclaredProcess:
     """One process file, its form and its rules checked; raises InvalidDeclaration with file, line and column."""
+    status = file.stat()
+    return _read_process(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read_process(file: Path, modified_ns: int, size: int) -> DeclaredProcess:
     from dunning_pipeline.dunning.process_rules import check_rules
 
     tree = read_yaml(file)

@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,7 @@ class LawPack(Declared):
     source: str
     rule: Literal["floating", "fixed_at_start", "none"]
     known_until: date | None = None
-    margins: dict[Party, Decimal] = {}
+    margins: dict[Party, Decimal] = Field(default_factory=dict)
     compensation: tuple[LumpSum, ...] = ()
     rates: tuple[Rate, ...] = ()
 
@@ -56,13 +57,20 @@ def load_laws(ws: Workspace) -> dict[str, DeclaredLaw]:
     """Every pack by its law code; raises InvalidDeclaration with file, line and column."""
     found: dict[str, DeclaredLaw] = {}
     for file in sorted((ws.policies / "law").glob("*.y*ml")):
-        tree = read_yaml(file)
-        pack = validated(LawPack, tree, file)
+        status = file.stat()
+        pack = _read_pack(file, status.st_mtime_ns, status.st_size)
         if pack.law in found:
             raise InvalidDeclaration(f"a second pack for {pack.law}; the first is {found[pack.law].file}", file=file)
-        _check_order(pack, tree, file)
         found[pack.law] = DeclaredLaw(pack, file)
     return found
+
+
+@lru_cache(maxsize=64)
+def _read_pack(file: Path, modified_ns: int, size: int) -> LawPack:
+    tree = read_yaml(file)
+    pack = validated(LawPack, tree, file)
+    _check_order(pack, tree, file)
+    return pack
 
 
 def find_law(ws: Workspace, law: str) -> DeclaredLaw:
@@ -85,7 +93,7 @@ def import_rates(ws: Workspace, *, law: str, file: Path, known_until: date, sour
     for line, row in rows:
         if known.get(row.valid_from, row.percent) != row.percent:
             raise InvalidInput(
-                f"{declared.pack.law} has {known[row.valid_from]} % from {row.valid_from}, the file says {row.percent} %",
+                f"{declared.pack.law} has {known[row.valid_from]} % from {row.valid_from}, not {row.percent} %",
                 file=file,
                 line=line,
                 remedy="check the source; correct the pack by hand if it is wrong",

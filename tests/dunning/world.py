@@ -1,5 +1,6 @@
 """A small world of facts for the decision's tests: invoices, payments and levels in an in-memory database."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -8,7 +9,11 @@ from typing import Any
 import duckdb
 from ruamel.yaml import YAML
 
+from dunning_pipeline.dunning.decision import Decision, decide
+from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.ledger.schema import metadata
+from dunning_pipeline.money import amount_text
+from dunning_pipeline.settings.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 _MODEL_FILE = ROOT / "dbt_like_sql" / "data_model" / "schema.yml"
@@ -27,11 +32,106 @@ OPS = {
 }
 
 
+COMPANY = """
+name: Creditor GmbH
+address: {street: Weg 1, postal_code: "10115", city: Berlin, country: DE}
+country: DE
+time_zone: Europe/Berlin
+email_from: dunning@creditor.example
+"""
+
+
+class Outcome:
+    """A decision as people would tell it."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        self.rows = decision.statements.to_pylist()
+        self.details = decision.details.to_pylist()
+
+    @property
+    def statements(self) -> list[str]:
+        """Such as ["acme level 1 120.00 EUR"]: account, level and what is to be paid."""
+        return [f"{row['account_id']} level {row['level']} {_money(row['please_pay_minor'], row)}" for row in self.rows]
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Invoice (or invoice/instalment where it has several) → reason code."""
+        return {self._name(row): row["reason"] for row in self.decision.decisions.to_pylist()}
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """Invoices listed → the level that the table shows."""
+        return {self._name(row): row["level"] for row in self.details if row["type"] == "invoice"}
+
+    @property
+    def lines(self) -> list[str]:
+        """Every detail as "type [invoice] amount"."""
+        statements = {row["draft_key"]: row for row in self.rows}
+        told = []
+        for line in self.details:
+            money = _money(line["amount_minor"], statements[line["draft_key"]])
+            told.append(" ".join(filter(None, (line["type"], line["invoice_id"] or line["reference"], money))))
+        return told
+
+    def amount(self, kind: str) -> str:
+        """Sum of the details of a type, such as "316.48 EUR"."""
+        return _money(sum(d["amount_minor"] for d in self.details if d["type"] == kind), self.rows[0])
+
+    @property
+    def findings(self) -> set[tuple[str, str]]:
+        return {(found["kind"], found["object_id"].removeprefix("salesforce:")) for found in self.decision.findings}
+
+    def _name(self, row: Mapping[str, Any]) -> str:
+        name, number = row["invoice_key"].removeprefix("salesforce:"), row["instalment"]
+        several = any(
+            other["invoice_key"] == row["invoice_key"] and other["instalment"] != number
+            for other in self.decision.decisions.to_pylist()
+        )
+        return f"{name}/{number}" if several else name
+
+
+def _money(minor: int, statement: Mapping[str, Any]) -> str:
+    return f"{amount_text(minor, statement['currency'])} {statement['currency']}"
+
+
 class World:
     """Facts as the snapshot and the ledger would hold them; every adder takes plain values and returns the key."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.folder = folder
+        if folder is not None:
+            (folder / "policies" / "processes").mkdir(parents=True)
+            (folder / "dbt_like_sql").symlink_to(ROOT / "dbt_like_sql")
+            (folder / "policies" / "law").symlink_to(ROOT / "policies" / "law")
+            self.company("default_process: test")
+
+    def company(self, more: str) -> None:
+        """The company's declaration with further lines."""
+        assert self.folder is not None
+        (self.folder / "policies" / "company.yaml").write_text(f"{COMPANY}{more}\n", encoding="utf-8")
+
+    def process(self, text: str, *, name: str = "test") -> None:
+        """Declare a process; `text` is everything but its name."""
+        assert self.folder is not None
+        body = f"process: {name}\n{textwrap.dedent(text).strip()}\n"
+        (self.folder / "policies" / "processes" / f"{name}.yaml").write_text(body, encoding="utf-8")
+
+    def run(self, day: str, *, reverse: bool = False, **scope: Any) -> Outcome:
+        """What a run of that day proposes."""
+        con = self.database(reverse=reverse)
+        try:
+            decision = decide(
+                Workspace(self.folder),
+                dunning_date=date.fromisoformat(day),
+                scope=Scope(**scope),
+                facts=con,
+                ledger=False,
+            )
+            return Outcome(decision)
+        finally:
+            con.close()
 
     def add(self, table: str, **values: Any) -> None:
         """One row of `data_model.<t>` or `ops.<t>`."""
@@ -121,6 +221,51 @@ class World:
                 schedule_item_key=f"salesforce:{invoice}-{number}", schedule_key=schedule, due_date=due, amount=amount,
             )  # fmt: skip
 
+    def posted(
+        self,
+        kind: str,
+        amount_minor: int,
+        *,
+        on: str,
+        invoice: str | None = None,
+        statement: str = "st-1",
+        level: int | None = None,
+        reverses: str | None = None,
+        account: str = "acme",
+        posting: str | None = None,
+        currency: str = "EUR",
+    ) -> str:
+        """A charge of an earlier statement (or its waiver, payment or reversal), in minor units."""
+        posting = posting or f"{statement}:{kind}:{invoice or ''}"
+        self.add(
+            "ops.postings",
+            posting_id=posting, posting_key=posting, type=kind, statement_id=statement, reverses=reverses,
+            account_key=f"salesforce:{account}", bill_group_key=f"salesforce:{account}",
+            invoice_key=invoice and f"salesforce:{invoice}", instalment=1 if invoice else None, level=level,
+            currency=currency, amount_minor=amount_minor, posted_on=on,
+        )  # fmt: skip
+        return posting
+
+    def closed(
+        self, statement: str, *, on: str, invoices: Iterable[str], level: int = 1, account: str = "acme", **more: Any
+    ) -> None:
+        """A closed statement in the ledger that lists these invoices."""
+        key = f"salesforce:{account}"
+        self.add(
+            "ops.statements",
+            **{
+                "statement_id": statement, "kind": "dunning", "status": "closed", "dunning_date": on,
+                "account_key": key, "bill_group_key": key, "unit_key": key, "process": "test", "level": level,
+                "currency": "EUR", "do_not_send": False, **more,
+            },
+        )  # fmt: skip
+        for position, invoice in enumerate(invoices, 1):
+            self.add(
+                "ops.statement_details",
+                statement_id=statement, position=position, type="invoice", invoice_key=f"salesforce:{invoice}",
+                instalment=1, level=level,
+            )  # fmt: skip
+
     def credit(self, number: str, *, amount: str, on: str = "2000-01-01", account: str = "acme", **more: Any) -> None:
         """A posted credit memo that is applied to nothing."""
         total, currency = amount.split()
@@ -161,7 +306,7 @@ class World:
 
     def database(self, *, reverse: bool = False) -> duckdb.DuckDBPyConnection:
         """Every table of the data model and the ledger, with the rows added so far."""
-        con = duckdb.connect()
+        con = duckdb.connect(config={"threads": 1})
         con.execute("set timezone = 'UTC'")
         for schema, tables in (("data_model", DATA_MODEL), ("ops", OPS)):
             con.execute(f"create schema {schema}")

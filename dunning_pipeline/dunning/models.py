@@ -1,0 +1,69 @@
+"""Reads and renders the SQL files of dbt_like_sql/dunning for the scratch database, without the rest of the project."""
+
+from collections.abc import Mapping
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.project import Project, read_model_file
+from dunning_pipeline.sql_models.runner import RenderedModel, Renderer, folder_of
+
+FOLDER = "dunning"
+_KINDS = {
+    "dunning": ("account_statements", "account_statement_details"),
+    "account": ("proposed_statements", "draft_channels"),
+}
+
+
+class _AnySource(dict[tuple[str, str], Mapping[str, str]]):
+    """Sources are tables of the scratch database; whether they are declared for the build does not matter here."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+def rendered_models(
+    ws: Workspace,
+    *,
+    run_date: date,
+    kind: str,
+    variables: Mapping[str, Any],
+    catalogs: Mapping[str, str],
+    relations: Mapping[str, str],
+) -> list[RenderedModel]:
+    """The decision's models in dependency order, those of the other kind of statement left out.
+
+    Raises InvalidDeclaration with the analyst's file and line.
+    """
+    project = _project(ws)
+    renderer = Renderer(project, run_date=run_date, variables=variables, catalogs=catalogs, relations=relations)
+    chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in _KINDS[kind]]
+    return [RenderedModel(model, renderer.render(model)) for model in chosen]
+
+
+def _project(ws: Workspace) -> Project:
+    folder = folder_of(ws)
+    files = sorted(file for file in folder.rglob("*.sql") if "target" not in file.parts)
+    return _read(folder, tuple((file, *_signature(file)) for file in files))
+
+
+def _signature(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> Project:
+    paths = [file for file, _, _ in files]
+    macros = tuple(file for file in paths if file.parent.name == "macros")
+    models = [file for file in paths if file.parent.name not in ("macros", "tests")]
+    names = {file.stem for file in models}
+    read = {
+        file.stem: read_model_file(file, file.read_text(encoding="utf-8"), names, _AnySource())
+        if file.parent.name == FOLDER
+        else read_model_file(file, "", names, _AnySource())
+        for file in models
+    }
+    return Project(folder=folder, models=read, sources=_AnySource(), singular=(), variables={}, macro_files=macros)
