@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -87,6 +88,11 @@ def cancel(engine: Engine, job_id: str) -> bool:
                 .values(status="cancelled", finished_at=instant_of_access())
             ).rowcount
         )
+
+
+def download_of(workspace: Workspace, job_id: str) -> Path:
+    """Where the file lies that a job made for its person."""
+    return workspace.state / "downloads" / f"{job_id}.zip"
 
 
 class Worker(threading.Thread):

@@ -82,6 +82,7 @@ class Company(Declared):
     sms_hours: str = "08:00-21:00"  # local time of the recipient (domain §9)
     fatigue_cap_per_week: int | None = Field(default=None, ge=1)
     four_eyes_above: dict[str, str] = {}  # closing above this amount per currency needs a second person
+    distribution_target: str | None = None  # folder or fsspec URL for PDFs, such as s3://bucket/letters
     payment_page: str | None = None  # https URL; {invoice_number} and {statement_number} are filled in
     public_url: str | None = None  # where preference and unsubscribe links point to
     default_party: Literal["business", "consumer"] = "business"

@@ -12,7 +12,6 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
-from dunning_pipeline.delivery.queue import next_resend, queue_statement
 from dunning_pipeline.errors import DunningError, InvalidInput, Refused
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import statements
@@ -20,12 +19,15 @@ from dunning_pipeline.letters.document import TEXT_FIELDS
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.statements import editing
 from dunning_pipeline.statements.closing import close
+from dunning_pipeline.statements.distributing import distribute, write_zip
+from dunning_pipeline.statements.printing import file_pdfs, pdf_of
+from dunning_pipeline.statements.sending import send_statements
 from dunning_pipeline.statements.voiding import void
 
 ADDRESS = ("name", "street", "postal_code", "city", "state", "country")
 CHUNK = 200
 # what each action on many needs, and the words that say it was done
-ON_MANY = {"close": "approver", "send": "collector", "delete": "collector"}
+ON_MANY = {"close": "approver", "send": "collector", "delete": "collector", "zip": "viewer", "distribute": "collector"}
 
 
 @allowed("collector")
@@ -131,28 +133,41 @@ def send_one(desk: Desk) -> Response:
     more: dict[str, Any] = {name: desk.typed(name) for name in ("subject", "body") if desk.typed(name)}
     if desk.typed("attachments") != "all":
         more["attachments"] = False if desk.typed("attachments") == "none" else "statement"
-    with desk.engine.begin() as connection:
-        keys = queue_statement(
-            connection,
-            desk.workspace,
-            statement=row,
-            now=desk.now,
-            actor=desk.user.login,
-            kind=_kind_of(connection, row, again=bool(desk.typed("again"))),
-            channels=[str(value) for value in desk.form.getlist("channels")] or ["email"],
-            send_now=desk.typed("when") == "now",
-            overrides={**overrides, **more} or None,
-            document=editing.draft_document(connection, desk.workspace, row) if row["status"] == "draft" else None,
-        )
-    if not keys:
+    as_draft = row["status"] == "draft" and not (desk.typed("close_first") and desk.user.may("approver"))
+    report = send_statements(
+        desk.workspace,
+        [row["statement_id"]],
+        as_draft=as_draft,
+        again=bool(desk.typed("again")),
+        send_now=desk.typed("when") == "now",
+        channels=[str(value) for value in desk.form.getlist("channels")] or ["email"],
+        overrides={**overrides, **more} or None,
+        now=desk.now,
+        actor=desk.user.login,
+    )
+    if report.refused:
+        raise Refused(next(iter(report.refused.values())))
+    if not report.keys:
         raise Refused("nobody can be reached on these channels", remedy="name a recipient, or choose another channel")
-    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("{n} messages are queued.", n=len(keys)))
+    said = desk.wording.text("{n} messages are queued.", n=len(report.keys))
+    return desk.go(f"/statements/{row['statement_id']}", said)
 
 
-def _kind_of(connection: Any, row: dict[str, Any], *, again: bool) -> str | None:
-    if row["status"] == "draft":
-        return "draft"
-    return next_resend(connection, row["statement_id"]) if again else None
+@allowed("viewer")
+def download_pdf(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    found, content = pdf_of(desk.workspace, row["statement_id"])
+    headers = {"Content-Disposition": f'attachment; filename="{found["number"] or "draft"}.pdf"'}
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
+@allowed("collector")
+def recreate_pdf(desk: Desk) -> Response:
+    row, _ = one_statement(desk)
+    made = file_pdfs(desk.workspace, [row["statement_id"]], now=desk.now)
+    if row["statement_id"] not in made:
+        raise Refused("the PDF could not be made", remedy="the reason is among the findings")
+    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("The PDF is made again."))
 
 
 def _addresses(text: str) -> list[str]:
@@ -226,27 +241,48 @@ def delete_many(job: Job) -> str:
 
 @jobs.action("send_statements")
 def send_many(job: Job) -> str:
+    """Queue closed statements; drafts are left alone: closing is an act of its own."""
     queued, seen, total = 0, 0, len(job.arguments["ids"])
     refused: dict[str, str] = {}
     for part in _parts(job):
         job.progress(seen, total)
-        for statement_id in part:
-            try:
-                with job.engine.begin() as connection:
-                    row = (
-                        connection.execute(select(statements).where(statements.c.statement_id == statement_id))
-                        .mappings()
-                        .one()
-                    )
-                    now = business_now()
-                    keys = queue_statement(connection, job.workspace, statement=dict(row), now=now, actor=job.actor)
-                queued += len(keys)
-            except DunningError as error:
-                refused[statement_id] = error.message
+        with reading(job.engine) as connection:
+            query = select(statements.c.statement_id).where(
+                statements.c.statement_id.in_(part), statements.c.status == "closed"
+            )
+            closed = list(connection.scalars(query))
+        refused |= {one: "it is not closed" for one in part if one not in closed}
+        report = send_statements(job.workspace, closed, now=business_now(), actor=job.actor)
+        queued += len(report.keys)
+        refused |= report.refused
         seen += len(part)
     job.progress(seen, total)
     reasons = "; ".join(sorted(set(refused.values()))[:5])
     return f"{queued} messages queued, {len(refused)} refused" + (f": {reasons}" if reasons else "")
+
+
+@jobs.action("zip_statements")
+def zip_many(job: Job) -> str:
+    job.progress(0, len(job.arguments["ids"]))
+    target = jobs.download_of(job.workspace, job.job_id)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    names = write_zip(job.workspace, list(job.arguments["ids"]), target)
+    job.progress(len(names), len(names))
+    return f"{len(names)} PDFs"
+
+
+@jobs.action("distribute_statements")
+def distribute_many(job: Job) -> str:
+    target = job.workspace.company.distribution_target or str(job.workspace.state / "distributed")
+    told: dict[str, int] = {"written": 0, "unchanged": 0}
+    seen, total = 0, len(job.arguments["ids"])
+    for part in _parts(job):
+        job.progress(seen, total)
+        done = distribute(job.workspace, part, target=target, now=business_now(), actor=job.actor)
+        told = {name: count + len(done[name]) for name, count in told.items()}
+        seen += len(part)
+    job.progress(seen, total)
+    return f"{told['written']} written to {target}, {told['unchanged']} lay there already"
 
 
 _ONE = "/statements/{statement_id}"
@@ -259,4 +295,6 @@ routes = [
     Route(f"{_ONE}/delete", delete_one, methods=["POST"]),
     Route(f"{_ONE}/void", void_one, methods=["POST"]),
     Route(f"{_ONE}/send", send_one, methods=["GET", "POST"]),
+    Route(f"{_ONE}/pdf", download_pdf, methods=["GET"]),
+    Route(f"{_ONE}/pdf", recreate_pdf, methods=["POST"]),
 ]

@@ -1,8 +1,11 @@
 """Long actions: where each one stands, and the button that stops it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import select
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import jobs as work
@@ -23,24 +26,33 @@ def list_jobs(desk: Desk) -> Response:
 
 @allowed("viewer")
 def show_job(desk: Desk) -> Response:
+    row = _own_job(desk)
+    has_file = row["status"] == "done" and work.download_of(desk.workspace, row["job_id"]).is_file()
+    return desk.page("job.html", job=row, has_file=has_file)
+
+
+@allowed("viewer")
+def download(desk: Desk) -> Response:
+    row = _own_job(desk)
+    file = work.download_of(desk.workspace, row["job_id"])
+    if not file.is_file():
+        raise HTTPException(404, "there is no such file")
+    return FileResponse(file, media_type="application/zip", filename=f"statements-{desk.today}.zip")
+
+
+def _own_job(desk: Desk) -> Mapping[str, Any]:
+    """The job of the address; 404 for a job of somebody else, but for admins."""
+    query = select(jobs).where(jobs.c.job_id == desk.request.path_params["job_id"])
     with reading(desk.engine) as connection:
-        row = (
-            connection.execute(select(jobs).where(jobs.c.job_id == desk.request.path_params["job_id"]))
-            .mappings()
-            .first()
-        )
+        row = connection.execute(query).mappings().first()
     if row is None or (row["created_by"] != desk.user.login and not desk.user.may("admin")):
         raise HTTPException(404, "there is no such action")
-    return desk.page("job.html", job=row, is_partial="hx-request" in desk.request.headers)
+    return dict(row)
 
 
-@allowed("collector")
+@allowed("viewer")
 def cancel_job(desk: Desk) -> Response:
-    job_id = desk.request.path_params["job_id"]
-    with reading(desk.engine) as connection:
-        owner = connection.execute(select(jobs.c.created_by).where(jobs.c.job_id == job_id)).scalar_one_or_none()
-    if owner is None or (owner != desk.user.login and not desk.user.may("admin")):
-        raise HTTPException(404, "there is no such action")
+    job_id = _own_job(desk)["job_id"]
     stopped = work.cancel(desk.engine, job_id)
     return desk.go(f"/jobs/{job_id}", desk.wording.text("Stopping." if stopped else "It had ended already."))
 
@@ -48,5 +60,6 @@ def cancel_job(desk: Desk) -> Response:
 routes = [
     Route("/jobs", list_jobs),
     Route("/jobs/{job_id}", show_job),
+    Route("/jobs/{job_id}/result", download),
     Route("/jobs/{job_id}/cancel", cancel_job, methods=["POST"]),
 ]
