@@ -184,5 +184,13 @@ def _parse_all(compiled: Mapping[str, Any], places: Places, file: Path) -> None:
             tree = environment.parse(text)
             environment.compile(tree)
         except TemplateSyntaxError as error:
-            raise InvalidDeclaration(f"{part}: {error.message}", file=file, line=error.lineno) from None
+            raise _syntax_error(error, part, text, places, file) from None
         check_fields(tree, places, file)
+
+
+def _syntax_error(error: TemplateSyntaxError, part: str, text: str, places: Places, file: Path) -> InvalidDeclaration:
+    """The line that Jinja names is one of the compiled text: lead back to the construct that stands there."""
+    written = text.split("\n")[error.lineno - 1]
+    found = [(construct, place) for construct, place in places.items() if construct in written]
+    construct, place = found[-1] if found else (None, (str(file), error.lineno if part != "html" else None))
+    return InvalidDeclaration(f"{part}: {error.message}", file=place[0], line=place[1], value=construct)

@@ -77,7 +77,7 @@ def letter_environment(*, autoescape: bool) -> LetterEnvironment:
         "paragraphs": paragraphs,
         "counted": counted,
     }
-    environment.globals = {"range": range}
+    environment.globals = {"range": counted_range}
     return environment
 
 
@@ -89,6 +89,14 @@ def spend(context: Context, steps: int) -> None:
     budget[0] -= steps
     if budget[0] < 0:
         raise SecurityError(f"the template takes more than {MAX_STEPS} steps; is there a loop without end?")
+
+
+@pass_context
+def counted_range(context: Context, *bounds: int) -> range:
+    """range(), its numbers counted at once: a list of a billion is refused before it is made."""
+    numbers = range(*bounds)
+    spend(context, len(numbers))
+    return numbers
 
 
 @pass_context

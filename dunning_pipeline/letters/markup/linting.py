@@ -77,7 +77,8 @@ class _Reader(HTMLParser):
         parent = self.stack[-1][0] if self.stack else ""
         if data.strip() and parent not in ENDING:
             where = f"directly in <{parent}>" if parent else "outside of <mjml>"
-            self.report(f"text {where} is lost", "put it into <mj-text>")
+            at = self.at + len(data) - len(data.lstrip())
+            self.report(f"text {where} is lost", "put it into <mj-text>", at)
 
     def finish(self) -> None:
         for name, offset in self.stack:

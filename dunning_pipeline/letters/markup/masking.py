@@ -81,6 +81,14 @@ def find_constructs(source: Assembled) -> list[Construct]:
         line_start = sum(len(line) + 1 for line in source.text.split("\n")[: error.lineno - 1])
         place = source.place(min(line_start, len(source.text) - 1))
         raise InvalidDeclaration(error.message or "Jinja syntax", file=place.file, line=place.line) from None
+    if parts:
+        place = source.place(source.text.index(parts[0], position))
+        raise InvalidDeclaration(
+            f"unexpected end: this {parts[0].strip()} is never closed",
+            file=place.file,
+            line=place.line,
+            column=place.column,
+        )
     return found
 
 
