@@ -87,6 +87,21 @@ class PublishedFacts:
             owners.setdefault(word, set()).add(account)
         return owners
 
+    def payment_method(self, account_key: str, *, as_of: date) -> dict[str, str]:
+        """Tokens of the account's active means of payment at Stripe, its default first; empty where there is none."""
+        with self._lock:
+            rows = self._rows(
+                """
+                select provider_customer, provider_token from snapshot.data_model.payment_methods
+                where account_key = ? and coalesce(is_active, true) and lower(coalesce(provider, 'stripe')) = 'stripe'
+                    and provider_token is not null
+                order by coalesce(is_default, false) desc, payment_method_key limit 1
+                """,
+                [account_key],
+                as_of,
+            )
+        return {"customer": rows[0][0], "payment_method": rows[0][1]} if rows else {}
+
     def close(self) -> None:
         with self._lock:
             if self._con is not None:

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dunning_pipeline.delivery.claims import give_back
@@ -81,6 +82,7 @@ class Lane:
 
     def _prepare(self, rows: Sequence[Row]) -> list[tuple[Row, Message]]:
         """Judge, render and check; what may not leave is written down here."""
+        session = self._session
         try:
             verdicts = self._judge(rows)
         except NotThere as error:
@@ -98,12 +100,20 @@ class Lane:
             for row in going:
                 try:
                     statement = self._statements.get(row["statement_id"] or "")
-                    ready.append((row, self._session.renderer.message(connection, row, statement)))
+                    ready.append((row, self._with_means(row, session.renderer.message(connection, row, statement))))
                 except (DunningError, OSError) as error:
                     failed.append((row, Answer("failed", status="not_rendered", detail=str(error)), None))
         ready, leaking = self._without_leaks(ready)
         self._record([*failed, *leaking])
         return ready
+
+    def _with_means(self, row: Row, message: Message) -> Message:
+        """A payment retry learns here, as late as possible, what it charges."""
+        if row["channel"] != "payment_retry":
+            return message
+        day = business_day(self._session.now(), self._ws.company)
+        means = self._session.facts.payment_method(row["account_key"], as_of=day)
+        return replace(message, facts={**message.facts, **means})
 
     def _without_leaks(self, ready: list[tuple[Row, Message]]) -> tuple[Any, list[tuple[Row, Answer, None]]]:
         session, company = self._session, self._ws.company

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, exists, literal, or_, select, update
 
+from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.suppressions import suppress
 from dunning_pipeline.ledger.findings import raise_finding
@@ -96,6 +97,12 @@ def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any
     )
     connection.execute(send_attempts.insert(), [_attempt(row, answer, digest, now) for row, answer, digest in sent])
     after_sent(connection, ws, [row for row, _, _ in sent], now=now)
+    for row, answer, _ in sent:
+        if row["channel"] == "payment_retry":
+            state = {"delivery": answer.status, "delivery_at": now}
+            connection.execute(update(sends).where(sends.c.send_key == row["send_key"]).values(**state))
+            if answer.status == "succeeded":
+                payment_succeeded(connection, ws, {**row, "provider_message_id": answer.message_id}, now=now)
 
 
 def _record_other(
@@ -119,7 +126,9 @@ def _record_other(
         update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]}
     ).rowcount
     connection.execute(send_attempts.insert().values(_attempt(row, answer, digest, now)))
-    if changed and values["status"] in ("failed", "unknown"):
+    if answer.declined:
+        payment_declined(connection, row, reason=answer.detail, now=now)
+    elif changed and values["status"] in ("failed", "unknown"):
         raise_finding(
             connection,
             kind=f"send_{values['status']}",

@@ -33,6 +33,7 @@ class Desk:
         self.engine = open_ledger(ws)
         self.invoices: dict[str, dict[str, Any]] = {}
         self.contacts: list[tuple[str, str]] = []
+        self.means: list[tuple[str, str, str]] = []  # account, customer and payment method at Stripe
         self._publications = 0
         with self.engine.begin() as connection:
             connection.execute(
@@ -97,6 +98,12 @@ class Desk:
                 con.execute(
                     "insert into data_model.contacts (contact_key, account_key, email) values (?, ?, ?)",
                     [f"salesforce:{email}", f"salesforce:{account}", email],
+                )
+            for account, customer, method in self.means:
+                con.execute(
+                    "insert into data_model.payment_methods (payment_method_key, account_key, provider, "
+                    "provider_customer, provider_token, is_active) values (?, ?, 'stripe', ?, ?, true)",
+                    [method, f"salesforce:{account}", customer, method],
                 )
         pointer = self.ws.serving / "current.new"
         pointer.write_text(name + "\n")

@@ -34,7 +34,8 @@ class Request:
         """Our key, wherever the provider's dialect carries it."""
         if self.body.startswith(b"{"):
             told = self.json
-            return (told.get("custom_args") or {}).get("dunning_key") or told.get("key") or ""
+            args = told.get("custom_args") or (told.get("personalizations") or [{}])[0].get("custom_args") or {}
+            return args.get("dunning_key") or told.get("key") or ""
         return self.headers.get("idempotency-key", "")
 
 

@@ -12,6 +12,7 @@ from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.delivery.events.bounces import after_bounces
 from dunning_pipeline.delivery.events.vocabulary import RANKS, UNDELIVERED, Event, lower_than
 from dunning_pipeline.delivery.outcomes import after_sent
+from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.suppressions import lift, suppress
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.bulk import chunks
@@ -38,6 +39,7 @@ def record_events(
     for event in fresh:
         if event.suppress or event.event in ("unsubscribed", "resubscribed"):
             _remember_address(connection, event, now)
+    _pay(connection, ws, fresh, now)
     undelivered = {event.send_key for event in fresh if event.event in UNDELIVERED and event.send_key}
     if undelivered:
         after_bounces(connection, ws, sorted(undelivered), now=now)
@@ -133,6 +135,20 @@ def _move(connection: Connection, fresh: Sequence[Event]) -> None:
                 .values(delivery=name, delivery_at=bindparam("t"))
             )
             connection.execute(moved, [{"k": event.send_key, "t": event.occurred_at} for event in told])
+
+
+def _pay(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: datetime) -> None:
+    """Debits that took days: paid or declined, as the payment provider tells at last."""
+    for event in fresh:
+        if event.event not in ("succeeded", "declined") or not event.send_key:
+            continue
+        found = connection.execute(select(sends).where(sends.c.send_key == event.send_key)).mappings().one_or_none()
+        if found is None or found["channel"] != "payment_retry":
+            continue
+        if event.event == "succeeded":
+            payment_succeeded(connection, ws, dict(found), now=now)
+        else:
+            payment_declined(connection, dict(found), reason=event.reason, now=now)
 
 
 def _remember_address(connection: Connection, event: Event, now: datetime) -> None:

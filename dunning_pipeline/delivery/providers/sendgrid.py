@@ -107,6 +107,8 @@ def payload(message: Message, *, sandbox: bool = False) -> dict[str, Any]:
         who.add_cc(Email(address))
     for address in message.bcc:
         who.add_bcc(Email(address))
+    # on the personalisation: SendGrid's own contract calls the one of the whole send a string
+    who.add_custom_arg(CustomArg(KEY, message.key))
     mail.add_personalization(who)
     if message.reply_to:
         mail.reply_to = Email(message.reply_to)
@@ -115,7 +117,6 @@ def payload(message: Message, *, sandbox: bool = False) -> dict[str, Any]:
             mail.add_content(Content(kind, text))
     for one in message.attachments:
         mail.add_attachment(Attachment(b64encode(one.content).decode(), one.filename, one.mime_type, "attachment"))
-    mail.add_custom_arg(CustomArg(KEY, message.key))
     for name, value in message.headers.items():
         mail.add_header(Header(name, value))
     tracking = TrackingSettings()
