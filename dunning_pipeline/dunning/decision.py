@@ -75,7 +75,7 @@ def decide(
         opened.bring_ledger(ws, wanted=ledger)
         load_policy_tables(opened.con, ws, processes=processes)
         _known_process(opened.con, scope)
-        seconds = _run_models(opened, ws, dunning_date, scope)
+        seconds = run_models(opened, ws, dunning_date, scope)
         return _collect(opened, dunning_date, scope, seconds)
 
 
@@ -87,7 +87,8 @@ def _known_process(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         raise NotThere(f"there is no process {scope.process!r}", remedy=f"one of: {', '.join(names)}")
 
 
-def _run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -> dict[str, float]:
+def run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -> dict[str, float]:
+    """Run the decision's SQL for one date in the scratch database; seconds per model. `policy` and `ops` are there."""
     con = opened.con
     variables = {
         **model_variables(con),

@@ -38,6 +38,10 @@ class Facts:
         catalog = self.catalogs.get(schema)
         return f"{catalog}.{schema}.{name}" if catalog else f"{schema}.{name}"
 
+    def relation(self, name: str) -> str:
+        """Where the models read a table of the data model, limits of the scope included."""
+        return self.relations.get(f"data_model.{name}") or self.table("data_model", name)
+
     def limit_to(self, *, account: str | None, invoice: str | None, segment: str | None) -> None:
         """Let the models see only one account, one invoice or the members of a segment; raises NotThere."""
         if invoice is not None:
