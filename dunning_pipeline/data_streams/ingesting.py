@@ -7,13 +7,16 @@ from pathlib import Path
 import duckdb
 
 from dunning_pipeline.data_streams.consent_files import import_consent_files
-from dunning_pipeline.data_streams.declaration import StreamSource, load_streams
+from dunning_pipeline.data_streams.declaration import Format, StreamSource, load_streams
+from dunning_pipeline.data_streams.fetched_pages import pages_in
 from dunning_pipeline.data_streams.inbox import files_of
 from dunning_pipeline.data_streams.load_log import record_loads
 from dunning_pipeline.data_streams.load_report import LoadReport, Progress
 from dunning_pipeline.data_streams.mapped import refresh_mapped_views
 from dunning_pipeline.data_streams.object_loading import ObjectLoad
-from dunning_pipeline.errors import NotThere
+from dunning_pipeline.data_streams.salesforce_bulk import SalesforceBulk
+from dunning_pipeline.data_streams.sql_source import fetch_query
+from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
@@ -39,10 +42,11 @@ def ingest(
     reports: list[LoadReport] = []
     with open_warehouse(ws) as con:
         con.execute("create schema if not exists landing; create schema if not exists mapped;")
+        crm = SalesforceBulk()
         for done, (stream, name) in enumerate(work):
             if progress:
                 progress(f"{stream.source} {name}", done, len(work))
-            reports.extend(_load(con, ws, stream, name, now))
+            reports.extend(_load(con, ws, stream, name, now, crm))
         refresh_mapped_views(con, ws)
     if progress:
         progress("done", len(work), len(work))
@@ -54,12 +58,32 @@ def ingest(
 
 
 def _load(
-    con: duckdb.DuckDBPyConnection, ws: Workspace, stream: StreamSource, name: str, now: datetime
+    con: duckdb.DuckDBPyConnection, ws: Workspace, stream: StreamSource, name: str, now: datetime, crm: SalesforceBulk
 ) -> Iterator[LoadReport]:
-    folder = source_folder(ws, stream)
-    files = files_of(folder, stream, name)
-    if files:
-        yield ObjectLoad(con, ws, stream, name, now).run(files)
+    if stream.kind == "file":
+        files = files_of(source_folder(ws, stream), stream, name)
+        if files:
+            yield ObjectLoad(con, ws, stream, name, now).run(files)
+        return
+    try:
+        folder = (crm.fetch if stream.kind == "salesforce_bulk" else fetch_query)(con, ws, stream, name, now)
+    except DunningError as error:
+        yield LoadReport(stream.source, name, status="failed", error=str(error))
+        return
+    pages = pages_in(folder)
+    if not pages:
+        yield LoadReport(stream.source, name, status="unchanged")
+        return
+    yield ObjectLoad(con, ws, _as_fetched(stream, name), name, now).run(pages)
+
+
+def _as_fetched(stream: StreamSource, name: str) -> StreamSource:
+    """Pages are plain UTF-8 CSV or Parquet; those of an API hold changes only, so that nothing is closed by absence."""
+    declared = stream.objects[name]
+    if stream.kind == "salesforce_bulk":
+        declared = declared.model_copy(update={"incremental": True})
+    objects = {**stream.objects, name: declared.model_copy(update={"format": {}})}
+    return stream.model_copy(update={"objects": objects, "format": Format(encoding="utf-8")})
 
 
 def source_folder(ws: Workspace, stream: StreamSource) -> Path:
