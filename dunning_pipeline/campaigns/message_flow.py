@@ -67,14 +67,15 @@ def queue_to_members(
 
 def queue_plans(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
-    now: datetime, actor: str, at_once: bool,
+    now: datetime, actor: str, at_once: bool, only_plan: str | None = None,
 ) -> Outcomes:  # fmt: skip
-    """One message per active collection plan of the members, to the plan's contact, else to the account's."""
+    """One message per active collection plan of the members (or for one of them), to its contact or the account's."""
     letters = _Messages(ws, campaign, occurrence, planned_for, now, actor, at_once)
     outcomes = dict.fromkeys(accounts, "no_plan")
     plans: dict[str, list[dict[str, Any]]] = {}
     for plan in _rows(ws, _PLANS):
-        plans.setdefault(plan["account_key"], []).append(plan)
+        if only_plan in (None, plan["plan_key"]):
+            plans.setdefault(plan["account_key"], []).append(plan)
     for row in _rows(ws, _ACCOUNTS):
         party = row["unified_account_id"]
         for plan in plans.get(row["account_key"], []) if party in outcomes else []:

@@ -1,0 +1,220 @@
+"""A day of the collections clerk, click by click."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def first_draft(page) -> None:  # type: ignore[no-untyped-def]
+    page.goto("/statements?status=draft&sort=account")
+    page.locator("tbody a.row").first.click()
+
+
+def test_the_day_begins_with_what_needs_a_person(page_of, keep) -> None:
+    page = page_of("viewer")
+    assert page.locator("h1").inner_text().startswith("Today")
+    assert page.locator(".card strong").first.inner_text() != "0"
+    assert page.get_by_text("Needs a person").is_visible()
+    keep(page, "today")
+    assert page.foreign == []
+
+
+def test_a_draft_is_edited_seen_as_the_debtor_sees_it_closed_and_sent(page_of, keep) -> None:
+    page = page_of("approver")
+    first_draft(page)
+    address = page.url
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.fill("textarea[name=text_opening]", "We spoke on the phone this morning.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert page.get_by_role("status").inner_text() == "Saved."
+    mail = page.frame_locator("iframe.preview")
+    assert "We spoke on the phone this morning." in mail.locator("body").inner_text()
+    keep(page, "statement-draft")
+
+    page.get_by_role("button", name="Close", exact=True).click()
+    assert "Closed." in page.get_by_role("status").inner_text()
+    number = re.search(r"D-2025-\d{6}", page.locator("h1").inner_text())
+    assert number and page.url.split("?")[0] == address.split("?")[0]
+
+    page.get_by_role("link", name="Send", exact=True).click()
+    page.fill("input[name=bcc]", "boss@northwind.example")
+    page.get_by_role("button", name="Queue", exact=True).click()
+    assert "1 messages are queued." in page.get_by_role("status").inner_text()
+    assert page.locator("ol.timeline").get_by_text("queued").first.is_visible()
+    keep(page, "statement-closed")
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download PDF").click()
+    assert (
+        Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+        and number.group() in download.value.suggested_filename
+    )
+
+
+def test_two_people_at_once_nobodys_words_are_lost(page_of) -> None:
+    one, two = page_of("collector"), page_of("approver")
+    first_draft(one)
+    one.get_by_role("link", name="Edit", exact=True).click()
+    two.goto(one.url)
+    one.fill("input[name=text_subject]", "First")
+    one.get_by_role("button", name="Save", exact=True).click()
+    two.fill("input[name=text_subject]", "Second")
+    two.get_by_role("button", name="Save", exact=True).click()
+    assert "changed" in two.get_by_role("alert").inner_text()
+    assert two.input_value("input[name=text_subject]") == "Second"
+    two.get_by_role("button", name="Save", exact=True).click()
+    assert two.get_by_role("status").inner_text() == "Saved."
+
+
+def test_a_collector_does_not_close_and_a_viewer_does_nothing(page_of) -> None:
+    page = page_of("collector")
+    first_draft(page)
+    assert page.get_by_role("button", name="Close", exact=True).count() == 0
+    page = page_of("viewer")
+    first_draft(page)
+    assert page.locator("main form").count() == 0
+
+
+def test_all_of_a_filter_are_closed_in_the_background(page_of) -> None:
+    page = page_of("approver")
+    page.goto("/statements?status=draft&currency=GBP")
+    count = int(page.locator("main p.muted").first.inner_text().split()[0])
+    assert count > 0
+    page.check("input[name=which][value=filter]")
+    page.locator("main button.primary", has_text="Close").click()
+    page.wait_for_selector(".badge.done", timeout=60_000)
+    assert f"{count} closed, 0 refused" in page.locator("#job").inner_text()
+    page.goto("/statements?status=draft&currency=GBP")
+    assert page.get_by_text("No statement fits the filter.").is_visible()
+
+
+def test_the_pdfs_of_the_selected_come_as_a_zip(page_of) -> None:
+    page = page_of("collector")
+    page.goto("/statements?status=draft")
+    for box in page.locator("tbody input[type=checkbox]").all()[:2]:
+        box.check()
+    page.get_by_role("button", name="ZIP of PDFs").click()
+    page.wait_for_selector(".badge.done", timeout=60_000)
+    page.reload()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert Path(download.value.path()).read_bytes().startswith(b"PK")
+
+
+def test_an_account_tells_its_story_and_why_it_is_dunned(page_of, keep) -> None:
+    page = page_of("collector")
+    first_draft(page)
+    page.locator("h1 a").click()
+    assert page.get_by_text("Unified profile").is_visible() and page.get_by_text("Open items").is_visible()
+    keep(page, "account")
+    page.get_by_role("link", name="Why dunned, why not").click()
+    assert page.locator("tbody tr").count() > 0
+    keep(page, "why")
+
+
+def test_a_block_a_promise_and_a_note_are_recorded(page_of) -> None:
+    page = page_of("collector")
+    first_draft(page)
+    page.locator("h1 a").click()
+    page.fill("textarea[name=body]", "Called; <b>pays</b> on Friday.")
+    page.get_by_role("button", name="Add note").click()
+    assert "Called; <b>pays</b> on Friday." in page.locator("ol.timeline").inner_text()
+    page.get_by_role("link", name="Block, promise, postpone, assign").click()
+    page.locator("form[action$='/promise'] input[name=promised_for]").fill("2025-11-14")
+    page.get_by_role("button", name="Record", exact=True).click()
+    assert "The promise is recorded." in page.get_by_role("status").inner_text()
+    page.locator("form[action$='/block'] input[name=reason]").fill("in talks")
+    page.get_by_role("button", name="Block", exact=True).click()
+    assert page.get_by_text("in talks").is_visible()
+    page.locator("form[action$='/promise'] input[name=promised_for]").fill("2025-10-01")
+    page.get_by_role("button", name="Record", exact=True).click()
+    assert "today or later" in page.get_by_role("alert").inner_text()
+    assert page.locator("input[name=promised_for]").input_value() == "2025-10-01"
+
+
+def test_a_wrong_address_gives_back_what_was_typed(page_of) -> None:
+    page = page_of("collector")
+    first_draft(page)
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.fill("input[name=due_date]", "")
+    page.fill("textarea[name=text_closing]", "Kept.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert page.get_by_role("alert").is_visible() and page.input_value("textarea[name=text_closing]") == "Kept."
+
+
+def test_a_run_is_started_and_its_results_are_seen(page_of) -> None:
+    page = page_of("collector")
+    page.goto("/runs")
+    page.locator("details summary").first.click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_selector(".badge.done", timeout=120_000)
+    page.goto("/runs")
+    page.locator("tbody a.row").first.click()
+    assert page.get_by_text("Statements of this run").is_visible()
+
+
+def test_the_box_finds_an_invoice_an_account_and_an_address(page_of) -> None:
+    page = page_of("viewer")
+    first_draft(page)
+    invoice = page.locator("tbody td:nth-child(2)").first.inner_text().split(" /")[0]
+    name = page.locator("h1 a").inner_text()
+    for wanted in (invoice, name):
+        page.fill("input[name=q]", wanted)
+        page.press("input[name=q]", "Enter")
+        assert page.locator("main a.row").count() >= 1
+
+
+def test_consent_is_shown_before_it_is_taken(page_of, tmp_path: Path) -> None:
+    page = page_of("collector")
+    page.goto("/consent")
+    file = tmp_path / "no.csv"
+    file.write_text("email,date\nnobody@nowhere.example,2025-10-01\n", encoding="utf-8")
+    page.set_input_files("input[name=file]", str(file))
+    page.get_by_role("button", name="Show what will change").click()
+    assert page.get_by_text("nobody is created by a consent").is_visible()
+    page.get_by_role("button", name="Take it over").click()
+    assert "0 consents are new." in page.get_by_role("status").inner_text()
+
+
+def test_the_calendar_the_campaigns_the_segments_and_the_reports_open(page_of, keep) -> None:
+    page = page_of("approver")
+    shown = {
+        "/calendar": "calendar",
+        "/calendar?view=week": "week",
+        "/campaigns": "campaigns",
+        "/segments": "segments",
+        "/reports/ageing": "ageing",
+        "/processes": "processes",
+        "/audit": "audit",
+        "/findings": "findings",
+    }
+    for path, name in shown.items():
+        assert page.goto(path).status == 200
+        keep(page, name)
+    page.goto("/segments")
+    page.get_by_role("link", name="overdue_1_30").click()
+    page.get_by_role("button", name="Publish now").click()
+    assert page.get_by_role("status").inner_text() == "Published."
+    assert page.foreign == []
+
+
+def test_every_page_reads_without_javascript_and_forms_work(page_of) -> None:
+    page = page_of("collector", javascript=False)
+    page.goto("/statements?status=draft")
+    page.locator("tbody a.row").first.click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.fill("input[name=text_subject]", "Without script")
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert page.get_by_role("status").inner_text() == "Saved."
+
+
+def test_keys_lead_to_pages(page_of) -> None:
+    page = page_of("viewer")
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_url("**/statements")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "q"
