@@ -4,8 +4,7 @@ with
 
 items as (
 
-    select *
-    from {{ ref('open_items') }}
+    select * from {{ ref('open_items') }}
 
 ),
 
@@ -14,8 +13,7 @@ lines as (
     select
         lines.invoice_key,
         list_sort(list(struct_pack(
-            line_number := lines.line_number,
-            description := lines.description,
+            line_number := lines.line_number, description := lines.description,
             quantity := rtrim(rtrim(cast(lines.quantity as varchar), '0'), '.'),
             amount := {{ amount_text('lines.amount', 'invoices.currency') }}
         ))) as lines
@@ -26,27 +24,37 @@ lines as (
 
 ),
 
-invoices as (
+parts as (
 
     select
-        items.account_key,
-        items.bill_group_key,
-        items.invoice_key,
-        min(items.due_date) as due_date,
-        max(items.days_overdue) as days_overdue,
-        sum(items.open_amount) as open_amount,
-        bool_or(items.is_disputed) as is_disputed,
-        bool_or(items.is_promised) as is_promised,
-        max(items.last_level) as last_level,
-        list_sort(list(struct_pack(
-            instalment := items.instalment,
-            due_date := items.due_date,
-            days_overdue := items.days_overdue,
-            original_amount := {{ amount_text('items.original_amount', 'items.currency') }},
-            open_amount := {{ amount_text('items.open_amount', 'items.currency') }}
-        ))) as instalments
+        account_key, bill_group_key, invoice_key, due_date, days_overdue, open_amount, is_disputed, is_promised,
+        last_level, is_instalment,
+        struct_pack(
+            instalment := instalment, due_date := due_date, days_overdue := days_overdue,
+            original_amount := {{ amount_text('original_amount', 'currency') }},
+            open_amount := {{ amount_text('open_amount', 'currency') }}
+        ) as part
     from items
-    group by items.account_key, items.bill_group_key, items.invoice_key
+
+),
+
+invoices as (
+
+    -- nearly all invoices are one part: only those of a plan are worth a group
+    select
+        account_key, bill_group_key, invoice_key, due_date, days_overdue, open_amount, is_disputed, is_promised,
+        last_level, [part] as instalments
+    from parts
+    where not is_instalment
+
+    union all
+
+    select
+        account_key, bill_group_key, invoice_key, min(due_date), max(days_overdue), sum(open_amount),
+        bool_or(is_disputed), bool_or(is_promised), max(last_level), list_sort(list(part))
+    from parts
+    where is_instalment
+    group by account_key, bill_group_key, invoice_key
 
 ),
 

@@ -16,7 +16,7 @@ from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models, columns_of
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
-from dunning_pipeline.sql_models.project import Model, Project, load_project
+from dunning_pipeline.sql_models.project import Check, Model, Project, load_project
 from dunning_pipeline.sql_models.publications import write_publication
 from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
 from dunning_pipeline.sql_models.segments import SCHEMA as SEGMENTS
@@ -197,44 +197,46 @@ class _Build:
             self.on_model(result)
 
     def materialise(self, model: Model) -> ModelResult:
-        """Build one table aside, check it, swap it in."""
+        """Build one table, check it and put it in place, in one transaction: nobody sees it before its checks pass."""
         started = time.perf_counter()
-        aside = f"{quoted(model.schema)}.{quoted(model.name + '__new')}"
-        prefix = f"create {'view' if model.is_view else 'table'} {aside} as "
+        name = f"{quoted(model.schema)}.{quoted(model.name)}"
         sql = self.renderer.render(model)
-        self.con.execute(f"create schema if not exists {quoted(model.schema)}")
-        self._drop(model.schema, f"{model.name}__new")
-        self.con.execute("set errors_as_json = true")
+        checks = [c for c in model.properties.checks if c.severity == "error" and c.kind != "relationships"]
+        self.con.execute(f"create schema if not exists {quoted(model.schema)}; set errors_as_json = true; begin")
+        try:
+            self._drop(model.schema, model.name)
+            self._create(name, model, sql)
+            tests = tuple(run_checks(self.con, checks, self.renderer, table=name))
+            rows = self.con.execute(f"select count(*) from {name}").fetchall()[0][0]
+            good = not any(test.is_blocking_failure for test in tests)
+            self.con.execute("commit" if good else "rollback")
+        except (duckdb.Error, DunningError) as error:
+            self.con.execute("rollback")
+            return ModelResult(model.name, model.schema, "failed", error=str(error))
+        finally:
+            self.con.execute("set errors_as_json = false")
+        seconds = time.perf_counter() - started
+        if not good:
+            return self._refused(model, sql, checks, seconds)
+        columns = columns_of(self.con, model.schema, model.name)
+        return ModelResult(model.name, model.schema, "built", rows, seconds, columns, tests)
+
+    def _create(self, name: str, model: Model, sql: str) -> None:
+        prefix = f"create {'view' if model.is_view else 'table'} {name} as "
         try:
             self.con.execute(f"{prefix}{sql}")
         except duckdb.Error as error:
-            wrong = explained(error, rendered=sql, text=model.text, file=model.file, prefix=prefix)
-            return ModelResult(model.name, model.schema, "failed", error=str(wrong))
-        finally:
-            self.con.execute("set errors_as_json = false")
-        checks = [c for c in model.properties.checks if c.severity == "error" and c.kind != "relationships"]
-        tests = tuple(run_checks(self.con, checks, self.renderer, table=aside))
-        broken = [test for test in tests if test.is_blocking_failure]
-        if broken:
-            self._drop(model.schema, f"{model.name}__new")
-            text = "; ".join(test.error or f"{test.name}: {test.failures} rows, in {test.kept_in}" for test in broken)
-            return ModelResult(model.name, model.schema, "failed", tests=tests, error=text)
-        self._swap(model)
-        rows = self.con.execute(f"select count(*) from {quoted(model.schema)}.{quoted(model.name)}").fetchall()[0][0]
-        columns = columns_of(self.con, model.schema, model.name)
-        return ModelResult(model.name, model.schema, "built", rows, time.perf_counter() - started, columns, tests)
+            raise explained(error, rendered=sql, text=model.text, file=model.file, prefix=prefix) from None
 
-    def _swap(self, model: Model) -> None:
-        kind = "view" if model.is_view else "table"
-        self.con.execute("begin")
-        try:
-            self._drop(model.schema, model.name)
-            aside = f"{quoted(model.schema)}.{quoted(model.name + '__new')}"
-            self.con.execute(f"alter {kind} {aside} rename to {quoted(model.name)}")
-            self.con.execute("commit")
-        except duckdb.Error:
-            self.con.execute("rollback")
-            raise
+    def _refused(self, model: Model, sql: str, checks: list[Check], seconds: float) -> ModelResult:
+        """The result of a table whose checks failed; what failed is kept, the table itself is not."""
+        aside = f"{CHECKS_SCHEMA}.{quoted(model.name + '__refused')}"
+        self.con.execute(f"create or replace table {aside} as {sql}")
+        tests = tuple(run_checks(self.con, checks, self.renderer, table=aside))
+        self.con.execute(f"drop table {aside}")
+        broken = [test for test in tests if test.is_blocking_failure]
+        text = "; ".join(test.error or f"{test.name}: {test.failures} rows, in {test.kept_in}" for test in broken)
+        return ModelResult(model.name, model.schema, "failed", seconds=seconds, tests=tests, error=text)
 
     def _drop(self, schema: str, name: str) -> None:
         kinds = self.con.execute(

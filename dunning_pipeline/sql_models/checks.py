@@ -9,6 +9,7 @@ import duckdb
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.sql_models.project import Check
 from dunning_pipeline.sql_models.runner import Renderer, quoted
+from dunning_pipeline.sql_models.sql_errors import message_of
 
 KEPT_ROWS = 500  # failing rows kept per check
 CHECKS_SCHEMA = "checks"
@@ -102,8 +103,10 @@ def _run(
             if failures:
                 con.execute(f"create table {kept} as select * from (\n{sql}\n) limit {KEPT_ROWS}")
                 kept_in = kept
-        except (duckdb.Error, InvalidDeclaration) as broken:
-            error = f"{check.file}:{check.line}: {broken}"
+        except duckdb.Error as broken:
+            error = f"{check.file}:{check.line}: {message_of(broken)}"
+        except InvalidDeclaration as broken:
+            error = str(broken)
     status = "broken" if error else "failed" if failures else "passed"
     return CheckResult(
         check.name, check.model, check.kind, check.column, check.severity, status, failures, kept_in, error

@@ -31,12 +31,17 @@ def publish(
     partial.unlink(missing_ok=True)
     con.execute(f"attach '{_escaped(partial)}' as serving (storage_version '{STORAGE_VERSION}')")
     try:
+        con.execute("begin")
         for schema, table in _tables(con):
             name = f"{quoted(schema)}.{quoted(table)}"
             con.execute(f"create schema if not exists serving.{quoted(schema)}")
             con.execute(f"create table serving.{name} as from {name}")
         con.execute("create table serving.main.snapshot (run_id varchar, run_date date, published_at timestamp)")
         con.execute("insert into serving.main.snapshot values (?, ?, ?)", [run_id, run_date, now.astimezone(UTC)])
+        con.execute("commit")
+    except BaseException:
+        con.execute("rollback")
+        raise
     finally:
         con.execute("detach serving")
     _flush(partial)

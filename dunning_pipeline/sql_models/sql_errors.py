@@ -34,6 +34,11 @@ def explained(error: duckdb.Error, *, rendered: str, text: str, file: Path, pref
     return InvalidDeclaration(first, file=file, line=line, column=column, remedy=remedy)
 
 
+def message_of(error: duckdb.Error) -> str:
+    """What DuckDB says, in one line, whether or not errors come as JSON."""
+    return _parsed(error)[0].partition("\n")[0]
+
+
 def _parsed(error: duckdb.Error) -> tuple[str, dict[str, str]]:
     text = str(error)
     try:

@@ -74,10 +74,18 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The generated company, ingested and built once; tests only read it."""
+    if not _BUILT:
+        _BUILT.append(_build_demo(tmp_path_factory.mktemp("demo")))
+    return _BUILT[0]
+
+
+_BUILT: list[Workspace] = []  # another folder's conftest names the fixture too, and must not build it again
+
+
+def _build_demo(root: Path) -> Workspace:
     from dunning_pipeline.data_streams import ingest
     from dunning_pipeline.demo.inbox import write_inbox
 
-    root = tmp_path_factory.mktemp("demo")
     for folder in ("policies", "templates", "dbt_like_sql"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
     workspace = Workspace(root)
