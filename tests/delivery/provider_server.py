@@ -100,7 +100,7 @@ class ProviderServer:
             while (request := await _head(reader)) is not None:
                 if not await self._one(request, reader, writer):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

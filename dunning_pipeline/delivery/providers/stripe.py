@@ -75,7 +75,8 @@ def _refusal(error: Any) -> Answer:
         "detail": shorten(error.user_message or str(error)),
     }
     if isinstance(error, stripe.CardError):
-        code = getattr(error, "decline_code", None) or error.code
+        said = (error.json_body or {}).get("error", {}) if isinstance(error.json_body, dict) else {}
+        code = said.get("decline_code") or error.code
         return Answer("failed", status=str(status), detail=shorten(f"declined: {code}"), declined=True)
     if isinstance(error, stripe.APIConnectionError):
         cause = str(error).lower()
