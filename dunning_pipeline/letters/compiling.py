@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,43 @@ class TemplateVersion:
     compiled: dict[str, Any]  # email: subject, preheader, html, text; sms: text; letter: subject, opening, …
     places: Places = field(default_factory=dict)  # for error messages only; not part of the hash
 
-    @property
+    @cached_property
     def version(self) -> str:
         """sha256 of what the template became; equal files give equal versions on every machine."""
         head = {"template": self.template, "channel": self.channel, "language": self.language}
         return hashlib.sha256(canonical_json({**head, "compiled": self.compiled}).encode()).hexdigest()
 
 
+_Stamps = dict[Path, tuple[int, int]]
+_made: dict[TemplateSource, tuple[_Stamps, TemplateVersion]] = {}
+
+
 def compile_template(source: TemplateSource) -> TemplateVersion:
-    """The version that these files make. Raises InvalidDeclaration with every mistake that was found."""
+    """The version that these files make; remembered until one of them changes.
+
+    Raises InvalidDeclaration with every mistake that was found.
+    """
+    known = _made.get(source)
+    if known is not None and all(_stamp(file) == stamp for file, stamp in known[0].items()):
+        return known[1]
+    version = _compiled(source)
+    files = {Path(file) for file, _ in version.places.values()} | {source.file, source.subject_file, source.text_file}
+    # parts without any field, and labels, are files of the same folders: all of them count
+    files |= {file for folder in ("labels", f"{source.channel}/parts") for file in (source.root / folder).glob("*")}
+    files |= {source.layout_file, *((source.root / source.channel / source.language).glob("*"))}
+    _made[source] = ({file: _stamp(file) for file in files}, version)
+    return version
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def _compiled(source: TemplateSource) -> TemplateVersion:
     labels = read_labels(source.root, source.language)
     places: Places = {}
     if source.channel == "email":

@@ -70,8 +70,10 @@ def date_text(value: str, style: str, locale: str) -> str:
 
 @lru_cache(maxsize=_CACHE)
 def number_text(value: str, locale: str) -> str:
-    """A number with the locale's separators, decimals as given (at most 6): '8.12' → '8,12'."""
-    return format_decimal(_decimal(value), "#,##0.######", locale=_locale(locale))
+    """A number with the locale's separators, decimals as given: '8.12' → '8,12', '8.1200' → '8,1200'."""
+    number = _decimal(value)
+    digits = max(0, -int(number.as_tuple().exponent))
+    return format_decimal(number, "#,##0." + "0" * digits if digits else "#,##0", locale=_locale(locale))
 
 
 def _decimal(text: str) -> Decimal:

@@ -1,7 +1,5 @@
 """Authoring: Jinja survives the compiler, includes stay in their folder, mistakes come with file, line and column."""
 
-import os
-
 import pytest
 
 from dunning_pipeline.errors import InvalidDeclaration
@@ -129,7 +127,7 @@ def test_known_crashes_of_the_compiler_are_sentences(name, author):
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../../etc/passwd", "../../../policies/company.yaml", "link.mjml",
                                   "https://x.example/a.mjml", "", "../parts/none.mjml", "probe.mjml"])  # fmt: skip
 def test_includes_stay_in_the_templates_folder(path, author, workspace):
-    os.symlink("/etc/hostname", workspace.templates / "email" / "en" / "link.mjml")
+    (workspace.templates / "email" / "en" / "link.mjml").symlink_to("/etc/hostname")
     with pytest.raises(InvalidDeclaration) as caught:
         compile_template(author("probe", page(f'<mj-include path="{path}" />')))
     assert caught.value.line == 2

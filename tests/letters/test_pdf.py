@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pikepdf
 import pypdf
@@ -110,7 +111,7 @@ def test_sums_are_carried_from_page_to_page(version, sample):
     pages = text_of(render_pdf(many(document, 200), version=letter))
     assert len(pages) > 5 and f"1/{len(pages)}" in pages[0]
     listed = 0
-    for before, after in zip(pages, pages[1:], strict=False):
+    for before, after in pairwise(pages):
         numbers = re.findall(r"INV-\d{5}", before)
         if not numbers or "INV-" not in after:
             continue

@@ -144,5 +144,5 @@ def test_sms_use_the_cheap_alphabet_where_it_is_readable():
     assert count_segments(normalised("Último recordatório")).alphabet == "GSM-7"
     assert normalised("お支払い") == "お支払い"
     assert (
-        normalised("zażółć gęślą łódź") == "zazólc gesla lódz" or "GSM-7" == count_segments(normalised("łódź")).alphabet
+        normalised("zażółć gęślą łódź") == "zazólc gesla lódz" or count_segments(normalised("łódź")).alphabet == "GSM-7"
     )

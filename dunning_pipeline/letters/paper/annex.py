@@ -39,7 +39,9 @@ def _sheet(charge: Any, calculation: Any, segments: Any, document: Any, labels: 
         period = " – ".join(formats.date_text(segment[key], "medium", locale) for key in ("from_day", "to_day"))
         share = _unrounded(segment, calculation.get("day_count"), minor_unit(currency) + 2)
         rate = f"{_rate(segment, locale)}{mark}"
-        rows.append([period, str(segment["days"]), shown(segment["principal"]), rate, formats.number_text(share, locale)])
+        rows.append(
+            [period, str(segment["days"]), shown(segment["principal"]), rate, formats.number_text(share, locale)]
+        )
     billed, total = calculation.get("billed_minor"), calculation.get("total_minor")
     more = []
     if billed:

@@ -23,6 +23,7 @@ def letter_data(
 ) -> dict[str, Any]:
     """The layout's `data`: strings, lists of strings and booleans only. Letters that no shipped font has become □."""
     company, statement = document["company"], document["statement"]
+    is_debt = bool(document["items"]) or Decimal(document["totals"]["please_pay"]) != 0  # no bill below a thank-you
     data = {
         "lang": document["language"].replace("_", "-").split("-")[0],
         "fonts": families(document["language"]),
@@ -41,8 +42,8 @@ def letter_data(
         "opening": _paragraphs(wording["opening"]),
         "closing": _paragraphs(wording["closing"]),
         **_items(document, labels),
-        "totals": _totals(document, labels),
-        "pay": _pay(document, labels),
+        "totals": _totals(document, labels) if is_debt else [],
+        "pay": _pay(document, labels) if is_debt else [],
         "annex": annex_sheets(document, labels),
         "csv": _csv(document),
     }

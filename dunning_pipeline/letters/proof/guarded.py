@@ -52,3 +52,7 @@ def _compile(sending: Any, letters: Sequence[Letter]) -> None:
             sending.send(None)
         except DunningError as error:
             sending.send(str(error))
+        except MemoryError:
+            raise
+        except Exception as error:  # what the layout's data cannot express is an answer, too
+            sending.send(f"{type(error).__name__}: {error}")
