@@ -37,7 +37,9 @@ CITIES = [f"{a}{b}" for a in ("North", "South", "East", "West", "New ", "Old ", 
 FREE_MAIL = ["gmail.com", "yahoo.com", "outlook.com", "web.de", "gmx.de", "icloud.com"]
 
 
-def load_people(con: duckdb.DuckDBPyConnection, records: int, *, seed: int = 1, people_per_household: float = 1.6) -> None:
+def load_people(
+    con: duckdb.DuckDBPyConnection, records: int, *, seed: int = 1, people_per_household: float = 1.6
+) -> None:
     """Fill data_model.contacts with about `records` contacts, and `truth` (record_key, party) with who they are."""
     rng = np.random.default_rng(seed)
     people = int(records / 2.207)
@@ -49,7 +51,9 @@ def load_people(con: duckdb.DuckDBPyConnection, records: int, *, seed: int = 1, 
     con.execute(_RECORDS)
     con.unregister("record_ints")
     con.execute(_CONTACTS)
-    con.execute("create or replace table truth as select contact_key as record_key, person as party from generated_records")
+    con.execute(
+        "create or replace table truth as select contact_key as record_key, person as party from generated_records"
+    )
     for table in ("generated_people", "generated_records", "given_names", "family_names", "short_names"):
         con.execute(f"drop table {table}")
 
@@ -190,7 +194,18 @@ FORMS_AS_WRITTEN = [
     ["GmbH", "Gesellschaft mbH"], ["AG", "Aktiengesellschaft"], ["Ltd", "Limited"], ["Inc.", "Incorporated"], ["LLC", "L.L.C."],
     ["SE"], ["GmbH & Co. KG"], ["S.A.", "SA"],
 ]  # fmt: skip
-SIBLINGS = ["Holding", "Services", "Nord", "Süd", "International", "Logistics", "Retail", "Energy", "Digital", "Real Estate"]
+SIBLINGS = [
+    "Holding",
+    "Services",
+    "Nord",
+    "Süd",
+    "International",
+    "Logistics",
+    "Retail",
+    "Energy",
+    "Digital",
+    "Real Estate",
+]
 
 
 def load_companies(con: duckdb.DuckDBPyConnection, entities: int, *, seed: int = 1, sibling_share: float = 0.3) -> None:
@@ -200,12 +215,27 @@ def load_companies(con: duckdb.DuckDBPyConnection, entities: int, *, seed: int =
     entity = group = 0
     while entity < entities:
         group += 1
-        core = "".join(rng.choice(SYLLABLES, rng.integers(2, 4))).capitalize() + rng.choice(["", " Trading", " Systems", " Foods", " Tech"])
+        core = "".join(rng.choice(SYLLABLES, rng.integers(2, 4))).capitalize() + rng.choice(
+            ["", " Trading", " Systems", " Foods", " Tech"]
+        )
         shared = _Place(rng, group)
         for sibling in range(int(rng.integers(2, 6)) if rng.random() < sibling_share else 1):
             rows += _accounts_of(rng, entity, core, sibling, shared)
             entity += 1
-    names = ["party", "name", "tax_id", "vat_id", "email", "website", "phone", "street", "city", "postal_code", "country", "age"]
+    names = [
+        "party",
+        "name",
+        "tax_id",
+        "vat_id",
+        "email",
+        "website",
+        "phone",
+        "street",
+        "city",
+        "postal_code",
+        "country",
+        "age",
+    ]
     order = rng.permutation(len(rows))
     con.register("company_rows", pa.table({n: [rows[i][c] for i in order] for c, n in enumerate(names)}))
     con.execute("""
@@ -233,7 +263,9 @@ class _Place:
         self.postal_code = f"{10000 + number % 80000}"
 
 
-def _accounts_of(rng: np.random.Generator, entity: int, core: str, sibling: int, group: _Place) -> list[tuple[object, ...]]:
+def _accounts_of(
+    rng: np.random.Generator, entity: int, core: str, sibling: int, group: _Place
+) -> list[tuple[object, ...]]:
     form = int(_skewed(rng, len(FORMS), 1, 1.4)[0])
     kind = rng.random()
     # siblings: another word, the same name with another form, or a twin in another town
@@ -261,4 +293,6 @@ def _accounts_of(rng: np.random.Generator, entity: int, core: str, sibling: int,
 
 def _company_typo(rng: np.random.Generator, name: str) -> str:
     at = int(rng.integers(1, len(name) - 1))
-    return rng.choice([name[:at] + name[at + 1 :], name[:at] + name[at + 1] + name[at] + name[at + 2 :], name[:at] + "e" + name[at:]])
+    return rng.choice(
+        [name[:at] + name[at + 1 :], name[:at] + name[at + 1] + name[at] + name[at + 2 :], name[:at] + "e" + name[at:]]
+    )

@@ -8,9 +8,10 @@ from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
 from dunning_pipeline.identity.steps import clusters as steps
 from dunning_pipeline.identity.steps import guards, identifiers
 from dunning_pipeline.identity.steps.components import connect
-from dunning_pipeline.identity.steps.edges import rule_steps
+from dunning_pipeline.identity.steps.edges import PARTS, rule_steps
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 from dunning_pipeline.identity.values.persons import nicknames
+from dunning_pipeline.identity.values.words import LONGEST_VALUE
 
 DECIDED = "decided"  # the rule name of must-links
 
@@ -18,6 +19,7 @@ DECIDED = "decided"  # the rule name of must-links
 def describe_records(engine: Engine, ruleset: Ruleset) -> None:
     """Names, identifiers, guards and attributes of the records, from the value cache."""
     kind = ruleset.kind
+    engine.load(f"{WORK}.positions", [("n", "bigint")], [(n,) for n in range(1, LONGEST_VALUE + 1)])
     if kind == "account":
         made = [identifiers.account_named(), identifiers.account_names(), identifiers.account_identifiers()]
     else:
@@ -28,11 +30,12 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
         *made,
         guards.shared_values(kind, limits),
         guards.household_values(kind),
+        steps.attributes(ruleset),
+        steps.variants(ruleset),
         guards.identifiers(kind),
         guards.skipped_values(kind),
     ):
         engine.run(step)
-    engine.run(steps.attributes(ruleset))
 
 
 def cluster_records(engine: Engine, ruleset: Ruleset) -> None:
@@ -181,7 +184,7 @@ def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
 
 
 def _drop_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
-    engine.drop(*(f"{WORK}.{ruleset.kind}_{rule.rule}_{part}" for part in ("blocks", "names", "edges")))
+    engine.drop(*(f"{WORK}.{ruleset.kind}_{rule.rule}_{part}" for part in PARTS))
 
 
 def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
@@ -195,7 +198,8 @@ def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
             table = step.table
         parts.append(f"select *, {text(rule.tier)} as tier from {table}")
     empty = f"select *, 'C' as tier from {WORK}.{kind}_edges where false"
-    engine.run(Step(f"{WORK}.{kind}_candidates", " union all ".join(parts or [empty])))
+    candidates = _without_contradictions(kind, " union all ".join(parts or [empty]))
+    engine.run(Step(f"{WORK}.{kind}_candidates", candidates))
     for rule in ruleset.suggesting:
         _drop_rule(engine, ruleset, rule)
     return [rule.rule for rule in ruleset.suggesting]

@@ -15,7 +15,7 @@ from dunning_pipeline.identity.clustering import cluster_records, describe_recor
 from dunning_pipeline.identity.engine import DuckDBEngine, Observer
 from dunning_pipeline.identity.rulesets import Ruleset, load_ruleset
 from dunning_pipeline.identity.stable_ids import assign_ids
-from dunning_pipeline.identity.steps import outputs, records, review
+from dunning_pipeline.identity.steps import checks, outputs, records, review
 from dunning_pipeline.identity.steps import reconciliation as fields
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.settings.workspace import Workspace
@@ -61,7 +61,7 @@ def resolve(
         _resolve_kind(engine, rulesets[kind], report, run_id=run_id, now=now, ledger=ledger, processes=processes)
     started = perf_counter()
     engine.run(outputs.contact_points())
-    for step in review.shared_outputs(kinds):
+    for step in (*review.shared_outputs(kinds), checks.names(kinds)):
         engine.run(step)
     report.seconds["contact points"] = perf_counter() - started
     if not keep_work:
@@ -101,6 +101,7 @@ def _resolve_kind(
     clock.lap("suggestions")
     counts |= history.save_history(engine, kind, ledger, run_id=run_id, now=now)
     clock.lap("ledger")
+    engine.run(checks.checks(ruleset))
     counts["profiles"] = int(engine.rows(f"select count(*) from identity.unified_{kind}s")[0][0])
 
 

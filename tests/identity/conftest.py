@@ -22,7 +22,7 @@ class Parties:
 
     def __init__(self) -> None:
         self.con = duckdb.connect()
-        self.con.execute("set timezone = 'UTC'; create schema data_model")
+        self.con.execute("set timezone = 'UTC'; set threads = 1; create schema data_model")
         schema = YAML(typ="safe").load((ROOT / "dbt_like_sql/data_model/schema.yml").read_text(encoding="utf-8"))
         self.columns = {
             m["name"]: {c["name"]: c["data_type"] for c in m["columns"]} for m in schema["models"] if m["name"] in KEYS

@@ -27,6 +27,17 @@ def attributes(ruleset: Ruleset) -> Step:
     return Step(f"{WORK}.{kind}_attributes", " union all ".join(parts))
 
 
+def variants(ruleset: Ruleset) -> Step:
+    """One text per record of what constrains it: records that differ in it must not be taken for one in a star of edges."""
+    names = [name for name in (*ruleset.constraints.at_most_one, "open_case") if name not in ("legal_form", "generation")]
+    parts = " || '|' || ".join(f"coalesce(max(case when attribute = {text(name)} then value end), '')" for name in names)
+    return Step(
+        f"{WORK}.{ruleset.kind}_variants",
+        f"select record_id, {parts} as variant from {WORK}.{ruleset.kind}_attributes where attribute in ({_texts(names)})"
+        " group by record_id",
+    )
+
+
 def initial_clusters(kind: str, labels: str) -> Step:
     """record_id → cluster_id; a record without an edge is its own cluster."""
     return Step(

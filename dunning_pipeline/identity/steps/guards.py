@@ -31,20 +31,30 @@ def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
 def household_values(kind: str) -> Step:
     """E-mails and phones that members of one family share: there, father and son of one name look like one person.
 
-    A value counts where people of the same family name have given names that begin with different letters, or where the
-    mailbox says so itself (familie.mueller@).
+    A value counts where people of the same family name have given names that begin with different letters (no short forms) and the
+    mailbox bears none of them, or where the mailbox says so itself (familie.mueller@).
     """
     if kind == "account":
         return Step(f"{WORK}.{kind}_household_values", "select '' as kind, '' as value where false")
     sql = f"""
-        select kind, value from (
-            select v.kind, v.value, n.family
+        with named as (
+            select distinct v.kind, v.value, n.family, n.given
             from {WORK}.{kind}_values as v
             join {WORK}.{kind}_named as n on n.record_id = v.record_id
             where v.kind in ('email', 'phone', 'mobile') and v.problem is null and n.name_id is not null
-            group by v.kind, v.value, n.family
-            having min(substr(n.given, 1, 1)) <> max(substr(n.given, 1, 1))
-        ) as families
+        ),
+        families as (
+            select kind, value, family from named group by kind, value, family
+            having min(substr(given, 1, 1)) <> max(substr(given, 1, 1))
+                and max(case when value like '%' || given || '%' then 1 else 0 end) = 0
+        )
+        select distinct a.kind, a.value
+        from families as f
+        join named as a on a.kind = f.kind and a.value = f.value and a.family = f.family
+        join named as b on b.kind = f.kind and b.value = f.value and b.family = f.family
+        left join {WORK}.nicknames as nick on nick.a = a.given and nick.b = b.given
+        where length(a.given) > 1 and length(b.given) > 1 and substr(a.given, 1, 1) < substr(b.given, 1, 1)
+            and nick.a is null
         union
         select 'email', value from identity_cache.emails where mailbox = 'family' and value is not null
     """
@@ -58,12 +68,13 @@ def identifiers(kind: str) -> Step:
     a second identifier, if at all.
     """
     sql = f"""
-        select v.record_id, n.name_id, v.kind, v.value,
+        select v.record_id, n.name_id, coalesce(t.variant, '') as variant, v.kind, v.value,
             case when v.problem is not null then v.problem when s.value is not null then 'shared'
                 when h.value is not null then 'household' end as guard
         from (select distinct record_id, kind, value, problem from {WORK}.{kind}_values where value is not null) as v
         join {WORK}.{kind}_named as n on n.record_id = v.record_id
         left join {WORK}.{kind}_shared_values as s on s.kind = v.kind and s.value = v.value
+        left join {WORK}.{kind}_variants as t on t.record_id = v.record_id
         left join {WORK}.{kind}_household_values as h on h.kind = v.kind and h.value = v.value
     """
     return Step(f"{WORK}.{kind}_identifiers", sql)

@@ -68,8 +68,6 @@ def _parts(text: str) -> tuple[str, str]:
 def _is_null_like(local: str, domain: str) -> bool:
     if domain in _EXAMPLE_DOMAINS and (local in words("null_like_emails") or _REPEATED.match(local)):
         return True
-    return (
-        (local in words("null_like_emails")
-        and local not in ("abc", "a", "x", "xx", "na"))
-        or (bool(_REPEATED.match(local)) and bool(_REPEATED.match(domain.partition(".")[0])))
+    return (local in words("null_like_emails") and local not in ("abc", "a", "x", "xx", "na")) or (
+        bool(_REPEATED.match(local)) and bool(_REPEATED.match(domain.partition(".")[0]))
     )

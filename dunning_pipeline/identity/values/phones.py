@@ -8,7 +8,7 @@ from dunning_pipeline.identity.values.places import country_code
 from dunning_pipeline.identity.values.words import cleaned
 
 _DIGITS = re.compile(r"\D+")
-_FILLER = re.compile(r"(\d)\1{5,}|0?123456789?|9876543210?")
+_FILLER = re.compile(r"\d*(\d)\1{5,}\d*|0*1?0?123456789?0*|0*9876543210?")
 
 
 def normalised_phone(raw: str, country: str) -> tuple[str | None, str | None, str | None]:
@@ -21,7 +21,7 @@ def normalised_phone(raw: str, country: str) -> tuple[str | None, str | None, st
     if not text:
         return None, None, "null_like" if raw.strip() else "empty"
     digits = _DIGITS.sub("", text)
-    if len(digits) < 6 or _FILLER.search(digits) or set(digits) <= {"0"}:
+    if len(digits) < 6 or _FILLER.fullmatch(digits) or set(digits) <= {"0"}:
         return None, None, "null_like"
     region = country_code(country) or None
     try:

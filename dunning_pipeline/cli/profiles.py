@@ -1,0 +1,200 @@
+"""`dunning profile`: unified profiles, why records are one party, what waits for a decision, and the validation kit."""
+
+import csv
+import getpass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Unified profiles: show, explain, review, decide, validate."
+)
+
+
+class Kind(StrEnum):
+    account = "account"
+    individual = "individual"
+
+
+class Verdict(StrEnum):
+    same = "same"
+    different = "different"
+
+
+KindOption = Annotated[Kind, typer.Option("--kind", help="account or individual.")]
+
+
+@app.command("show")
+def show_profile(name: str, workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
+    """One profile: its fields, source records, contact points and id history. NAME: a unified id or a source record."""
+    from dunning_pipeline.identity.explaining import profile
+
+    with _snapshot(workspace) as con:
+        found = profile(con, name)
+    if form is Format.json:
+        print_json(found)
+        return
+    lists = ("records", "contact_points", "events")
+    show([{"field": k, "value": v} for k, v in found.items() if k not in lists and v is not None], form)
+    if form is Format.table:
+        for part in lists:
+            show(found[part], form, title=part.replace("_", " "), empty=f"No {part.replace('_', ' ')}.")
+
+
+@app.command()
+def explain(
+    name: str,
+    other: Annotated[str | None, typer.Argument(help="A second record: the path between the two.")] = None,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Why the records of a profile belong together: which rule and which values made each link."""
+    from dunning_pipeline.identity.explaining import explanation
+
+    with _snapshot(workspace) as con:
+        steps = explanation(con, name, other)
+    columns = ["from", "to", "rule", "tier", "confidence", "words"]
+    show(steps, form, columns=columns, empty="One record, nothing to explain: no rule links it to another.")
+
+
+@app.command()
+def links(
+    kind: KindOption = Kind.account, workspace: WorkspaceOption = None, form: FormatOption = Format.table
+) -> None:
+    """Every source record with its unified profile: source, source_record_id, unified_id, rule, confidence."""
+    with _snapshot(workspace) as con:
+        rows = _dicts(
+            con,
+            f"select source, source_record_id, unified_{kind}_id as unified_id, rule, confidence from identity.{kind}_links order by 1, 2",
+        )
+    show(rows, form, columns=["source", "source_record_id", "unified_id", "rule", "confidence"])
+
+
+@app.command()
+def review(
+    kind: Annotated[Kind | None, typer.Option("--kind", help="account or individual; default: both.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows of the table; JSON and CSV list all.")] = 50,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Pairs of profiles that a rule would join and a person may decide; the most certain first."""
+    where = f"where party_kind = '{kind}'" if kind else ""
+    with _snapshot(workspace) as con:
+        rows = _dicts(
+            con,
+            "select suggestion_id, party_kind, rule, tier, confidence, reason, left_record, right_record, left_id, right_id,"
+            f" shared_values from identity.suggestions {where} order by confidence desc, suggestion_id",
+        )
+    columns = ["party_kind", "rule", "tier", "reason", "left_record", "right_record", "shared_values"]
+    shown = rows[:limit] if form is Format.table else rows
+    show(shown, form, columns=columns, title=f"{len(rows)} open pairs", empty="Nothing waits for a decision.")
+
+
+@app.command()
+def decide(
+    left: str,
+    right: str,
+    verdict: Annotated[Verdict, typer.Argument(help="same or different.")],
+    reason: Annotated[str | None, typer.Option("--reason")] = None,
+    kind: KindOption = Kind.account,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Decide that two source records are the same party, or are not; it counts from the next build on, before any rule."""
+    from dunning_pipeline.identity.decisions import decide_pair
+    from dunning_pipeline.ledger.engine import open_ledger
+    from dunning_pipeline.settings.clock import business_now
+
+    ws = open_workspace(workspace)
+    with _snapshot(workspace) as con:
+        keys = [_record_key(con, kind, name) for name in (left, right)]
+    decision = decide_pair(
+        open_ledger(ws), kind=kind, verdict="must_link" if verdict is Verdict.same else "cannot_link",
+        left=keys[0], right=keys[1], reason=reason, actor=getpass.getuser(), at=business_now(),
+    )  # fmt: skip
+    row = {
+        "decision_id": decision,
+        "left": keys[0],
+        "right": keys[1],
+        "verdict": verdict.value,
+        "counts_from": "the next build",
+    }
+    show([row], form)
+
+
+@app.command()
+def sample(
+    file: Annotated[Path, typer.Argument(help="CSV to write; people fill its column `same`.")],
+    kind: KindOption = Kind.account,
+    pairs: Annotated[int, typer.Option("--pairs", min=1)] = 3000,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Draw pairs for labelling, the same number from every rule."""
+    from dunning_pipeline.identity.validation import sample_pairs
+
+    with _snapshot(workspace) as con:
+        rows = sample_pairs(con, kind=kind, pairs=pairs, seed=seed)
+    if not rows:
+        typer.echo("No rule made a link or a suggestion: there is nothing to label.")
+        return
+    with file.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    typer.echo(f"{len(rows)} pairs in {file}: write yes or no into `same`, then `dunning profile validate {file}`")
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The labelled CSV.")],
+    form: FormatOption = Format.table,
+) -> None:
+    """Precision per rule from labelled pairs, with its 95 % bound, and whether tier B may be switched on."""
+    from dunning_pipeline.identity.validation import measured
+    from dunning_pipeline.identity.validation import verdict as judged
+
+    with file.open(encoding="utf-8-sig", newline="") as handle:
+        results = measured(csv.DictReader(handle))
+    may, sentence = judged(results)
+    rows = [
+        {"rule": r.rule, "tier": r.tier, "pairs": r.pairs, "errors": r.errors, "precision": round(r.precision, 6),
+         "at_least": round(r.lower, 6)}
+        for r in results
+    ]  # fmt: skip
+    if form is Format.json:
+        print_json({"rules": rows, "tier_b_may_merge": may, "verdict": sentence})
+        return
+    show(rows, form, empty="No pair is labelled.")
+    if form is Format.table:
+        typer.echo(sentence)
+
+
+def _snapshot(workspace: str | None) -> Any:
+    from contextlib import closing
+
+    from dunning_pipeline.sql_models.snapshot import open_snapshot
+
+    return closing(open_snapshot(open_workspace(workspace)))
+
+
+def _record_key(con: Any, kind: Kind, name: str) -> str:
+    from dunning_pipeline.errors import NotThere
+
+    found = con.execute(
+        f"select record_key from identity.{kind}_links where record_key = ? or source_record_id = ?", [name, name]
+    ).fetchall()
+    if len(found) != 1:
+        problem = "several sources have a record with this id" if found else f"no {kind} record has this id"
+        raise NotThere(problem, value=name, remedy="name it as source:id, as `dunning profile links` shows them")
+    return str(found[0][0])
+
+
+def _dicts(con: Any, sql: str) -> list[dict[str, Any]]:
+    cursor = con.execute(sql)
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

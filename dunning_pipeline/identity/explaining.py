@@ -1,0 +1,149 @@
+"""Why records are one profile: its members, the edges between them, and the shortest path between any two of them."""
+
+from collections import defaultdict, deque
+from typing import Any
+
+import duckdb
+
+from dunning_pipeline.errors import NotThere
+
+WORDS = {
+    "decided": "a person decided that they are the same",
+    "email": "same e-mail address",
+    "phone": "same phone number",
+    "mobile": "same mobile number",
+    "address": "same postal address",
+    "account": "same billing account",
+    "birth": "same birth date",
+    "tax": "same tax id",
+    "vat": "same VAT id",
+    "lei": "same LEI",
+    "registry": "same registry number",
+    "individual": "the contact names this individual",
+    "domain": "same internet domain",
+    "postal": "same postal code",
+}
+
+
+def find_profile(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str]:
+    """(kind, unified id) of a unified id, an id that was merged away, a record key, or a source's own record id.
+
+    Raises NotThere for what is unknown, and for a source id that several sources use.
+    """
+    for kind in ("account", "individual"):
+        moved = _rows(con, "select new_id from identity.id_redirects where party_kind = ? and old_id = ?", kind, name)
+        unified_id = moved[0]["new_id"] if moved else name
+        if _rows(con, f"select 1 as x from identity.{kind}_links where unified_{kind}_id = ? limit 1", unified_id):
+            return kind, unified_id
+    for column in ("record_key", "source_record_id"):
+        found = [
+            (kind, row["id"])
+            for kind in ("account", "individual")
+            for row in _rows(
+                con, f"select distinct unified_{kind}_id as id from identity.{kind}_links where {column} = ?", name
+            )
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotThere(
+                f"{name!r} is a record of several profiles: {', '.join(i for _, i in found)}", remedy="name one of them"
+            )
+    raise NotThere(
+        "no profile and no source record has this id", value=name, remedy="list them with `dunning profile links`"
+    )
+
+
+def profile(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
+    """The reconciled fields, the source records, contact points and id history of one profile."""
+    kind, unified_id = find_profile(con, name)
+    column = f"unified_{kind}_id"
+    fields = _rows(con, f"select * from identity.unified_{kind}s where {column} = ?", unified_id)[0]
+    return {
+        "kind": kind,
+        **fields,
+        "records": _rows(
+            con,
+            f"select source, source_record_id, record_key, rule, tier, confidence, evidence from identity.{kind}_links"
+            f" where {column} = ? order by record_key", unified_id,
+        ),
+        "contact_points": _rows(
+            con,
+            "select kind, value_normalised, value_as_written, record_key, is_role_mailbox from identity.contact_points"
+            f" where {column} = ? and record_kind {'=' if kind == 'account' else '<>'} 'account' order by kind, record_key", unified_id,
+        ),
+        "events": _rows(
+            con, "select run_id, event, old_id, new_id from identity.id_events where ? in (old_id, new_id) order by event_at", unified_id
+        ),
+    }  # fmt: skip
+
+
+def explanation(con: duckdb.DuckDBPyConnection, name: str, other: str | None = None) -> list[dict[str, Any]]:
+    """The steps that hold a profile together, a spanning tree from its first record; with `other` (a record of the same
+    profile) the shortest path from `name` to it. Each step: from, to, rule, tier, confidence, shared values, words.
+
+    Raises NotThere where the two records are in different profiles.
+    """
+    kind, unified_id = find_profile(con, name)
+    edges = _rows(
+        con,
+        "select left_record, right_record, rule, tier, confidence, shared_values, names from identity.evidence"
+        " where party_kind = ? and unified_id = ? order by strength, left_record, right_record, shared_values",
+        kind, unified_id,
+    )  # fmt: skip
+    records = [
+        row["record_key"]
+        for row in _rows(
+            con, f"select record_key from identity.{kind}_links where unified_{kind}_id = ? order by 1", unified_id
+        )
+    ]
+    start = next((r for r in records if name in (r, r.split(":", 1)[-1])), records[0])
+    tree = _tree(start, edges)
+    if other is None:
+        return list(tree.values())
+    target = next((r for r in records if other in (r, r.split(":", 1)[-1])), None)
+    if target is None:
+        raise NotThere(
+            f"{other!r} is not in the profile {unified_id} of {name!r}",
+            remedy="`dunning profile review` lists open pairs",
+        )
+    path: list[dict[str, Any]] = []
+    while target != start and target in tree:
+        path.append(tree[target])
+        target = tree[target]["from"]
+    return path[::-1]
+
+
+def _tree(start: str, edges: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """record → the step that reaches it, breadth first: paths are the shortest, the strongest rule among equals."""
+    beside: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    for edge in edges:
+        beside[edge["left_record"]].append((edge["right_record"], edge))
+        beside[edge["right_record"]].append((edge["left_record"], edge))
+    reached: dict[str, dict[str, Any]] = {}
+    waiting = deque([start])
+    while waiting:
+        here = waiting.popleft()
+        for there, edge in beside[here]:
+            if there != start and there not in reached:
+                reached[there] = {
+                    "from": here, "to": there, "rule": edge["rule"], "tier": edge["tier"], "confidence": edge["confidence"],
+                    "shared_values": edge["shared_values"], "words": in_words(edge["rule"], edge["shared_values"], edge["names"]),
+                }  # fmt: skip
+                waiting.append(there)
+    return reached
+
+
+def in_words(rule: str, shared_values: str | None, names: str) -> str:
+    """One sentence for a person: what the two records share, and how their names agree."""
+    if rule == "decided":
+        return WORDS["decided"]
+    shared = " and ".join(dict.fromkeys(WORDS[word] for word in rule.split("_") if word in WORDS)) or "same values"
+    name = "the names are the same" if names == "same" else "the names are nearly the same"
+    return f"{shared} ({(shared_values or '').replace('|', ', ')}), and {name}"
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> list[dict[str, Any]]:
+    cursor = con.cursor().execute(sql, list(values))
+    columns = [column[0] for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

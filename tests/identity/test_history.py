@@ -1,0 +1,153 @@
+"""Ids over runs: stable, never used twice, merges and splits told, open cases first, people's decisions before rules."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.identity.decisions import decide_pair
+from dunning_pipeline.ledger.engine import open_ledger_url
+from dunning_pipeline.ledger.schema import audit, findings, unified_id_events, unified_ids
+from tests.identity.conftest import NOW, Parties
+
+VAT = "DE811907980"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Engine:
+    return open_ledger_url(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+
+
+def forget_the_warehouse(parties: Parties) -> None:
+    parties.con.execute("drop schema identity cascade; drop schema identity_cache cascade")
+
+
+def test_ids_outlive_the_warehouse_and_the_second_run_changes_nothing(parties: Parties, ledger: Engine) -> None:
+    parties.account("a", name="Acme GmbH", vat_id=VAT)
+    parties.account("b", name="ACME", vat_id=VAT)
+    parties.contact("1", first_name="Jane", last_name="Doe", email="jane@doe.org")
+    parties.resolve(ledger=ledger)
+    before = parties.ids("account") | parties.ids()
+
+    forget_the_warehouse(parties)
+    parties.resolve(ledger=ledger)
+
+    assert parties.ids("account") | parties.ids() == before
+    with ledger.connect() as connection:
+        assert connection.execute(select(unified_id_events)).all() == []
+        assert len(connection.execute(select(unified_ids)).all()) == 3
+
+
+def test_a_merge_keeps_the_larger_profile_s_id_and_leaves_a_redirect(parties: Parties, ledger: Engine) -> None:
+    for key in ("a", "b"):
+        parties.account(key, name="Acme GmbH", vat_id=VAT)
+    parties.account("c", name="Acme GmbH")
+    parties.resolve(ledger=ledger)
+    before = parties.ids("account")
+
+    parties.con.execute(f"update data_model.accounts set vat_id = '{VAT}'")
+    parties.resolve(ledger=ledger)
+
+    assert set(parties.ids("account").values()) == {before["a"]}
+    assert parties.rows("select event, old_id, new_id from identity.id_events") == [("merge", before["c"], before["a"])]
+    assert parties.rows("select old_id, new_id from identity.id_redirects") == [(before["c"], before["a"])]
+    with ledger.connect() as connection:
+        assert {row.unified_id for row in connection.execute(select(unified_ids))} == {before["a"]}
+
+
+def test_a_split_gives_the_smaller_part_an_id_that_nobody_had(parties: Parties, ledger: Engine) -> None:
+    for key in ("a", "b", "c"):
+        parties.account(key, name="Acme GmbH", vat_id=VAT)
+    parties.resolve(ledger=ledger)
+    old = parties.ids("account")["a"]
+
+    parties.con.execute("update data_model.accounts set vat_id = null where account_id = 'a'")
+    parties.resolve(ledger=ledger)
+    split = parties.ids("account")
+    parties.con.execute(f"update data_model.accounts set vat_id = '{VAT}'")
+    parties.resolve(ledger=ledger)
+    parties.con.execute("update data_model.accounts set vat_id = null where account_id = 'a'")
+    parties.resolve(ledger=ledger)
+    again = parties.ids("account")
+
+    assert split["b"] == split["c"] == again["b"] == old
+    assert len({old, split["a"], again["a"]}) == 3
+    events = parties.rows("select event, count(*) from identity.id_events group by event order by event")
+    assert events == [("merge", 1), ("split", 2)]
+    assert parties.rows("select check_name from identity.checks where not passed and severity = 'error'") == []
+
+
+def test_churn_is_measured(parties: Parties) -> None:
+    for key in ("a", "b", "c"):
+        parties.account(key, name="Acme GmbH", vat_id=VAT)
+    parties.resolve()
+    parties.con.execute("update data_model.accounts set vat_id = null where account_id = 'a'")
+
+    report = parties.resolve()
+
+    assert report.counts["account"]["records_with_another_id"] == 1
+    churn = parties.rows("select failures, records, passed from identity.checks where check_name = 'id_churn' and party_kind = 'account'")
+    assert churn == [(1, 3, False)]
+
+
+def test_two_profiles_with_open_cases_are_not_merged_by_a_rule(parties: Parties, ledger: Engine) -> None:
+    parties.account("a", name="Acme GmbH")
+    parties.account("b", name="Acme GmbH")
+    parties.resolve(ledger=ledger)
+    ids = parties.ids("account")
+    parties.con.execute("create schema ops; create table ops.statements (unified_account_id varchar, kind varchar, status varchar, dunning_date date)")
+    parties.con.execute(f"insert into ops.statements values ('{ids['a']}', 'dunning', 'draft', '2025-11-01'), ('{ids['b']}', 'dunning', 'closed', '2025-10-01')")
+    parties.con.execute(f"update data_model.accounts set vat_id = '{VAT}'")
+
+    parties.resolve(ledger=ledger)
+    assert parties.profiles("account") == [["a"], ["b"]]
+    assert parties.rows("select reason from identity.suggestions") == [("constraint",)]
+
+    parties.con.execute("update ops.statements set status = 'voided' where status = 'draft'")
+    parties.resolve(ledger=ledger)
+    assert set(parties.ids("account").values()) == {ids["b"]}, "the open case keeps its id"
+
+
+def test_people_decide_before_rules(parties: Parties, ledger: Engine) -> None:
+    parties.contact("1", first_name="Jane", last_name="Doe", email="jane@doe.org")
+    parties.contact("2", first_name="Jane", last_name="Doe", email="jane@doe.org")
+    parties.contact("3", first_name="J", last_name="Smith")
+    decide(ledger, "cannot_link", "crm:2", "crm:1")
+    decide(ledger, "must_link", "crm:3", "crm:2")
+
+    parties.resolve(ledger=ledger)
+    assert parties.profiles() == [["1"], ["2", "3"]]
+    assert parties.rows("select rule, confidence from identity.individual_links where record_key = 'crm:3'") == [("decided", 1.0)]
+    assert parties.rows("select * from identity.suggestions") == [], "what a person decided is not asked again"
+
+    decide(ledger, "must_link", "crm:1", "crm:2", minutes=1)  # changes their mind
+    parties.resolve(ledger=ledger)
+    assert parties.profiles() == [["1", "2", "3"]]
+    with ledger.connect() as connection:
+        assert [row.action for row in connection.execute(select(audit))] == ["identity.cannot_link", "identity.must_link", "identity.must_link"]
+
+
+def test_a_decision_needs_two_records_and_a_verdict(ledger: Engine) -> None:
+    with pytest.raises(InvalidInput, match="against itself"):
+        decide(ledger, "must_link", "a", "a")
+    with pytest.raises(InvalidInput, match="unknown verdict"):
+        decide(ledger, "perhaps", "a", "b")
+
+
+def test_a_quarantine_becomes_a_finding(parties: Parties, ledger: Engine) -> None:
+    small = parties.rulesets["account"]
+    parties.rulesets["account"] = small.model_copy(update={"guards": small.guards.model_copy(update={"cluster_size": 2})})
+    for key in ("a", "b", "c"):
+        parties.account(key, name="Acme GmbH", vat_id=VAT)
+
+    parties.resolve(ledger=ledger)
+
+    with ledger.connect() as connection:
+        assert [(f.kind, f.object_id) for f in connection.execute(select(findings))] == [("identity_quarantine", "crm:a")]
+
+
+def decide(ledger: Engine, verdict: str, left: str, right: str, *, minutes: int = 0) -> str:
+    at = NOW + timedelta(minutes=minutes)
+    return decide_pair(ledger, kind="individual", verdict=verdict, left=left, right=right, reason=None, actor="ann", at=at)
