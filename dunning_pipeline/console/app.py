@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from dunning_pipeline.console import access, pages
 from dunning_pipeline.console.desk import Desk
 from dunning_pipeline.console.jobs import Worker
+from dunning_pipeline.console.oidc import issuer_from_environment
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -100,6 +101,7 @@ def build_app(
     app.state.workspace = workspace
     app.state.engine = engine or open_ledger(workspace)
     app.state.requests_per_minute = requests_per_minute or REQUESTS_PER_MINUTE
+    app.state.issuer = issuer_from_environment()
     app.state.templates = Environment(
         loader=PackageLoader("dunning_pipeline.console", "html"),
         autoescape=select_autoescape(default=True),

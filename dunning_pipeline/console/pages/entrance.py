@@ -13,11 +13,11 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.errors import DunningError
 
 COOKIE = "dunning_session"
-_NOBODY = User(user_id="", login="", name="", role="viewer", language=None, row_scope=None, must_change_password=False)
+NOBODY = User(user_id="", login="", name="", role="viewer", language=None, row_scope=None, must_change_password=False)
 
 
 async def login(request: Request) -> Response:
-    desk = Desk(request, request.app.state.workspace, request.app.state.engine, _NOBODY)
+    desk = Desk(request, request.app.state.workspace, request.app.state.engine, NOBODY)
     target = _own_path(request.query_params.get("next"))
     if request.method == "GET":
         return desk.page("login.html", target=target, error=None, typed_login="")
@@ -36,7 +36,7 @@ async def login(request: Request) -> Response:
             "login.html", http_status=401, target=target, error=str(error), typed_login=desk.typed("login")
         )
     response = RedirectResponse(target, status_code=303)
-    _set_cookie(request, response, token)
+    set_cookie(request, response, token)
     return response
 
 
@@ -61,11 +61,11 @@ def password(desk: Desk) -> Response:
     except DunningError as error:
         return desk.page("password.html", http_status=422, error=str(error))
     response = desk.go("/", desk.wording.text("Your password is changed."))
-    _set_cookie(desk.request, response, token)
+    set_cookie(desk.request, response, token)
     return response
 
 
-def _set_cookie(request: Request, response: Response, token: str) -> None:
+def set_cookie(request: Request, response: Response, token: str) -> None:
     response.set_cookie(
         COOKIE,
         token,
