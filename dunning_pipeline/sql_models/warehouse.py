@@ -10,6 +10,8 @@ from dunning_pipeline.errors import Busy
 from dunning_pipeline.settings.workspace import Workspace
 
 LOCK_WAIT_SECONDS = 120.0
+# a new file, and so its published copies, can be read by the command line tools of analysts that are a version behind
+STORAGE_VERSION = "v1.5.0"
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def _connect(workspace: Workspace, wait_seconds: float) -> duckdb.DuckDBPyConnec
     pause = 0.02
     while True:
         try:
-            return duckdb.connect(str(workspace.warehouse))
+            return duckdb.connect(str(workspace.warehouse), config={"storage_compatibility_version": STORAGE_VERSION})
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
                 raise
