@@ -3,10 +3,9 @@
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,7 +13,8 @@ import duckdb
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.binding import CHECKING, Columns, bind_models, columns_of
+from dunning_pipeline.sql_models.binding import CHECKING, bind_models, columns_of
+from dunning_pipeline.sql_models.build_report import BuildReport, ModelResult, Progress
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
 from dunning_pipeline.sql_models.project import Check, Model, Project, load_project
 from dunning_pipeline.sql_models.publications import write_publication
@@ -26,49 +26,10 @@ from dunning_pipeline.sql_models.snapshot import publish
 from dunning_pipeline.sql_models.sql_errors import explained
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
-
 IDENTITY_INPUTS = ("accounts", "contacts", "individuals")
 # nothing depends on these folders: a model of theirs that fails does not keep the others from being published
 LEAF_SCHEMAS = ("segments", "reports")
 MEMORY_LIMIT = "3GB"
-
-
-@dataclass(frozen=True)
-class ModelResult:
-    """How one model went: built, failed (its own mistake) or skipped (something that it needs failed)."""
-
-    name: str
-    schema: str
-    status: str
-    rows: int | None = None
-    seconds: float = 0.0
-    columns: Columns = field(default_factory=dict)
-    tests: tuple[CheckResult, ...] = ()
-    error: str | None = None
-
-    @property
-    def key(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-
-@dataclass
-class BuildReport:
-    """What a build did. `snapshot` is the published file, None where nothing was published (`withheld` says why)."""
-
-    run_id: str
-    run_date: date
-    models: list[ModelResult] = field(default_factory=list)
-    checks: list[CheckResult] = field(default_factory=list)
-    steps: list[tuple[str, float]] = field(default_factory=list)
-    snapshot: Path | None = None
-    withheld: str | None = None
-
-    @property
-    def failed(self) -> list[str]:
-        """Names of the models that failed or were skipped, and of blocking checks that failed."""
-        models = [model.name for model in self.models if model.status != "built"]
-        return models + [check.name for check in self.checks if check.is_blocking_failure and check.model not in models]
 
 
 def build(
@@ -124,11 +85,7 @@ class _Build:
         """Run one Python step of another room by name; this room must not import the rooms that use it."""
         self.say(what)
         started = time.perf_counter()
-        try:
-            called = getattr(import_module(f"dunning_pipeline.{module}"), function)
-        except (ModuleNotFoundError, AttributeError):
-            return None  # that room is not part of this version
-        answer = called(*arguments, **options)
+        answer = getattr(import_module(f"dunning_pipeline.{module}"), function)(*arguments, **options)
         self.report.steps.append((what, time.perf_counter() - started))
         return answer
 
