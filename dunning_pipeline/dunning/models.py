@@ -32,14 +32,22 @@ def rendered_models(
     variables: Mapping[str, Any],
     catalogs: Mapping[str, str],
     relations: Mapping[str, str],
+    up_to: str | None = None,
 ) -> list[RenderedModel]:
     """The decision's models in dependency order, those of the other kind of statement left out.
+
+    `up_to` names one model: only it and what it reads are rendered.
 
     Raises InvalidDeclaration with the analyst's file and line.
     """
     project = _project(ws)
     renderer = Renderer(project, run_date=run_date, variables=variables, catalogs=catalogs, relations=relations)
     chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in _KINDS[kind]]
+    if up_to is not None:
+        needed = {up_to}
+        for model in reversed(chosen):
+            needed.update(model.refs if model.name in needed else ())
+        chosen = [model for model in chosen if model.name in needed]
     return [RenderedModel(model, renderer.render(model)) for model in chosen]
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, select
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.findings import resolve_findings_of
 from dunning_pipeline.ledger.reading import details_of, list_statements
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.ledger.types import canonical_json, instant_text
@@ -27,7 +26,7 @@ from dunning_pipeline.statements.levels import record_reached
 from dunning_pipeline.statements.numbering import next_numbers
 from dunning_pipeline.statements.posting import post_charges
 from dunning_pipeline.statements.printing import file_pdfs, letter_version
-from dunning_pipeline.statements.rechecking import changes, standing_of
+from dunning_pipeline.statements.rechecking import change_of, standing_of
 from dunning_pipeline.statements.superseding import supersede_unsent
 
 Progress = Callable[[str, int, int], None]
@@ -96,14 +95,16 @@ def _rechecked(ws: Workspace, engine: Engine, drafts: Sequence[Row], *, now: dat
     today = now.astimezone(ws.company.zone).date()
     with reading(engine) as connection:
         details = details_of(connection, [row["statement_id"] for row in drafts])
-    by_date: dict[Any, dict[str, list[Row]]] = {}
-    for row in drafts:
-        lines = [d for d in details.get(row["statement_id"], []) if d["type"] == "invoice"]
-        by_date.setdefault(row["dunning_date"], {})[row["statement_id"]] = lines
+    lines = {key: [line for line in some if line["type"] == "invoice"] for key, some in details.items()}
     found: dict[str, str] = {}
-    for day, listed in by_date.items():
-        keys = {line["invoice_key"] for lines in listed.values() for line in lines}
-        found |= changes(listed, standing_of(ws, keys, dates={day, max(day, today)}))
+    for day in sorted({row["dunning_date"] for row in drafts}):
+        same_day = [row for row in drafts if row["dunning_date"] == day]
+        keys = {line["invoice_key"] for row in same_day for line in lines.get(row["statement_id"], ())}
+        standing = standing_of(ws, keys, dates={day, max(day, today)})
+        for row in same_day:
+            why = change_of(lines.get(row["statement_id"], ()), standing, kind=row["kind"])
+            if why is not None:
+                found[row["statement_id"]] = why
     return found
 
 
@@ -228,8 +229,4 @@ class _Closing:
                 # a level that is only recorded counts from its closing: no send will ever follow
                 record_reached(
                     self.connection, statement_id=row["statement_id"], sent_on=row["dunning_date"], now=self.now
-                )
-            if row["hand_edits"] or row["conflicts"]:
-                resolve_findings_of(
-                    self.connection, kind="statement_held", object_id=row["account_key"], by=self.actor, at=self.now
                 )

@@ -80,7 +80,7 @@ def distribute(
 
 
 def file_name(row: dict[str, Any], pattern: str = PATTERN) -> str:
-    """The file name of a statement's PDF (a draft has no number yet and uses its id); only the pattern makes folders."""
+    """The file name of a statement's PDF (a draft has no number and uses its id); only the pattern makes folders."""
     values = {
         "number": row["number"] or f"draft-{row['statement_id']}",
         "id": row["statement_id"],

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.findings import resolve_findings_of
 from dunning_pipeline.ledger.reading import details_of
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.letters.document import TEXT_FIELDS, statement_document
@@ -67,6 +68,7 @@ def release(ws: Workspace, statement_id: str, *, reason: str, now: datetime, act
         if row["hold_reason"] is None:
             return
         _write(connection, row, {"hold_reason": None}, now=now, actor=actor)
+        resolve_findings_of(connection, kind="statement_held", object_id=row["account_key"], by=actor, at=now)
         audit.record(
             connection,
             actor=actor,

@@ -17,7 +17,7 @@ from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import RenderedModel, quoted
+from dunning_pipeline.sql_models.runner import quoted
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 Item = tuple[str, int]
@@ -32,26 +32,25 @@ class Standing:
     """How an item stands now: what is open, and what holds it back."""
 
     open_minor: int
+    due_on: date | None
     held_by: str | None
 
 
-def changes(listed: Mapping[str, Sequence[Mapping[str, Any]]], standing: Mapping[Item, Standing]) -> dict[str, str]:
-    """Statement id → why it may not be closed any more; statements that still stand are left out.
+def change_of(details: Sequence[Mapping[str, Any]], standing: Mapping[Item, Standing], *, kind: str) -> str | None:
+    """Why a statement with these invoice lines may not be closed any more; None where it still stands.
 
-    `listed` are invoice details by statement id, `standing` the items of today.
+    `standing` are the items of today. What holds reminders back does not hold back a statement of account.
     """
-    found = {}
-    for statement_id, details in listed.items():
-        for detail in details:
-            now = standing.get((detail["invoice_key"], detail["instalment"] or 1), Standing(0, None))
-            number = detail["invoice_number"]
-            if now.open_minor != detail["open_minor"]:
-                found[statement_id] = f"the open amount of {number} has changed since the run; run again"
-            elif now.held_by is not None:
-                found[statement_id] = f"{number} is {now.held_by} since the run; run again"
-            if statement_id in found:
-                break
-    return found
+    for detail in details:
+        now = standing.get((detail["invoice_key"], detail["instalment"] or 1), Standing(0, None, None))
+        number = detail["invoice_number"]
+        if now.open_minor != detail["open_minor"]:
+            return f"the open amount of {number} has changed since the run; run again"
+        if kind == "dunning" and now.held_by is not None:
+            return f"{number} is {now.held_by} since the run; run again"
+        if now.due_on is not None and detail["due_date"] is not None and now.due_on > detail["due_date"]:
+            return f"{number} is postponed since the run; run again"
+    return None
 
 
 def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collection[date]) -> dict[Item, Standing]:
@@ -62,7 +61,7 @@ def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collecti
         for day in sorted(set(dates)):
             latest = _on(con, ws, day)
             held |= {item: now.held_by for item, now in latest.items() if now.held_by}
-    return {item: Standing(now.open_minor, held.get(item)) for item, now in latest.items()}
+    return {item: Standing(now.open_minor, now.due_on, held.get(item)) for item, now in latest.items()}
 
 
 @contextmanager
@@ -90,30 +89,20 @@ def _scratch(ws: Workspace, invoice_keys: Collection[str]) -> Iterator[duckdb.Du
 
 
 def _on(con: duckdb.DuckDBPyConnection, ws: Workspace, day: date) -> dict[Item, Standing]:
-    for model in _models(ws, day):
+    models = rendered_models(
+        ws, run_date=day, kind="dunning", variables={}, catalogs={}, relations={}, up_to="open_items"
+    )
+    for model in models:
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
-        select invoice_key, instalment, open_amount, currency,
+        select invoice_key, instalment, open_amount, currency, effective_due_date,
             case when is_account_blocked or is_bill_group_blocked or is_invoice_blocked then 'blocked'
-                when is_disputed then 'disputed' when is_promised then 'promised for a later date'
-                when effective_due_date > ? then 'postponed' end as held_by
+                when is_disputed then 'disputed' when is_promised then 'promised for a later date' end as held_by
         from dunning.open_items
-        """,
-        [day],
+        """
     ).fetchall()
     return {
-        (key, instalment): Standing(to_minor(amount, currency), held_by)
-        for key, instalment, amount, currency, held_by in rows
+        (key, instalment): Standing(to_minor(amount, currency), due_on, held_by)
+        for key, instalment, amount, currency, due_on, held_by in rows
     }
-
-
-def _models(ws: Workspace, day: date) -> list[RenderedModel]:
-    """open_items and what it reads, in order."""
-    variables: dict[str, Any] = {"level_conditions": []}
-    models = rendered_models(ws, run_date=day, kind="dunning", variables=variables, catalogs={}, relations={})
-    needed = {"open_items"}
-    for model in reversed(models):
-        if model.name in needed:
-            needed.update(model.model.refs)
-    return [model for model in models if model.name in needed]

@@ -248,11 +248,24 @@ def _counts(counts: DraftCounts, decision: Decision, held: list[Any], waived: in
 
 def _raise_findings(engine: Engine, decision: Decision, *, now: datetime) -> None:
     """What the decision wants a person to see, and copies that are no addresses, become findings."""
-    found = [*decision.findings, *_bad_copies(decision)]
+    found = [*decision.findings, *_bad_copies(decision), *_held(decision)]
     for chunk in chunks(found, 500):
         with engine.begin() as connection:
             for finding in chunk:
                 raise_finding(connection, at=now, **finding)
+
+
+def _held(decision: Decision) -> Iterator[dict[str, Any]]:
+    columns = decision.statements.select(["account_key", "account_name", "level", "hold_reason"])
+    for row in columns.to_pylist():
+        if row["hold_reason"] is not None:
+            yield {
+                "kind": "statement_held",
+                "severity": "warning",
+                "object_kind": "account",
+                "object_id": row["account_key"],
+                "message": f"the statement of {row['account_name']} needs a person: {row['hold_reason']}",
+            }
 
 
 def _bad_copies(decision: Decision) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,10 @@ levels:
     approval: automatic
 """
 
-ACCOUNTS = "Id,Name,BillingStreet,BillingPostalCode,BillingCity,BillingCountry,Language__c\n001,ACME GmbH,Weg 1,53111,Bonn,DE,de\n"
+ACCOUNTS = (
+    "Id,Name,BillingStreet,BillingPostalCode,BillingCity,BillingCountry,Language__c\n"
+    "001,ACME GmbH,Weg 1,53111,Bonn,DE,de\n"
+)
 CONTACTS = "Id,AccountId,LastName,Email,DunningContactRole__c\n003,001,Muster,pay@acme.example,Dunning Contact\n"
 INVOICES = "Id,InvoiceNumber,BillingAccountId,Status,InvoiceDate,DueDate,TotalAmountWithTax,CurrencyIsoCode\n"
 INVOICE_A = "A1,A,001,Posted,2025-05-01,2025-05-15,10000.00,EUR\n"

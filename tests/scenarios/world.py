@@ -174,7 +174,7 @@ class World:
     # -- what happens --------------------------------------------------------------------------------------------
 
     def run(self, on: str, *, send: bool = True, **scope: Any) -> list[str]:
-        """The day's run, with everything closed and counted as sent; what was sent, such as "acme level 1 120.00 EUR"."""
+        """The day's run, everything closed and counted as sent; what was sent, such as "acme level 1 120.00 EUR"."""
         closed = self.close(on, self.draft(on, **scope).statement_ids).closed
         if send:
             self.send(on, closed)
