@@ -42,7 +42,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         kinds={"python", "duckdb"},
         owners=["team:collections"],
         freshness_policy=DAILY,
-        check_specs=[_check(DUNNING_RUN, "Every process was evaluated.")],
+        check_specs=[_check(DUNNING_RUN, "Passes when every process could be evaluated.")],
         description="Decides for every open item whether its account is reminded on this date, at which level and why, "
         "and drafts the statements. Running it again for the same date makes no second draft. The reasons of every "
         "item are what `dunning explain ACCOUNT` prints.",
@@ -63,7 +63,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
             for name, count in (run.counts or {}).items():
                 if isinstance(count, int):
                     counts[name] = counts.get(name, 0) + count
-        metadata: dict[str, Any] = {"runs": [run.run_id for run in runs], **counts, **_statements(here, context)}
+        metadata = {**_statements(here, context), "runs": [run.run_id for run in runs], **counts}
         return dg.MaterializeResult(metadata=metadata, check_results=[_outcome(DUNNING_RUN, problems)])
 
     @dg.asset(
@@ -73,7 +73,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         group_name="dunning_run",
         kinds={"python", "sqlite"},
         owners=["team:collections"],
-        check_specs=[_check(CLOSED, "Every draft that needs no review was closed.")],
+        check_specs=[_check(CLOSED, "Passes when no draft was refused at closing.")],
         description="Closes the drafts whose level says `approval: automatic`: balances and blocks are read again, "
         "the number is given, the PDF is made, fees and interest are posted once. Drafts for review wait in the "
         "console; drafts that a campaign claims wait for it.",
@@ -86,7 +86,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         )
         metadata: dict[str, Any] = {"dagster/partition_row_count": len(closed), "waiting for campaigns": report.claimed}
         return dg.MaterializeResult(
-            metadata={**metadata, **_statements(here, context)}, check_results=[_outcome(CLOSED, report.problems)]
+            metadata={**_statements(here, context), **metadata}, check_results=[_outcome(CLOSED, report.problems)]
         )
 
     @dg.asset(
@@ -96,7 +96,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         group_name="delivery",
         kinds={"python", "sqlite"},
         owners=["team:collections"],
-        check_specs=[_check(QUEUE, "Every closed statement was queued.")],
+        check_specs=[_check(QUEUE, "Passes when everything was queued, campaigns included.")],
         description="Puts the closed statements into the outbox table, due at the company's send hour, and runs the "
         "campaigns whose time has come. A message that is there already is not queued twice.",
     )
@@ -124,7 +124,7 @@ def delivery_asset() -> dg.AssetsDefinition:
         kinds={"python", "email"},
         owners=["team:collections"],
         freshness_policy=DAILY,
-        check_specs=[_check(SENT, "No message failed, and of none it is unknown whether it left.")],
+        check_specs=[_check(SENT, "Passes when no message failed or is unknown.")],
         description="Delivers what is due. Each message is looked at again seconds before: a paid invoice, a block, "
         "opt-out, a stop holds it back. A message whose answer never came becomes unknown and is not tried again.",
     )

@@ -100,7 +100,11 @@ def check_specs(project: Project) -> list[dg.AssetCheckSpec]:
     found = []
     for model in project.models.values():
         key = model_key(model.schema, model.name)
-        found.append(dg.AssetCheckSpec(BUILDS, asset=key, description="The SQL is right and its table was swapped in."))
+        found.append(
+            dg.AssetCheckSpec(
+                BUILDS, asset=key, description="Passes when the SQL could be run; else it says where the mistake is."
+            )
+        )
         found += [_spec(check, key) for check in model.properties.checks]
     for check in project.singular:
         if check.refs and (home := project.models.get(check.refs[0])) is not None:
@@ -110,7 +114,7 @@ def check_specs(project: Project) -> list[dg.AssetCheckSpec]:
 
 def _spec(check: Check, key: dg.AssetKey) -> dg.AssetCheckSpec:
     text = f"{check.kind} on {check.column}" if check.column else check.text.splitlines()[0].lstrip("- ")
-    return dg.AssetCheckSpec(check.name, asset=key, description=f"{text} ({check.severity})")
+    return dg.AssetCheckSpec(check.name, asset=key, description=f"Passes when no row fails: {text} ({check.severity})")
 
 
 def _column(name: str, column: Mapping[str, object]) -> dg.TableColumn:

@@ -26,7 +26,7 @@ def stream_assets(ws: Workspace) -> dg.AssetsDefinition:
     streams = shown_streams(ws)
     specs = [_spec(stream, name) for stream in streams.values() for name in stream.objects]
     checks = [
-        dg.AssetCheckSpec(CHECK, asset=spec.key, description="No row of the extract was rejected.") for spec in specs
+        dg.AssetCheckSpec(CHECK, asset=spec.key, description="Passes when no row was rejected.") for spec in specs
     ]
 
     @dg.multi_asset(name="read_streams", specs=specs, check_specs=checks, can_subset=True, pool=WRITER)
@@ -108,6 +108,7 @@ def _results(report: LoadReport) -> Iterator[Any]:
         asset_key=key,
         passed=report.error is None and report.rows_rejected == 0,
         severity=dg.AssetCheckSeverity.ERROR if report.error else dg.AssetCheckSeverity.WARN,
+        description=report.error or f"{report.rows_rejected} of {report.rows_read} rows were rejected",
         metadata=_rejects(report),
     )
 
