@@ -63,26 +63,34 @@ def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: st
     )
     parts = [decided]
     for rule in rules:
-        table = ""
-        for step in rule_steps(ruleset, rule):
-            engine.run(step)
-            table = step.table
-        parts.append(f"select * from {table}")
+        if table := _run_rule(engine, ruleset, rule):
+            parts.append(f"select * from {table}")
     engine.run(Step(into, _without_contradictions(ruleset.kind, " union all ".join(parts))))
     for rule in rules:
         _drop_rule(engine, ruleset, rule)
     return into
 
 
+def _run_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None) -> str | None:
+    """Run the steps of one rule; the table of its edges, or None where no record has what the rule needs."""
+    table = None
+    for step in rule_steps(ruleset, rule, clusters=clusters):
+        if not engine.run(step) and table is None:
+            _drop_rule(engine, ruleset, rule)
+            return None
+        table = step.table
+    return table
+
+
 def _without_contradictions(kind: str, edges: str) -> str:
-    """Edges whose two records do not differ in a constraint; must-links stay."""
+    """Edges whose two records do not differ in a constraint; must-links stay, and open cases are told apart later."""
     return f"""
         with edges as ({edges}),
         contradicted as (
             select distinct e.left_record, e.right_record from edges as e
             join {WORK}.{kind}_attributes as l on l.record_id = e.left_record
             join {WORK}.{kind}_attributes as r on r.record_id = e.right_record and r.attribute = l.attribute
-            where l.value <> r.value and e.rule <> '{DECIDED}'
+            where l.value <> r.value and l.attribute <> 'open_case' and e.rule <> '{DECIDED}'
         )
         select e.* from edges as e
         left join contradicted as c on c.left_record = e.left_record and c.right_record = e.right_record
@@ -145,10 +153,9 @@ def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, lis
 def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
     kind = ruleset.kind
     clusters, groups = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_groups"
-    table = ""
-    for step in rule_steps(ruleset, rule, clusters=clusters):
-        engine.run(step)
-        table = step.table
+    table = _run_rule(engine, ruleset, rule, clusters=clusters)
+    if not table:
+        return
     connect(engine, edges=table, into=groups)
     joined = steps.joining_groups(ruleset, rule, edges=table, groups=groups)
     if engine.run(joined):
@@ -192,11 +199,8 @@ def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
     kind = ruleset.kind
     parts = []
     for rule in ruleset.suggesting:
-        table = ""
-        for step in rule_steps(ruleset, rule, clusters=f"{WORK}.{kind}_clusters"):
-            engine.run(step)
-            table = step.table
-        parts.append(f"select *, {text(rule.tier)} as tier from {table}")
+        if table := _run_rule(engine, ruleset, rule, clusters=f"{WORK}.{kind}_clusters"):
+            parts.append(f"select *, {text(rule.tier)} as tier from {table}")
     empty = f"select *, 'C' as tier from {WORK}.{kind}_edges where false"
     candidates = _without_contradictions(kind, " union all ".join(parts or [empty]))
     engine.run(Step(f"{WORK}.{kind}_candidates", candidates))

@@ -7,7 +7,9 @@ from tests.identity.conftest import Parties
 
 def test_null_like_values_link_nobody(parties: Parties) -> None:
     for key, word in enumerate(["n/a", "none", "test@test.com", "-", "null"]):
-        parties.contact(str(key), first_name="Jane", last_name="Doe", email=word, phone="000-000", mobile_phone="0000000000")
+        parties.contact(
+            str(key), first_name="Jane", last_name="Doe", email=word, phone="000-000", mobile_phone="0000000000"
+        )
 
     parties.resolve()
 
@@ -46,8 +48,12 @@ def test_swapped_first_and_last_name(parties: Parties) -> None:
 
 
 def test_a_name_of_ten_thousand_characters_and_broken_text(parties: Parties) -> None:
-    parties.contact("1", first_name="J" * 10_000, last_name="Doe", email="j@doe.org", street="\x00\x1f" * 50, city="\ufffd")
-    parties.contact("2", first_name="J" * 10_000, last_name="Doe", email="j@doe.org", phone="\u202e\u200b+49\x1f 40 5550120")
+    parties.contact(
+        "1", first_name="J" * 10_000, last_name="Doe", email="j@doe.org", street="\x00\x1f" * 50, city="\ufffd"
+    )
+    parties.contact(
+        "2", first_name="J" * 10_000, last_name="Doe", email="j@doe.org", phone="\u202e\u200b+49\x1f 40 5550120"
+    )
     parties.account("a", name="A" * 10_000, vat_id="\x1f\x1f")
     parties.account("b", name="\ufffd\ufffd \x07", vat_id="💣")
 
@@ -84,7 +90,9 @@ def test_a_source_that_changes_all_its_ids_keeps_its_profiles(parties: Parties) 
     parties.resolve()
     before = parties.ids()
 
-    parties.con.execute("update data_model.contacts set contact_key = 'old:X' || contact_id, contact_id = 'X' || contact_id where source = 'old'")
+    parties.con.execute(
+        "update data_model.contacts set contact_key = 'old:X' || contact_id, contact_id = 'X' || contact_id where source = 'old'"
+    )
     parties.resolve()
     after = parties.ids()
 

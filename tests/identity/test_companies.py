@@ -20,7 +20,13 @@ def test_one_vat_number_and_a_near_name(parties: Parties) -> None:
 
 
 def test_siblings_with_one_domain_phone_and_address_stay_apart(parties: Parties) -> None:
-    shared = {"website": "https://acme.com", "phone": "+49 40 5550120", "street": "Hafenstr. 1", "postal_code": "20457", "city": "Hamburg"}
+    shared = {
+        "website": "https://acme.com",
+        "phone": "+49 40 5550120",
+        "street": "Hafenstr. 1",
+        "postal_code": "20457",
+        "city": "Hamburg",
+    }
     parties.account("a", name="Acme GmbH", vat_id=VAT, **shared)
     parties.account("b", name="Acme AG", vat_id=OTHER_VAT, **shared)
     parties.account("c", name="Acme Services GmbH", **shared)
@@ -64,7 +70,9 @@ def test_an_over_full_cluster_is_quarantined_with_all_its_records_apart(parties:
     parties.resolve(rulesets=rules)
 
     assert parties.profiles("account") == [[f"a{n}"] for n in range(7)]
-    assert parties.rows("select party_kind, records, len(record_keys) from identity.quarantined_clusters") == [("account", 7, 7)]
+    assert parties.rows("select party_kind, records, len(record_keys) from identity.quarantined_clusters") == [
+        ("account", 7, 7)
+    ]
 
 
 def test_reconciliation_takes_the_newest_the_most_frequent_and_the_best_source(parties: Parties) -> None:
@@ -82,7 +90,9 @@ def test_reconciliation_takes_the_newest_the_most_frequent_and_the_best_source(p
     parties.resolve()
 
     # city: last updated, blanks ignored, ties alphabetical; name: 2 against 2, the last updated; language: crm before erp
-    assert parties.rows("select city, name, language, account_count from identity.unified_accounts") == [("Aalen", "Acme", "fr", 4)]
+    assert parties.rows("select city, name, language, account_count from identity.unified_accounts") == [
+        ("Aalen", "Acme", "fr", 4)
+    ]
 
 
 def with_tiers(parties: Parties, *tiers: str) -> dict[str, Ruleset]:

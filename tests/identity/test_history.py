@@ -88,7 +88,9 @@ def test_churn_is_measured(parties: Parties) -> None:
     report = parties.resolve()
 
     assert report.counts["account"]["records_with_another_id"] == 1
-    churn = parties.rows("select failures, records, passed from identity.checks where check_name = 'id_churn' and party_kind = 'account'")
+    churn = parties.rows(
+        "select failures, records, passed from identity.checks where check_name = 'id_churn' and party_kind = 'account'"
+    )
     assert churn == [(1, 3, False)]
 
 
@@ -97,8 +99,12 @@ def test_two_profiles_with_open_cases_are_not_merged_by_a_rule(parties: Parties,
     parties.account("b", name="Acme GmbH")
     parties.resolve(ledger=ledger)
     ids = parties.ids("account")
-    parties.con.execute("create schema ops; create table ops.statements (unified_account_id varchar, kind varchar, status varchar, dunning_date date)")
-    parties.con.execute(f"insert into ops.statements values ('{ids['a']}', 'dunning', 'draft', '2025-11-01'), ('{ids['b']}', 'dunning', 'closed', '2025-10-01')")
+    parties.con.execute(
+        "create schema ops; create table ops.statements (unified_account_id varchar, kind varchar, status varchar, dunning_date date)"
+    )
+    parties.con.execute(
+        f"insert into ops.statements values ('{ids['a']}', 'dunning', 'draft', '2025-11-01'), ('{ids['b']}', 'dunning', 'closed', '2025-10-01')"
+    )
     parties.con.execute(f"update data_model.accounts set vat_id = '{VAT}'")
 
     parties.resolve(ledger=ledger)
@@ -119,14 +125,20 @@ def test_people_decide_before_rules(parties: Parties, ledger: Engine) -> None:
 
     parties.resolve(ledger=ledger)
     assert parties.profiles() == [["1"], ["2", "3"]]
-    assert parties.rows("select rule, confidence from identity.individual_links where record_key = 'crm:3'") == [("decided", 1.0)]
+    assert parties.rows("select rule, confidence from identity.individual_links where record_key = 'crm:3'") == [
+        ("decided", 1.0)
+    ]
     assert parties.rows("select * from identity.suggestions") == [], "what a person decided is not asked again"
 
     decide(ledger, "must_link", "crm:1", "crm:2", minutes=1)  # changes their mind
     parties.resolve(ledger=ledger)
     assert parties.profiles() == [["1", "2", "3"]]
     with ledger.connect() as connection:
-        assert [row.action for row in connection.execute(select(audit))] == ["identity.cannot_link", "identity.must_link", "identity.must_link"]
+        assert [row.action for row in connection.execute(select(audit))] == [
+            "identity.cannot_link",
+            "identity.must_link",
+            "identity.must_link",
+        ]
 
 
 def test_a_decision_needs_two_records_and_a_verdict(ledger: Engine) -> None:
@@ -138,16 +150,22 @@ def test_a_decision_needs_two_records_and_a_verdict(ledger: Engine) -> None:
 
 def test_a_quarantine_becomes_a_finding(parties: Parties, ledger: Engine) -> None:
     small = parties.rulesets["account"]
-    parties.rulesets["account"] = small.model_copy(update={"guards": small.guards.model_copy(update={"cluster_size": 2})})
+    parties.rulesets["account"] = small.model_copy(
+        update={"guards": small.guards.model_copy(update={"cluster_size": 2})}
+    )
     for key in ("a", "b", "c"):
         parties.account(key, name="Acme GmbH", vat_id=VAT)
 
     parties.resolve(ledger=ledger)
 
     with ledger.connect() as connection:
-        assert [(f.kind, f.object_id) for f in connection.execute(select(findings))] == [("identity_quarantine", "crm:a")]
+        assert [(f.kind, f.object_id) for f in connection.execute(select(findings))] == [
+            ("identity_quarantine", "crm:a")
+        ]
 
 
 def decide(ledger: Engine, verdict: str, left: str, right: str, *, minutes: int = 0) -> str:
     at = NOW + timedelta(minutes=minutes)
-    return decide_pair(ledger, kind="individual", verdict=verdict, left=left, right=right, reason=None, actor="ann", at=at)
+    return decide_pair(
+        ledger, kind="individual", verdict=verdict, left=left, right=right, reason=None, actor="ann", at=at
+    )

@@ -33,7 +33,9 @@ def test_one_number_however_it_is_written(written: str, country: str) -> None:
 
 
 def test_a_national_number_is_read_with_the_country_of_its_record() -> None:
-    assert normalised_phone("040 5550120", "Deutschland")[0] == normalised_phone("+49 40 5550120", "")[0] == "+49405550120"
+    assert (
+        normalised_phone("040 5550120", "Deutschland")[0] == normalised_phone("+49 40 5550120", "")[0] == "+49405550120"
+    )
     assert normalised_phone("0151 23456789", "DE")[1] == "mobile"
 
 
@@ -54,12 +56,20 @@ def test_one_address_in_one_line_or_in_fields() -> None:
      ("5 Oak Street Apt 3", "5 Oak St. #3")],
 )  # fmt: skip
 def test_street_words_of_five_languages(one: str, other: str) -> None:
-    assert normalised_address(one, "X", "10115", "", "")[0] == normalised_address(other, "X", "10115", "", "")[0] is not None
+    assert (
+        normalised_address(one, "X", "10115", "", "")[0]
+        == normalised_address(other, "X", "10115", "", "")[0]
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Hafenstraße 12", "Hafenstraße 21"), ("5 Oak Street Apt 3", "5 Oak Street Apt 4"), ("5 North Street", "5 South Street")],
+    [
+        ("Hafenstraße 12", "Hafenstraße 21"),
+        ("5 Oak Street Apt 3", "5 Oak Street Apt 4"),
+        ("5 North Street", "5 South Street"),
+    ],
 )
 def test_other_addresses_stay_other(one: str, other: str) -> None:
     assert normalised_address(one, "X", "10115", "", "")[0] != normalised_address(other, "X", "10115", "", "")[0]
@@ -76,7 +86,16 @@ def test_names_of_people(name: tuple[str, str, str], expected: tuple[str, str]) 
     assert normalised_person(*name)[:2] == expected
 
 
-@pytest.mark.parametrize("name", [("ACME GmbH", "", ""), ("Accounts", "Payable", ""), ("", "", "Stadtwerke Kiel"), ("", "n/a", ""), ("X" * 400, "Y", "")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ("ACME GmbH", "", ""),
+        ("Accounts", "Payable", ""),
+        ("", "", "Stadtwerke Kiel"),
+        ("", "n/a", ""),
+        ("X" * 400, "Y", ""),
+    ],
+)
 def test_what_is_no_name_of_a_person(name: tuple[str, str, str]) -> None:
     assert normalised_person(*name)[:2] == (None, None)
 
@@ -99,7 +118,9 @@ def test_official_numbers_need_right_check_digits() -> None:
     assert normalised_official_id("lei", "529900T8BM49AURSDO56", "") == (None, "invalid")
 
 
-@pytest.mark.parametrize("text", ["n/a", "none", "NULL", "test@test.com", "noemail@none.com", "aaa@aaa.com", "-", "bad@", "a b@c.de"])
+@pytest.mark.parametrize(
+    "text", ["n/a", "none", "NULL", "test@test.com", "noemail@none.com", "aaa@aaa.com", "-", "bad@", "a b@c.de"]
+)
 def test_mailboxes_that_are_none(text: str) -> None:
     assert normalised_email(text)[0] is None
 
@@ -109,7 +130,9 @@ def test_numbers_that_are_none(text: str) -> None:
     assert normalised_phone(text, "US")[0] is None
 
 
-@pytest.mark.parametrize("text", ["\x00", "a\ud800b", "\ufffd\ufffd", "﷽" * 200, "\x1f" * 3, "x" * 10_000, "💣", "ｔｅｓｔ", "\u202eevil"])
+@pytest.mark.parametrize(
+    "text", ["\x00", "a\ud800b", "\ufffd\ufffd", "﷽" * 200, "\x1f" * 3, "x" * 10_000, "💣", "ｔｅｓｔ", "\u202eevil"]
+)
 def test_no_normaliser_breaks_on_odd_text(text: str) -> None:
     for normaliser in NORMALISERS.values():
         key = SEPARATOR.join([text.replace(SEPARATOR, " ")] * len(normaliser.inputs))

@@ -105,9 +105,13 @@ def test_a_role_mailbox_of_forty_contacts_and_nine_accounts_merges_nobody(partie
     parties.resolve()
 
     assert parties.profiles("account") == [[f"a{n}"] for n in range(9)]
-    skipped = parties.rows("select reason, records from identity.skipped_values where value = 'ar@holding.com' and party_kind = 'individual'")
+    skipped = parties.rows(
+        "select reason, records from identity.skipped_values where value = 'ar@holding.com' and party_kind = 'individual'"
+    )
     assert skipped == [("role_mailbox", 40)]
-    points = parties.rows("select count(*), bool_and(is_role_mailbox) from identity.contact_points where kind = 'email'")
+    points = parties.rows(
+        "select count(*), bool_and(is_role_mailbox) from identity.contact_points where kind = 'email'"
+    )
     assert points == [(49, True)]
 
 
@@ -126,7 +130,9 @@ def test_a_contact_and_its_privacy_individual_are_one(parties: Parties) -> None:
     parties.individual("i1", first_name="Jane", last_name="Doe")
     parties.contact("c1", first_name="Jane", last_name="Doe-Smith", individual_key="crm:i1", email="jane@doe.org")
     parties.contact("c2", first_name="Pete", last_name="Moss", individual_key="crm:i1")
-    parties.con.execute("insert into data_model.individuals (individual_key, source, individual_id) values ('crm:c2', 'crm', 'c2')")
+    parties.con.execute(
+        "insert into data_model.individuals (individual_key, source, individual_id) values ('crm:c2', 'crm', 'c2')"
+    )
 
     parties.resolve()
 
@@ -135,8 +141,12 @@ def test_a_contact_and_its_privacy_individual_are_one(parties: Parties) -> None:
 
 def test_contact_points_are_all_kept(parties: Parties) -> None:
     parties.account("a", name="Acme", country="DE")
-    parties.contact("1", first_name="Jane", last_name="Doe", email="jane@doe.org", phone="040 5550120", account_key="crm:a")
-    parties.contact("2", first_name="Jane", last_name="Doe", email="JANE@doe.org ", mobile_phone="n/a", account_key="crm:a")
+    parties.contact(
+        "1", first_name="Jane", last_name="Doe", email="jane@doe.org", phone="040 5550120", account_key="crm:a"
+    )
+    parties.contact(
+        "2", first_name="Jane", last_name="Doe", email="JANE@doe.org ", mobile_phone="n/a", account_key="crm:a"
+    )
 
     parties.resolve()
 

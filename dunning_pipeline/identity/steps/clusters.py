@@ -29,8 +29,12 @@ def attributes(ruleset: Ruleset) -> Step:
 
 def variants(ruleset: Ruleset) -> Step:
     """One text per record of what constrains it: records that differ in it must not be taken for one in a star of edges."""
-    names = [name for name in (*ruleset.constraints.at_most_one, "open_case") if name not in ("legal_form", "generation")]
-    parts = " || '|' || ".join(f"coalesce(max(case when attribute = {text(name)} then value end), '')" for name in names)
+    names = [
+        name for name in (*ruleset.constraints.at_most_one, "open_case") if name not in ("legal_form", "generation")
+    ]
+    parts = " || '|' || ".join(
+        f"coalesce(max(case when attribute = {text(name)} then value end), '')" for name in names
+    )
     return Step(
         f"{WORK}.{ruleset.kind}_variants",
         f"select record_id, {parts} as variant from {WORK}.{ruleset.kind}_attributes where attribute in ({_texts(names)})"

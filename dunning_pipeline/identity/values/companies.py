@@ -8,6 +8,7 @@ from dunning_pipeline.identity.values.words import cleaned, latin, mapping, toke
 def normalised_company(raw: str) -> tuple[str | None, ...]:
     """(core, form, first word, word set, problem): core without legal form and filler words; form is a short code, `gmbh`.
 
+    The first word is that of the name as written: `SA us` begins with sa, whatever sa may stand for elsewhere.
     The word set is the core's words in alphabetical order, each once.
 
     The core is None where nothing but a form or a null-like word remains. problem: empty, too_long, only_a_form.
@@ -28,7 +29,7 @@ def normalised_company(raw: str) -> tuple[str | None, ...]:
         core, form = tokens(name), None
     if not core:
         return None, None, None, None, "only_a_form"
-    return " ".join(core), (latin(form) if form else own_form), core[0], " ".join(sorted(set(core))), None
+    return " ".join(core), (latin(form) if form else own_form), tokens(name)[0], " ".join(sorted(set(core))), None
 
 
 def _own_form(found: list[str]) -> tuple[list[str], str | None]:

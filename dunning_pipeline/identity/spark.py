@@ -1,0 +1,108 @@
+"""The same ruleset on Spark: normalisers as Python over distinct values, and the same SQL steps, for more than one machine.
+
+Needs the extra `spark` and Java. The records come as views `<kind>_records` with the columns of steps/records.py.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dunning_pipeline.identity.clustering import cluster_records, describe_records
+from dunning_pipeline.identity.rulesets import Ruleset
+from dunning_pipeline.identity.steps.records import raw_values
+from dunning_pipeline.identity.steps.step import WORK, Step
+from dunning_pipeline.identity.values.registry import NORMALISERS, apply_by_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_TYPES = {"varchar": "string", "bigint": "bigint", "integer": "int", "double": "double"}
+
+
+class SparkEngine:
+    """Runs steps as Spark SQL; tables `schema.name` become temporary views `schema__name`, each cut from its lineage."""
+
+    def __init__(self, spark: "SparkSession", *, folder: str) -> None:
+        self.spark = spark
+        self.folder = folder
+        self.made = 0
+
+    def run(self, step: Step) -> int:
+        frame = self.spark.sql(spark_sql(step.sql))
+        return self._keep(step.table, frame)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.spark.sql(spark_sql(sql)).collect()]
+
+    def load(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> None:
+        schema = ", ".join(f"`{name}` {_TYPES[kind]}" for name, kind in columns)
+        self._keep(table, self.spark.createDataFrame([tuple(row) for row in rows], schema))
+
+    def drop(self, *tables: str) -> None:
+        for table in tables:
+            self.spark.catalog.dropTempView(view_name(table))
+
+    def _keep(self, table: str, frame: "DataFrame") -> int:
+        # Parquet cuts the lineage: plans of hundreds of joins would grow without end, and cached ones fill the heap
+        self.made += 1
+        path = f"{self.folder}/{self.made}"
+        frame.write.parquet(path)
+        kept = self.spark.read.parquet(path)
+        kept.createOrReplaceTempView(view_name(table))
+        return int(kept.count())
+
+
+def cluster_on_spark(spark: "SparkSession", ruleset: Ruleset, *, now: datetime, folder: str) -> "DataFrame":
+    """record_id → cluster_id of the view `<kind>_records`; the same clusters as in the warehouse, normalisation included.
+
+    `folder` takes the intermediate tables (a shared file system on a cluster). Ids, reconciliation and outputs are made
+    where the result is loaded.
+    """
+    kind = ruleset.kind
+    engine = SparkEngine(spark, folder=folder)
+    engine.run(Step(f"{WORK}.{kind}_records", f"select * from {kind}_records"))
+    engine.run(Step(f"{WORK}.clock", f"select date '{now.date()}' as current_day"))
+    for name, selects in raw_values(kind).items():
+        _normalise(engine, name, selects)
+    for table in ("must_link", "cannot_link"):
+        columns = [("left_id", "bigint"), ("right_id", "bigint"), ("decision_id", "varchar")]
+        engine.load(f"{WORK}.{kind}_{table}", columns, [])
+    engine.load(f"{WORK}.{kind}_pinned", [("record_key", "varchar"), ("unified_id", "varchar")], [])
+    describe_records(engine, ruleset)
+    cluster_records(engine, ruleset)
+    return spark.table(view_name(f"{WORK}.{kind}_clusters"))
+
+
+def _normalise(engine: SparkEngine, name: str, selects: list[tuple[str, str]]) -> None:
+    """The value cache of one normaliser: its Python function over the distinct raw keys, a batch at a time."""
+    union = " union ".join(
+        f"select distinct {key} as raw_key from {table} where {key} is not null" for key, table in selects
+    )
+    columns = ("raw_key", *NORMALISERS[name].outputs)
+
+    def apply(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        for batch in batches:
+            rows = apply_by_name(name, batch.column(0).to_pylist())
+            values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(list(value), pa.string()) for value in values], names=list(columns)
+            )
+
+    keys = engine.spark.sql(spark_sql(union))
+    engine._keep(
+        f"identity_cache.{name}", keys.mapInArrow(apply, ", ".join(f"`{column}` string" for column in columns))
+    )
+
+
+def view_name(table: str) -> str:
+    return table.replace(".", "__")
+
+
+def spark_sql(sql: str) -> str:
+    """The few places where Spark writes a thing differently: schema names, varchar, the separator character."""
+    sql = re.sub(r"\b(identity_work|identity_cache|identity)\.(?=[a-z_])", lambda match: match[1] + "__", sql)
+    sql = re.sub(r"\bas varchar\b", "as string", sql)
+    return sql.replace("\x1f", "\\u001f")
