@@ -161,7 +161,7 @@ class _Messages:
         paid = self.paid.get(row["account_key"])
         if paid is not None:
             amount = amount_text(to_minor(paid["amount"], paid["currency"]), paid["currency"])
-            document["received"] = {"amount": amount, "date": str(paid["paid_on"]), "invoice_numbers": []}
+            document["received"] |= {"amount": amount, "currency": paid["currency"], "date": str(paid["paid_on"])}
         return document
 
 
@@ -208,7 +208,7 @@ def _detail(place: int, item: Mapping[str, Any]) -> dict[str, Any]:
         "instalment": item["instalment"],
         "level": item["last_level"],
         "due_date": item["effective_due_date"],
-        "days_overdue": max(item["days_overdue"], 0),
+        "days_overdue": item["days_overdue"],
         "original_minor": to_minor(item["original_amount"], item["currency"]),
         "open_minor": open_minor,
         "amount_minor": open_minor,

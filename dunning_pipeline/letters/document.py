@@ -59,7 +59,7 @@ def statement_document(
         "address": {key: clean(address.get(key)) for key in ADDRESS_FIELDS},
         "company": seller,
         "payment": _payment(header, items, company, seller),
-        "received": {"amount": None, "date": None, "invoice_numbers": []},
+        "received": {"amount": None, "currency": None, "date": None, "invoice_numbers": []},
         "texts": {key: (statement.get("texts") or {}).get(key) or None for key in TEXT_FIELDS},
     }
 

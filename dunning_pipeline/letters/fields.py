@@ -43,7 +43,7 @@ SHAPE: dict[str, Any] = {
         "bank": _BANK,
     },
     "payment": {**dict.fromkeys(("link", "reference")), **_BANK},
-    "received": {"amount": None, "date": None, "invoice_numbers": []},
+    "received": {"amount": None, "currency": None, "date": None, "invoice_numbers": []},
     "texts": dict.fromkeys(("subject", "opening", "closing", "sms")),
 }
 _FREE = object()  # a value whose fields are not declared (a segment's row, `calculation`)

@@ -91,6 +91,7 @@ WORDS: dict[str, str] = {
     "payment.bic": "BIC to pay to",
     "payment.bank_name": "bank to pay to",
     "received.amount": "amount that came in (payment thanks only)",
+    "received.currency": "its currency, which may be another than that of what is open",
     "received.date": "day on which it came in (payment thanks only)",
     "received.invoice_numbers[]": "invoices that it paid (payment thanks only)",
     "texts.subject": "subject written by hand for this statement; empty = the template's",

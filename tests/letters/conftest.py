@@ -8,6 +8,8 @@ import pytest
 from dunning_pipeline.letters.catalogue import Catalogue
 from dunning_pipeline.letters.compiling import compile_template
 from dunning_pipeline.letters.samples import sample_document
+from dunning_pipeline.settings.workspace import Workspace
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -15,16 +17,22 @@ def catalogue(workspace) -> Catalogue:
     return Catalogue(workspace)
 
 
+@pytest.fixture(scope="session")
+def shipped() -> Catalogue:
+    """The repository's own templates, for tests that change nothing: compiled once in a session."""
+    return Catalogue(Workspace(ROOT))
+
+
 @pytest.fixture
-def version(catalogue):
+def version(shipped):
     """version("friendly_reminder", "email", "en") compiles a shipped template."""
-    return lambda name, channel, language: compile_template(catalogue.find(name, channel, language))
+    return lambda name, channel, language: compile_template(shipped.find(name, channel, language))
 
 
 @pytest.fixture
-def sample(workspace):
-    """sample("friendly_reminder", "en") is a shipped sample document."""
-    return lambda name, language: sample_document(workspace.templates, name, language)
+def sample(shipped):
+    """sample("friendly_reminder", "en") is a shipped sample document, fresh each time."""
+    return lambda name, language: sample_document(shipped.root, name, language)
 
 
 @pytest.fixture

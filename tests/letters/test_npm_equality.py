@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dunning_pipeline.letters.catalogue import Catalogue
 from dunning_pipeline.letters.compiling import run_mjml
 from dunning_pipeline.letters.markup.including import assemble
 from dunning_pipeline.letters.markup.masking import mask
@@ -31,10 +30,10 @@ def npm_mjml() -> Path:
 
 
 @pytest.mark.node
-def test_shipped_emails_mean_the_same_as_the_official_compilers(npm_mjml, workspace):
+def test_shipped_emails_mean_the_same_as_the_official_compilers(npm_mjml, shipped):
     sources = {
         f"{source.template}.{source.language}": assemble(source.file, root=source.root)
-        for source in Catalogue(workspace).sources()
+        for source in shipped.sources()
         if source.channel == "email"
     }
     masked = {name: mask(source).text for name, source in sources.items()}

@@ -26,12 +26,12 @@ NOW = datetime(2025, 11, 3, 9, 0, tzinfo=UTC)
 FOOT = "{{ company.postal_line }}"
 
 
-def test_the_shipped_templates_are_good_to_send(catalogue):
-    assert [str(finding) for finding in check_templates(catalogue)] == []
+def test_the_shipped_templates_are_good_to_send(shipped):
+    assert [str(finding) for finding in check_templates(shipped)] == []
 
 
-def test_shipped_emails_stay_small_and_readable_in_the_dark(catalogue, sample):
-    for source in catalogue.sources():
+def test_shipped_emails_stay_small_and_readable_in_the_dark(shipped, sample):
+    for source in shipped.sources():
         if source.channel != "email":
             continue
         mail = render_email(compile_template(source), sample(source.template, source.language))
@@ -85,7 +85,7 @@ def test_labels_are_complete_in_every_language(workspace):
         assert set(read_labels(workspace.templates, language)) == wanted
 
 
-def test_samples_have_the_shape_of_real_documents(workspace, sample):
+def test_samples_have_the_shape_of_real_documents(shipped, sample):
     for name in (
         "friendly_reminder",
         "second_reminder",
@@ -94,7 +94,7 @@ def test_samples_have_the_shape_of_real_documents(workspace, sample):
         "payment_thanks",
         "account_statement",
     ):
-        assert (workspace.templates / "samples" / f"{name}.json").is_file()
+        assert (shipped.root / "samples" / f"{name}.json").is_file()
         document = sample(name, "en")
         assert set(document) == set(SHAPE)
         for row in document["items"]:

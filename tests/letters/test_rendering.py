@@ -110,7 +110,8 @@ def test_templates_without_end_or_manners_stop(content, author, sample):
 
 @pytest.mark.parametrize(
     ("language", "country", "locale"),
-    [("de", "DE", "de_DE"), ("de", "AT", "de_AT"), ("de-CH", "DE", "de_CH"), ("en", "US", "en_US"), ("en", "DE", "en_GB"),
+    [("de", "DE", "de_DE"), ("de", "AT", "de_AT"), ("de-CH", "DE", "de_CH"), ("en", "US", "en_US"),
+     ("en", "DE", "en_GB"),
      ("en", None, "en_GB"), ("fr", "CA", "fr_CA"), ("ja", "JP", "ja_JP"), ("xx", "DE", "en_GB"), ("es", "DE", "es")],
 )  # fmt: skip
 def test_locales(language, country, locale):
@@ -143,6 +144,4 @@ def test_sms_use_the_cheap_alphabet_where_it_is_readable():
     assert normalised("1.234,56\xa0€ – “now”\u202f…") == '1.234,56 € - "now" ...'
     assert count_segments(normalised("Último recordatório")).alphabet == "GSM-7"
     assert normalised("お支払い") == "お支払い"
-    assert (
-        normalised("zażółć gęślą łódź") == "zazólc gesla lódz" or count_segments(normalised("łódź")).alphabet == "GSM-7"
-    )
+    assert normalised("zażółć gęślą łódź") == "zazolc gesla lodz"
