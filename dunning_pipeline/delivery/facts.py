@@ -127,9 +127,9 @@ def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
     The items come from the same SQL as the decision's (dunning.items and what it needs), so that the gate can never
     have another opinion of what is open. Raises NotThere before the first build.
     """
+    file = str(snapshot_file(ws)).replace("'", "''")
     con = duckdb.connect(":memory:", config={"threads": 1})
     con.execute("set timezone = 'UTC'")
-    file = str(snapshot_file(ws)).replace("'", "''")
     con.execute(f"attach '{file}' as snapshot (read_only)")
     con.execute("create schema gate; create schema dunning")
     served = dict.fromkeys(("data_model", "unified", "policy", "mapped"), "snapshot")

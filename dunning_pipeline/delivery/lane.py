@@ -19,7 +19,7 @@ from dunning_pipeline.ledger.engine import reading
 
 BATCH = 100  # messages that are written with one sync
 AHEAD = 16  # messages claimed at once where each is a request of its own
-JUDGED_FOR_SECONDS = 1.0  # a verdict older than this is made anew right before the request
+JUDGED_FOR_SECONDS = 3.0  # a verdict older than this, or on an older snapshot, is made anew before the request
 
 Row = dict[str, Any]
 COUNTED = {"refused": "queued", "locked_out": "queued", "validated": "held"}
@@ -180,8 +180,7 @@ class Lane:
     def _leave(self, rows: Sequence[Row], provider: str) -> set[str]:
         if not rows:
             return set()
-        outlet = {row["channel"]: provider for row in rows}
-        left = self._session.recorder.run(lambda connection: leave(connection, rows, provider=outlet))
+        left = self._session.recorder.run(lambda connection: leave(connection, rows, provider=provider))
         kept_back = [row for row in rows if row["send_key"] not in left]
         if kept_back:  # stopped, paused, voided or taken over in this very moment: look again
             self._apply([(row, v) for row, v in self._judge(kept_back) if v.action != "go"])

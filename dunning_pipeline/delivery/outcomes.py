@@ -28,35 +28,46 @@ _mine = and_(
 )
 
 
-def leave(connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: Mapping[str, str]) -> set[str]:
-    """Write down that these claimed sends leave now, through `provider[channel]`; the keys that may.
-
-    The last guard, in the same transaction: still claimed by the same worker, no stop button, campaign not paused,
-    statement still closed. What does not pass keeps its claim.
-    """
-    stopped = exists(select(switches.c.name).where(switches.c.name == "stop"))
-    paused = exists(select(switches.c.name).where(switches.c.name == literal("campaign:").concat(sends.c.campaign)))
-    valid = or_(
-        sends.c.statement_id.is_(None),
-        sends.c.kind == "draft",
-        exists(
-            select(statements.c.statement_id).where(
-                statements.c.statement_id == sends.c.statement_id, statements.c.status == "closed"
-            )
+# Made once: building a statement costs more than running it. The last guard stands in the statement itself.
+_LEAVE = (
+    update(sends)
+    .where(
+        sends.c.send_key == bindparam("k"),
+        sends.c.status == "in_flight",
+        sends.c.claimed_by == bindparam("w"),
+        ~exists(select(switches.c.name).where(switches.c.name == "stop")),
+        ~exists(select(switches.c.name).where(switches.c.name == literal("campaign:").concat(sends.c.campaign))),
+        or_(
+            sends.c.statement_id.is_(None),
+            sends.c.kind == "draft",
+            exists(
+                select(statements.c.statement_id).where(
+                    statements.c.statement_id == sends.c.statement_id, statements.c.status == "closed"
+                )
+            ),
         ),
     )
-    left: set[str] = set()
-    for name in {provider[row["channel"]] for row in rows}:
-        keys = [row["send_key"] for row in rows if provider[row["channel"]] == name]
-        workers = {row["claimed_by"] for row in rows}
-        guarded = (
-            update(sends)
-            .where(sends.c.send_key.in_(keys), sends.c.status == "in_flight", sends.c.claimed_by.in_(workers))
-            .where(~stopped, ~paused, valid)
-            .values(phase="leaving", attempts=sends.c.attempts + 1, provider=name)
-            .returning(sends.c.send_key)
-        )
-        left.update(connection.scalars(guarded))
+    .values(phase="leaving", attempts=sends.c.attempts + 1, provider=bindparam("p"))
+)
+_SENT = (
+    update(sends)
+    .where(_mine)
+    .values(status="sent", provider_message_id=bindparam("m"), sent_at=bindparam("at"), reason=None, **_FREE)
+)
+_ATTEMPT = send_attempts.insert()
+
+
+def leave(connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: str) -> set[str]:
+    """Write down that these claimed sends leave now through `provider`; the keys that may.
+
+    Guarded in the same statement: still claimed by the same worker, no stop button, campaign not paused, statement
+    still closed. What does not pass keeps its claim.
+    """
+    left = set()
+    for row in rows:
+        told = {"k": row["send_key"], "w": row["claimed_by"], "p": provider}
+        if connection.execute(_LEAVE, told).rowcount:
+            left.add(row["send_key"])
     return left
 
 
@@ -87,15 +98,11 @@ def record(
 
 
 def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any, Answer, Any]], now: datetime) -> None:
-    moved = (
-        update(sends)
-        .where(_mine)
-        .values(status="sent", provider_message_id=bindparam("m"), sent_at=now, reason=None, **_FREE)
-    )
     connection.execute(
-        moved, [{"k": row["send_key"], "w": row["claimed_by"], "m": answer.message_id} for row, answer, _ in sent]
+        _SENT,
+        [{"k": row["send_key"], "w": row["claimed_by"], "m": a.message_id, "at": now} for row, a, _ in sent],
     )
-    connection.execute(send_attempts.insert(), [_attempt(row, answer, digest, now) for row, answer, digest in sent])
+    connection.execute(_ATTEMPT, [_attempt(row, answer, digest, now) for row, answer, digest in sent])
     after_sent(connection, ws, [row for row, _, _ in sent], now=now)
     for row, answer, _ in sent:
         if row["channel"] == "payment_retry":

@@ -1,0 +1,404 @@
+"""Speed of delivery, each figure with its floor measured in the same run: `python -m benchmarks.delivery [--quick]`.
+
+render      mails/s/core from one template version (floor: the bare Jinja templates)
+outbox      messages/s into the outbox folder (floor: writing the same files, one sync per batch)
+sendgrid    messages/s/core over loopback TLS without PDF
+pdf         messages/s on all cores with PDF/A-3b over TLS (floor: typst + POST and nothing else)
+webhook     events/s and latency while one thread builds
+memory      growth of the process over many sends
+"""
+
+import argparse
+import base64
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+NOW = datetime(2025, 11, 4, 9, 0, tzinfo=UTC)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
+    parser.add_argument("only", nargs="*", help="names of measurements")
+    options = parser.parse_args()
+    scale = 10 if options.quick else 1
+    measures: dict[str, Callable[[int], dict[str, Any]]] = {
+        "render": render,
+        "outbox": outbox,
+        "sendgrid": sendgrid,
+        "pdf": with_pdf,
+        "webhook": webhook,
+        "memory": memory,
+    }
+    for name, measure in measures.items():
+        if not options.only or name in options.only:
+            print(json.dumps({"benchmark": f"delivery.{name}", **measure(scale)}), flush=True)
+
+
+# -- measurements ----------------------------------------------------------------------------------------------------
+def render(scale: int) -> dict[str, Any]:
+    from jinja2 import Environment
+
+    from dunning_pipeline.letters.rendering import render_email
+    from tests.delivery.desk import sample
+
+    with desk() as place:
+        version = _version(place.ws)
+        document = sample(place.ws)
+        count = 20_000 // scale
+        render_email(version, document)
+        ours = _cpu_rate(lambda: render_email(version, document), count)
+    plain = Environment(autoescape=True).from_string("<p>{{ account.name }}</p>" * 40)
+    floor = _cpu_rate(lambda: plain.render(document), count)
+    return {"mails_per_second_per_core": round(ours), "target": 10_000, "bare_jinja_per_second": round(floor)}
+
+
+def outbox(scale: int) -> dict[str, Any]:
+    from dunning_pipeline.delivery.providers.outbox import sync
+    from dunning_pipeline.delivery.worker import deliver
+
+    count = 10_000 // scale
+    with desk() as place:
+        queue(place, count)
+        os.environ["DUNNING_MAIL"] = "outbox"
+        began, cpu = time.perf_counter(), time.process_time()
+        assert deliver(place.ws, now=NOW)["sent"] == count
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+        files = [(file.name, file.read_bytes()) for file in place.ws.outbox.iterdir()]
+        target = place.ws.state / "bare"
+        target.mkdir()
+        began = time.perf_counter()
+        for start in range(0, len(files), 200):
+            names = []
+            for name, content in files[start : start + 200]:
+                path = f"{target}/{name}"
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                os.write(handle, content)
+                os.close(handle)
+                names.append(path)
+            sync(target, names)
+        bare = time.perf_counter() - began
+    return {
+        "messages": count,
+        "messages_per_second": round(count / wall),
+        "cpu_ms_per_message": round(cpu / count * 1000, 3),
+        "bare_writes_per_second": round(count / bare),
+        "share_of_bare_writes": round(bare / wall, 3),
+        "target_share": 0.5,
+    }
+
+
+def sendgrid(scale: int) -> dict[str, Any]:
+    from dunning_pipeline.delivery.worker import deliver
+
+    count = 5_000 // scale
+    with desk() as place, tls_sink() as environment:
+        queue(place, count)
+        os.environ.update(environment)
+        began, cpu = time.perf_counter(), time.process_time()
+        assert deliver(place.ws, now=NOW, workers=4, processes=1)["sent"] == count
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return {
+        "messages": count,
+        "messages_per_second": round(count / wall),
+        "messages_per_second_per_core": round(count / cpu),
+        "cpu_ms_per_message": round(cpu / count * 1000, 3),
+        "target_per_core": 1_000,
+    }
+
+
+def with_pdf(scale: int) -> dict[str, Any]:
+    from dunning_pipeline.delivery.worker import deliver
+
+    count, cores = 1_000 // scale, os.cpu_count() or 1
+    with desk() as place, tls_sink() as environment:
+        queue_statements(place, count)
+        os.environ.update(environment)
+        began = time.perf_counter()
+        assert deliver(place.ws, now=NOW, workers=2 * cores, processes=cores)["sent"] == count
+        wall = time.perf_counter() - began
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(cores) as pool:
+            pool.map(_bare_pdfs, [(str(place.ws.root), 2)] * cores)  # warm
+            began = time.perf_counter()
+            pool.map(_bare_pdfs, [(str(place.ws.root), count // cores)] * cores)
+            bare = time.perf_counter() - began
+    return {
+        "messages": count,
+        "cores": cores,
+        "messages_per_second": round(count / wall, 1),
+        "bare_typst_and_post_per_second": round(count / bare, 1),
+        "share_of_bare": round(bare / wall, 3),
+        "target_share": 0.9,
+    }
+
+
+def webhook(scale: int) -> dict[str, Any]:
+    """Batches of 20 events over HTTP from 8 clients, as fast as they are taken, while a thread builds in DuckDB."""
+    from tests.delivery.signing import Signer, body_of, event
+
+    signer, per_post, clients = Signer(), 20, 8
+    total = 20_000 // scale
+    with desk() as place:
+        keys = queue(place, 2_000 // scale)
+        environment = {**os.environ, "SENDGRID_WEBHOOK_PUBLIC_KEY": signer.public_key}
+        with _server(place.ws.root, environment) as port, _building():
+            bodies = []
+            for post in range(total // per_post):
+                told = [
+                    event("delivered", keys[(post * per_post + n) % len(keys)], identity=f"e{post}-{n}")
+                    for n in range(per_post)
+                ]
+                bodies.append(body_of(*told))
+            latencies, seconds = _post_all(port, [(body, signer.headers(body)) for body in bodies], clients)
+    latencies.sort()
+    return {
+        "events": total,
+        "events_per_second": round(total / seconds),
+        "p50_ms": round(latencies[len(latencies) // 2] * 1000, 1),
+        "p99_ms": round(latencies[int(len(latencies) * 0.99)] * 1000, 1),
+        "targets": {"events_per_second": 2_000, "p99_ms": 50},
+    }
+
+
+def memory(scale: int) -> dict[str, Any]:
+    """Resident size after the first tenth of 200 000 sends, and at the end."""
+    count, rounds = 200_000 // scale, 10
+    told = subprocess.run(
+        [sys.executable, "-m", "benchmarks.delivery", "--inner-memory", str(count), str(rounds)],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    if told.returncode:
+        return {"error": told.stderr[-500:]}
+    return json.loads(told.stdout.strip().splitlines()[-1])
+
+
+def inner_memory(count: int, rounds: int) -> None:
+    from dunning_pipeline.delivery.worker import deliver
+
+    sizes = []
+    with desk() as place:
+        for number in range(rounds):
+            queue(place, count // rounds, occurrence=str(number))
+            assert deliver(place.ws, now=NOW)["sent"] == count // rounds
+            for file in place.ws.outbox.iterdir():
+                file.unlink()
+            sizes.append(_resident_mb())
+    print(json.dumps({"sends": count, "mb_after_each_tenth": sizes, "growth_mb": round(sizes[-1] - sizes[1], 1)}))
+
+
+# -- scenery -----------------------------------------------------------------------------------------------------------
+@contextmanager
+def desk() -> Iterator[Any]:
+    from dunning_pipeline.settings.workspace import Workspace
+    from tests.delivery.desk import Desk
+
+    folder = Path(tempfile.mkdtemp(prefix="dunning-bench-"))
+    try:
+        for name in ("policies", "templates", "dbt_like_sql"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("target", "logs"))
+        (folder / "inbox").mkdir()
+        yield Desk(Workspace(folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def queue(place: Any, count: int, *, occurrence: str = "1") -> list[str]:
+    from dunning_pipeline.delivery.queue import queue_message
+    from tests.delivery.desk import sample
+
+    document, keys = sample(place.ws), []
+    for start in range(0, count, 2_000):
+        with place.engine.begin() as connection:
+            for number in range(start, min(start + 2_000, count)):
+                keys.append(
+                    queue_message(
+                        connection, place.ws, campaign="bench", occurrence=occurrence, recipient=f"r{number}",
+                        channel="email", to=[f"r{number}@example.com"], account_key=f"salesforce:{number}",
+                        template="friendly_reminder", language="en", document=document, now=NOW, actor="bench",
+                        send_now=True, kind="dunning",
+                    )
+                )  # fmt: skip
+    return keys
+
+
+def queue_statements(place: Any, count: int) -> None:
+    for number in range(count):
+        place.invoice(f"INV-{number:06d}", account=f"a{number}")
+    place.publish()
+    for number in range(count):
+        place.queue(place.statement(f"a{number}", lines={f"INV-{number:06d}": 10000}))
+
+
+def _version(ws: Any) -> Any:
+    from dunning_pipeline.letters.catalogue import Catalogue
+    from dunning_pipeline.letters.compiling import compile_template
+
+    return compile_template(Catalogue(ws).find("friendly_reminder", "email", "en"))
+
+
+def _cpu_rate(work: Callable[[], object], count: int) -> float:
+    began = time.process_time()
+    for _ in range(count):
+        work()
+    return count / (time.process_time() - began)
+
+
+@contextmanager
+def tls_sink() -> Iterator[dict[str, str]]:
+    """A provider in a process of its own behind a self-signed certificate; the environment that leads to it."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        sink = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.delivery", "--inner-sink", folder], stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE, cwd=ROOT,
+        )  # fmt: skip
+        assert sink.stdout is not None
+        port = int(sink.stdout.readline())
+        try:
+            yield {
+                "DUNNING_MAIL": "sendgrid",
+                "SENDGRID_API_KEY": "SG.bench",
+                "SENDGRID_HOST": f"https://127.0.0.1:{port}",
+                "SENDGRID_CA_FILE": f"{folder}/cert.pem",
+            }
+        finally:
+            sink.kill()
+            sink.wait()
+
+
+def inner_sink(folder: str) -> None:
+    from tests.delivery.provider_server import ProviderServer, Reply
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
+    server = ProviderServer(lambda request, number: Reply(202), tls=context)
+    server._keep = False
+    type(server.counts).__missing__ = lambda self, key: 0
+    with server:
+        print(server.port, flush=True)
+        sys.stdin.read()
+
+
+def _bare_pdfs(task: tuple[str, int]) -> None:
+    """Typst and a POST of the same size, with nothing between: the floor of `pdf`."""
+    import urllib3
+
+    from dunning_pipeline.letters.catalogue import Catalogue
+    from dunning_pipeline.letters.compiling import compile_template
+    from dunning_pipeline.letters.pdf import render_pdf
+    from dunning_pipeline.settings.workspace import Workspace
+    from tests.delivery.desk import sample
+
+    root, count = task
+    ws = Workspace(root)
+    version = compile_template(Catalogue(ws).find("friendly_reminder", "letter", "en"))
+    document = sample(ws)
+    pool = urllib3.PoolManager(ca_certs=os.environ["SENDGRID_CA_FILE"])
+    url = os.environ["SENDGRID_HOST"] + "/v3/mail/send"
+    for number in range(count):
+        document["statement"]["number"] = f"D-{number}"
+        body = base64.b64encode(render_pdf(document, version=version)) + b"x" * 20_000
+        pool.request("POST", url, body=b"[" + body + b"]", headers={"Content-Type": "application/json"})
+
+
+@contextmanager
+def _server(root: Path, environment: dict[str, str]) -> Iterator[int]:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "dunning_pipeline.cli.main", "webhook", "--port", str(port)]
+    server = subprocess.Popen(
+        command, cwd=ROOT, env={**environment, "DUNNING_WORKSPACE": str(root)}, stdout=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def _building() -> Iterator[None]:
+    """One thread of another process that aggregates in DuckDB without pause."""
+    code = (
+        "import duckdb\ncon = duckdb.connect(config={'threads': 1})\nwhile True:\n"
+        "    con.execute('select range % 1000 as k, sum(range) from range(5000000) group by k').fetchall()"
+    )
+    builder = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield
+    finally:
+        builder.kill()
+        builder.wait()
+
+
+def _post_all(port: int, posts: list[tuple[bytes, dict[str, str]]], clients: int) -> tuple[list[float], float]:
+    import http.client
+
+    latencies: list[float] = []
+    waiting = iter(posts)
+    lock = threading.Lock()
+
+    def client() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        while True:
+            with lock:
+                post = next(waiting, None)
+            if post is None:
+                return
+            began = time.perf_counter()
+            connection.request("POST", "/webhooks/sendgrid", body=post[0], headers=post[1])
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            latencies.append(time.perf_counter() - began)
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return latencies, time.perf_counter() - began
+
+
+def _resident_mb() -> float:
+    if Path("/proc/self/statm").exists():
+        return round(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1)
+
+
+if __name__ == "__main__":
+    if "--inner-sink" in sys.argv:
+        inner_sink(sys.argv[-1])
+    elif "--inner-memory" in sys.argv:
+        inner_memory(int(sys.argv[-2]), int(sys.argv[-1]))
+    else:
+        main()

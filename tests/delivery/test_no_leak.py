@@ -1,0 +1,65 @@
+"""Thousands of accounts, each with words of its own: nothing of another account inside any message or PDF."""
+
+import io
+import re
+from email import message_from_bytes, policy
+
+import pytest
+
+from dunning_pipeline.delivery.worker import deliver
+from tests.delivery.desk import NOW, Desk
+
+
+def canaries(number: int) -> dict[str, str]:
+    return {
+        "invoice": f"CANARY-{number:05d}-A",
+        "name": f"Kanarienvogel {number:05d} Q",
+        "street": f"Weg K{number:05d}S",
+    }
+
+
+def world(desk: Desk, accounts: int) -> dict[str, int]:
+    """Queue one reminder per account; key → number of the account."""
+    keys: dict[str, int] = {}
+    for number in range(accounts):
+        desk.invoice(canaries(number)["invoice"], account=f"a{number:05d}")
+    desk.publish()
+    for number in range(accounts):
+        own = canaries(number)
+        statement = desk.statement(
+            f"a{number:05d}", lines={own["invoice"]: 10000}, account_name=own["name"],
+            address={"name": own["name"], "street": own["street"], "postal_code": "10115", "city": "Berlin",
+                     "country": "DE"},
+        )  # fmt: skip
+        [key] = desk.queue(statement)
+        keys[key] = number
+    return keys
+
+
+def assert_no_leaks(desk: Desk, keys: dict[str, int], *, every_pdf: int) -> None:
+    from pypdf import PdfReader
+
+    for position, (key, number) in enumerate(keys.items()):
+        mail = message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
+        text = mail["Subject"] + mail["To"]
+        text += "".join(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")
+        if position % every_pdf == 0:
+            [pdf] = [part.get_payload(decode=True) for part in mail.iter_attachments()]
+            page = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+            assert canaries(number)["invoice"] in page
+            text += page
+        told = {int(digits) for digits in re.findall(r"(?:CANARY-|Kanarienvogel |Weg K|\ba)(\d{5})", text)}
+        assert told == {number}, key
+
+
+def test_a_few_accounts_stay_apart(desk: Desk) -> None:
+    keys = world(desk, 20)
+    assert deliver(desk.ws, now=NOW, workers=4)["sent"] == 20
+    assert_no_leaks(desk, keys, every_pdf=1)
+
+
+@pytest.mark.slow
+def test_five_thousand_accounts_stay_apart(desk: Desk) -> None:
+    keys = world(desk, 5_000)
+    assert deliver(desk.ws, now=NOW, workers=4)["sent"] == 5_000
+    assert_no_leaks(desk, keys, every_pdf=1)

@@ -1,0 +1,62 @@
+"""People pay while their reminders leave: after a payment was published, nobody is reminded of it."""
+
+import random
+import threading
+import time
+
+import pytest
+
+from dunning_pipeline.delivery.worker import deliver
+from tests.delivery.desk import NOW, Desk
+from tests.delivery.provider_server import ProviderServer, Reply, Request
+
+
+@pytest.mark.parametrize("accounts", [60, pytest.param(600, marks=pytest.mark.slow)])
+def test_no_paid_debt_is_reminded_after_its_payment_was_loaded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, accounts: int
+) -> None:
+    arrived: dict[str, float] = {}
+
+    def behave(request: Request, number: int) -> Reply:
+        arrived[request.key] = time.monotonic()
+        return Reply(delay=0.02)
+
+    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
+    for number in range(accounts):
+        desk.invoice(f"INV-{number:05d}", account=f"a{number}")
+    desk.publish()
+    keys = {}
+    for number in range(accounts):
+        [key] = desk.queue(desk.statement(f"a{number}", lines={f"INV-{number:05d}": 10000}, attach_invoices=False),
+                           overrides={"attachments": False})  # fmt: skip
+        keys[number] = key
+    published: dict[int, float] = {}
+    done = threading.Event()
+
+    def pay() -> None:
+        rng = random.Random(5)
+        waiting = list(range(accounts))
+        rng.shuffle(waiting)
+        while waiting and not done.is_set():
+            payers, waiting = waiting[: accounts // 20], waiting[accounts // 20 :]
+            for number in payers:
+                desk.paid(f"INV-{number:05d}", "100.00")
+            desk.publish()
+            at = time.monotonic()
+            published.update(dict.fromkeys(payers, at))
+
+    with ProviderServer(behave) as server:
+        monkeypatch.setenv("SENDGRID_HOST", server.url)
+        payer = threading.Thread(target=pay)
+        payer.start()
+        counts = deliver(desk.ws, now=NOW, workers=3, processes=1)
+        done.set()
+        payer.join()
+
+    assert counts["sent"] + counts["cancelled"] == accounts
+    assert counts["sent"] > 0 and counts["cancelled"] > 0
+    # a request that was begun before the payment was there may arrive a moment after it
+    in_flight = 0.3
+    late = [n for n, key in keys.items() if n in published and arrived.get(key, 0.0) > published[n] + in_flight]
+    assert late == []
