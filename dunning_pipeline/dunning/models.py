@@ -6,11 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import Project, read_model_file
+from dunning_pipeline.sql_models.project import Model, Project, read_model_file
 from dunning_pipeline.sql_models.runner import RenderedModel, Renderer, folder_of
 
 FOLDER = "dunning"
+_DATE = date(1, 1, 1)  # stands for the run date until it is known; no model names this day
 _KINDS = {
     "dunning": ("account_statements", "account_statement_details"),
     "account": ("proposed_statements", "draft_channels"),
@@ -40,21 +44,28 @@ def rendered_models(
 
     Raises InvalidDeclaration with the analyst's file and line.
     """
-    project = _project(ws)
-    renderer = Renderer(project, run_date=run_date, variables=variables, catalogs=catalogs, relations=relations)
+    arguments = canonical_json({"variables": variables, "catalogs": catalogs, "relations": relations})
+    return [
+        RenderedModel(model, sql.replace(_DATE.isoformat(), run_date.isoformat()))
+        for model, sql in _rendered(*_files(ws), kind, arguments)
+    ]
+
+
+@lru_cache(maxsize=32)
+def _rendered(
+    folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str
+) -> tuple[tuple[Model, str], ...]:
+    """Model and SQL with _DATE in place of the run date: a simulation renders once for all its days."""
+    project = _read(folder, files)
+    renderer = Renderer(project, run_date=_DATE, **orjson.loads(arguments))
     chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in _KINDS[kind]]
-    if up_to is not None:
-        needed = {up_to}
-        for model in reversed(chosen):
-            needed.update(model.refs if model.name in needed else ())
-        chosen = [model for model in chosen if model.name in needed]
-    return [RenderedModel(model, renderer.render(model)) for model in chosen]
+    return tuple((model, renderer.render(model)) for model in chosen)
 
 
-def _project(ws: Workspace) -> Project:
+def _files(ws: Workspace) -> tuple[Path, tuple[tuple[Path, int, int], ...]]:
     folder = folder_of(ws)
     files = sorted(file for file in folder.rglob("*.sql") if "target" not in file.parts)
-    return _read(folder, tuple((file, *_signature(file)) for file in files))
+    return folder, tuple((file, *_signature(file)) for file in files)
 
 
 def _signature(file: Path) -> tuple[int, int]:

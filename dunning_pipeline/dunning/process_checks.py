@@ -9,7 +9,7 @@ from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.law.packs import load_laws
 from dunning_pipeline.settings.workspace import Workspace
 
-_WRITTEN = ("email", "letter", "sms")
+_WRITTEN: tuple[Literal["email", "letter", "sms"], ...] = ("email", "letter", "sms")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def _templates(ws: Workspace, declared: DeclaredProcess, index: int, level: Leve
     from dunning_pipeline.letters.catalogue import Catalogue
 
     catalogue, place = Catalogue(ws), ("levels", index, "template")
-    for channel in (channel for channel in level.channels if channel in _WRITTEN):
+    for channel in _WRITTEN:
+        if channel not in level.channels:
+            continue
         for language in dict.fromkeys((ws.company.default_language, *ws.company.languages)):
             try:
                 found = catalogue.find(level.template, channel, language).language

@@ -110,6 +110,8 @@ def _read_rates(file: Path) -> list[tuple[int, Rate]]:
     with file.open(encoding="utf-8-sig", newline="") as stream:
         for line, row in enumerate(csv.DictReader(stream), 2):
             try:
+                if None in row:  # more cells than columns: a decimal comma, most likely
+                    raise ValueError
                 rows.append((line, Rate.model_validate({"from": row["from"], "percent": row["percent"]})))
             except (KeyError, ValueError):
                 raise InvalidInput(
