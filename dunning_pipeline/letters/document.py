@@ -3,6 +3,7 @@
 statement + details (ledger) + data graph + company  →  merge document  →  e-mail, SMS, letter; frozen at closing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -16,6 +17,8 @@ from dunning_pipeline.settings.company import Company
 SCHEMA = 1
 TEXT_FIELDS = ("subject", "opening", "closing", "sms")  # hand-written texts that replace the template's
 _CHARGES = {"interest", "carried_interest", "fee", "carried_fee", "compensation"}
+
+_UNWANTED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 Document = dict[str, Any]
 
@@ -90,11 +93,7 @@ def clean(value: Any) -> Any:
     """Free text of a source without control characters and without marks that turn the text around them (U+202E)."""
     if not isinstance(value, str) or (value.isascii() and value.isprintable()):
         return value
-    return "".join(letter for letter in value if letter == "\n" or _is_harmless(ord(letter)))
-
-
-def _is_harmless(point: int) -> bool:
-    return 0x20 <= point < 0x7F or (point >= 0xA0 and not 0x202A <= point <= 0x202E and not 0x2066 <= point <= 0x2069)
+    return _UNWANTED.sub("", value)
 
 
 def iso(value: date | str | None) -> str | None:

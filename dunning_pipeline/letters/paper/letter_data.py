@@ -10,7 +10,7 @@ from dunning_pipeline.letters import formats
 from dunning_pipeline.letters.paper.annex import annex_sheets
 from dunning_pipeline.letters.paper.fonts import families, printable
 from dunning_pipeline.letters.paper.payment_codes import epc_payload, qr_svg, swiss_slip
-from dunning_pipeline.letters.paper.postal import postal_lines, sender_line, uses_us_letter
+from dunning_pipeline.letters.paper.postal import postal_lines, sender_line, town_lines, uses_us_letter
 from dunning_pipeline.letters.wording import BOLD, UNBOLD
 
 Document = Mapping[str, Any]
@@ -80,9 +80,8 @@ def _reference(document: Document, labels: Labels) -> list[list[str]]:
 
 def _footer(company: Mapping[str, Any], labels: Labels) -> list[list[str]]:
     address, bank = company["address"], company["bank"]
-    town = f"{address['postal_code']} {address['city']}"
     columns = [
-        [company["name"], address["street"], town],
+        [company["name"], address["street"], *town_lines(address)],
         [company["phone"], company["email"], (company["website"] or "").removeprefix("https://")],
         [company["registry"], company["vat_id"] and f"{labels['vat_id']} {company['vat_id']}"],
         [bank["bank_name"], bank["iban"] and f"{labels['iban']} {_grouped(bank['iban'])}", bank["bic"]],

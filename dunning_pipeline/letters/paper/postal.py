@@ -27,7 +27,12 @@ def postal_lines(address: Mapping[str, Any], from_country: str, locale: str) -> 
 def sender_line(company: Mapping[str, Any]) -> str:
     """The small line above the address in the envelope's window."""
     address = company["address"]
-    return f"{company['name']} · {address['street']} · {address['postal_code']} {address['city']}"
+    return " · ".join([company["name"], address["street"], *town_lines(address)])
+
+
+def town_lines(address: Mapping[str, Any]) -> list[str]:
+    """Town, state and postal code in the order of the address's own country."""
+    return [line for line in _town(address, (address.get("country") or "").upper()) if line]
 
 
 def _town(address: Mapping[str, Any], code: str) -> list[str]:
