@@ -106,6 +106,7 @@ def build_app(
         loader=PackageLoader("dunning_pipeline.console", "html"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
+        auto_reload=False,  # a page in use must not change under an upgrade
         trim_blocks=True,
         lstrip_blocks=True,
     )

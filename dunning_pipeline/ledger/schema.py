@@ -82,9 +82,9 @@ statements = Table(
     Column("statement_id", String, primary_key=True),
     Column("number", String, unique=True),  # gapless per series, given at closing
     Column("kind", String, nullable=False),  # dunning | account
-    Column("status", String, nullable=False, index=True),  # draft | closed | voided | superseded | deleted
-    Column("run_id", String, ForeignKey("runs.run_id"), nullable=False, index=True),
-    Column("dunning_date", Date, nullable=False, index=True),
+    Column("status", String, nullable=False),  # draft | closed | voided | superseded | deleted
+    Column("run_id", String, ForeignKey("runs.run_id"), nullable=False),
+    Column("dunning_date", Date, nullable=False),
     Column("account_key", String, nullable=False, index=True),
     Column("account_id", String, nullable=False),
     Column("account_name", String, nullable=False),
@@ -135,7 +135,16 @@ statements = Table(
     Column("voided_by", String),
     # one open draft per unit, level (per_level grouping) and currency: `draft_key` is null once it is no draft
     Column("draft_key", String, unique=True),
-    Index("ix_statements_status_dunning_date", "status", "dunning_date"),
+    # the lists of people: each filter and each order has its index, and a page of a million rows is 51 steps in one;
+    # `status` stands last so that a count need not fetch rows
+    Index("ix_statements_newest", "dunning_date", "statement_id", "status"),
+    Index("ix_statements_status", "status", "dunning_date", "statement_id"),
+    Index("ix_statements_run_id", "run_id", "dunning_date", "statement_id", "status"),
+    Index("ix_statements_level", "level", "dunning_date", "statement_id", "status"),
+    Index("ix_statements_currency", "currency", "dunning_date", "statement_id", "status"),
+    Index("ix_statements_process", "process", "dunning_date", "statement_id", "status"),
+    Index("ix_statements_account_name", "account_name", "statement_id"),
+    Index("ix_statements_please_pay_minor", "please_pay_minor", "statement_id"),
 )
 
 statement_details = Table(
@@ -333,7 +342,9 @@ sends = Table(
     Column("queued_at", Instant, nullable=False),
     Column("sent_at", Instant),
     Column("created_by", String, nullable=False),
-    Index("ix_sends_status_due_at", "status", "due_at"),
+    Index("ix_sends_status_due_at", "status", "due_at", "send_key"),
+    Index("ix_sends_due_at", "due_at", "send_key"),
+    Index("ix_sends_sent_at", "sent_at", "send_key"),
 )
 
 send_attempts = Table(  # append-only outcome of each attempt
@@ -375,6 +386,7 @@ consents = Table(  # append-only; the newest (date, opt_out first) counts
     Column("consented_at", Instant, nullable=False),
     Column("origin", String, nullable=False),  # file and line, webhook, preference page, person
     Column("recorded_at", Instant, nullable=False),
+    Index("ix_consents_consented_at", "consented_at", "consent_id"),
 )
 
 suppressions = Table(
@@ -456,6 +468,7 @@ findings = Table(
     Column("seen_at", Instant, nullable=False),
     Column("done_at", Instant),
     Column("done_by", String),
+    Index("ix_findings_status_raised_at", "status", "raised_at", "finding_id"),
 )
 
 audit = Table(  # append-only
@@ -471,6 +484,7 @@ audit = Table(  # append-only
     Column("before", Json),
     Column("after", Json),
     Column("reason", Text),
+    Index("ix_audit_actor", "actor", "at"),
 )
 
 leases = Table(  # one dunning run at a time, one recovery at a time

@@ -112,8 +112,28 @@ def chromium():  # type: ignore[no-untyped-def]
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def session_of(chromium, console: Console):  # type: ignore[no-untyped-def]
+    """A function role → cookies of that user, logged in once through the form (logins a minute are limited)."""
+    kept = {}
+
+    def cookies(role: str):  # type: ignore[no-untyped-def]
+        if role not in kept:
+            context = chromium.new_context(base_url=console.address)
+            page = context.new_page()
+            page.goto("/login")
+            page.fill("input[name=login]", role)
+            page.fill("input[name=password]", PASSWORD)
+            page.click("main button")
+            kept[role] = context.storage_state()
+            context.close()
+        return kept[role]
+
+    return cookies
+
+
 @pytest.fixture
-def page_of(chromium, console: Console):  # type: ignore[no-untyped-def]
+def page_of(chromium, console: Console, session_of):  # type: ignore[no-untyped-def]
     """A function role → page of a new browser window of that user, logged in; keeps what it asked other hosts for."""
     contexts = []
 
@@ -126,6 +146,7 @@ def page_of(chromium, console: Console):  # type: ignore[no-untyped-def]
             color_scheme="dark" if dark else "light",
             java_script_enabled=javascript,
             accept_downloads=True,
+            storage_state=session_of(role),
         )
         contexts.append(context)
         page = context.new_page()
@@ -134,10 +155,7 @@ def page_of(chromium, console: Console):  # type: ignore[no-untyped-def]
             "request", lambda r: None if r.url.startswith((console.address, "data:")) else page.foreign.append(r.url)
         )
         page.on("dialog", lambda dialog: dialog.accept())
-        page.goto("/login")
-        page.fill("input[name=login]", role)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("main button")
+        page.goto("/")
         return page
 
     yield open_page
