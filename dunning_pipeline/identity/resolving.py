@@ -37,7 +37,6 @@ def resolve(
     now: datetime,
     ledger: Any = None,
     rulesets: dict[str, Ruleset] | None = None,
-    kinds: tuple[str, ...] = records.KINDS,
     processes: int | None = None,
     observe: Observer | None = None,
     progress: Callable[[str], None] | None = None,
@@ -55,13 +54,13 @@ def resolve(
     con.execute("create schema if not exists identity")
     instant = now.astimezone(UTC).replace(tzinfo=None)
     engine.run(Step(f"{WORK}.clock", f"select date '{instant.date()}' as current_day, timestamp '{instant}' as now"))
-    for kind in kinds:
+    for kind in records.KINDS:
         if progress:
             progress(f"identity: {kind}s")
         _resolve_kind(engine, rulesets[kind], report, run_id=run_id, now=now, ledger=ledger, processes=processes)
     started = perf_counter()
     engine.run(outputs.contact_points())
-    for step in (*review.shared_outputs(kinds), checks.names(kinds)):
+    for step in (*review.shared_outputs(records.KINDS), checks.names(records.KINDS)):
         engine.run(step)
     report.seconds["contact points"] = perf_counter() - started
     if not keep_work:

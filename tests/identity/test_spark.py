@@ -8,7 +8,9 @@ import pytest
 from dunning_pipeline.identity import resolve
 from tests.identity.conftest import NOW, Parties
 
-RECORDS = 20_000
+import os
+
+RECORDS = int(os.environ.get("R", "20000"))
 
 
 @pytest.mark.java
@@ -24,7 +26,7 @@ def test_the_same_clusters_on_spark(parties: Parties, tmp_path: Path, kind: str)
     else:
         load_companies(parties.con, RECORDS // 2)
     resolve(
-        parties.con, None, run_id="r", now=NOW, rulesets=parties.rulesets, kinds=(kind,), processes=1, keep_work=True
+        parties.con, None, run_id="r", now=NOW, rulesets=parties.rulesets, processes=1, keep_work=True
     )
     here = parties.rows(f"select record_id, cluster_id from identity_work.{kind}_clusters order by 1")
     records = tmp_path / "records.parquet"
