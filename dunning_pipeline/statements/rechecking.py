@@ -17,14 +17,13 @@ from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted
+from dunning_pipeline.sql_models.runner import RenderedModel, quoted
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 Item = tuple[str, int]
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
 # (instalments are read whole: they name their schedule, and only sometimes their invoice)
 _BY_INVOICE = ("invoices", "payment_allocations", "credit_applications", "payment_schedules")
-_LEDGER = ("blocks", "postponements", "promises", "item_levels", "assignments", "statements", "statement_details")
 
 
 @dataclass(frozen=True)
@@ -82,17 +81,26 @@ def _scratch(ws: Workspace, invoice_keys: Collection[str]) -> Iterator[duckdb.Du
             con.execute(
                 f"create {kind} data_model.{quoted(name)} as select * from snapshot.data_model.{quoted(name)}{where}"
             )
-        export_to_warehouse(con, ws, tables=_LEDGER)
+        export_to_warehouse(con, ws, tables=_ledger_tables(ws))
         yield con
     finally:
         con.close()
 
 
-def _on(con: duckdb.DuckDBPyConnection, ws: Workspace, day: date) -> dict[Item, Standing]:
-    models = rendered_models(
+def _ledger_tables(ws: Workspace) -> set[str]:
+    """The ledger's tables that open_items and its inputs read."""
+    models = _models(ws, date.min)
+    return {table for model in models for source, table in model.model.sources if source == "ops"}
+
+
+def _models(ws: Workspace, day: date) -> list[RenderedModel]:
+    return rendered_models(
         ws, run_date=day, kind="dunning", variables={}, catalogs={}, relations={}, up_to="open_items"
     )
-    for model in models:
+
+
+def _on(con: duckdb.DuckDBPyConnection, ws: Workspace, day: date) -> dict[Item, Standing]:
+    for model in _models(ws, day):
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
