@@ -3,11 +3,12 @@
 A template that loops without end, prints without end or reads what is not there stops with an error, never a message.
 """
 
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from itertools import islice
 from typing import Any
 
 from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2.compiler import CodeGenerator
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
@@ -28,9 +29,21 @@ class EmptyField(Exception):
     """A field that exists and has no value was printed without |default."""
 
 
+class _Generator(CodeGenerator):
+    """Writes one call per printed expression where Jinja's own writes two: a third of the time of a small message."""
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Any, finalize: Any) -> None:
+        self.write("environment.shown(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Any, finalize: Any) -> None:
+        self.write(")")
+
+
 class LetterEnvironment(ImmutableSandboxedEnvironment):
     """Sandbox with counted loops and calls, bounded text arithmetic, a fixed list of filters and no loader."""
 
+    code_generator_class = _Generator
+    shown: Callable[[Any], str]
     intercepted_binops = frozenset(["*", "**", "+", "%"])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -41,10 +54,11 @@ class LetterEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Fields of the document's dicts straight away: no method of dict is reachable, and no exception is needed."""
-        if type(obj) is dict:
-            if attribute in obj:
+        if obj.__class__ is dict:
+            try:
                 return obj[attribute]
-            return self.undefined(obj=obj, name=attribute)
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -67,12 +81,12 @@ def letter_environment(*, autoescape: bool) -> LetterEnvironment:
     environment = LetterEnvironment(
         autoescape=autoescape,
         undefined=StrictUndefined,
-        finalize=_no_empty_field,
         trim_blocks=not autoescape,
         lstrip_blocks=not autoescape,
         keep_trailing_newline=False,
         cache_size=0,
     )
+    environment.shown = _shown_in_html if autoescape else _shown_in_text
     environment.filters = {name: FILTERS[name] for name in _FILTERS.split()}
     environment.filters |= {
         "default": default,
@@ -178,7 +192,14 @@ def _text(value: Any, filter_name: str) -> str:
     return str(value)  # an undefined field raises UndefinedError here, with its name
 
 
-def _no_empty_field(value: Any) -> Any:
+def _shown_in_html(value: Any) -> str:
+    """A printed value, escaped; Markup (the paragraphs filter, macros) as it is."""
     if value is None:
         raise EmptyField("a field without a value is printed")
-    return value
+    return escape(value)
+
+
+def _shown_in_text(value: Any) -> str:
+    if value is None:
+        raise EmptyField("a field without a value is printed")
+    return value if value.__class__ is str else str(value)

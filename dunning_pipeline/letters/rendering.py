@@ -84,11 +84,10 @@ def one_line(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Plain text without trailing blanks and with at most one empty line in a row."""
-    lines: list[str] = []
-    for line in (line.rstrip() for line in text.strip().split("\n")):
-        if line or (lines and lines[-1]):
-            lines.append(line)
-    return "\n".join(lines)
+    text = "\n".join(map(str.rstrip, text.strip().split("\n")))
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text
 
 
 class Programs:
