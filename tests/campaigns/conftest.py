@@ -20,9 +20,17 @@ NOW = datetime(2025, 11, 5, 9, 0, tzinfo=BERLIN)
 OVERDUE = {"alpha": 10, "bravo": 12, "carol": 14, "delta": 20, "echo": 45, "quiet": -5}
 
 
+_BUILT: list[Path] = []  # the fixture is used from two folders of tests, and building takes its time
+
+
 @pytest.fixture(scope="session")
 def built_company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("company")
+    if not _BUILT:
+        _BUILT.append(_build_company(tmp_path_factory.mktemp("company")))
+    return _BUILT[0]
+
+
+def _build_company(root: Path) -> Path:
     for folder in ("policies", "templates", "dbt_like_sql"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
     inbox = root / "inbox" / "salesforce"

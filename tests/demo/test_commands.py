@@ -1,0 +1,120 @@
+"""The first commands of a stranger: demo twice, a workspace of one's own, what the doctor says, the day on bad data."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dunning_pipeline import daily
+from dunning_pipeline.cli.main import app
+from dunning_pipeline.settings.examination import examine
+from dunning_pipeline.settings.workspace import Workspace
+
+NINE = "2025-11-03T09:00:00+01:00"
+
+
+def dunning(*arguments: str, workspace: Workspace, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dunning_pipeline.cli.main", *arguments],
+        env={**os.environ, "DUNNING_WORKSPACE": str(workspace.root), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_the_demo_sends_and_the_second_run_of_the_day_sends_nothing(workspace: Workspace) -> None:
+    first = dunning("demo", workspace=workspace)
+    assert first.returncode == 0, first.stderr + first.stdout
+    for word in (
+        "read",
+        "rejected",
+        "unified",
+        "segmented",
+        "proposed",
+        "closed",
+        "sent",
+        "held back",
+        "explain",
+        "console",
+    ):
+        assert word in first.stdout
+    sent = {file.name for file in workspace.outbox.glob("*.json")}
+    assert len(sent) > 50
+    second = dunning("demo", workspace=workspace)
+    assert second.returncode == 0, second.stderr
+    assert "sent already" in second.stdout
+    assert {file.name for file in workspace.outbox.glob("*.json")} == sent
+    told = dunning("doctor", "--format", "json", workspace=workspace, DUNNING_NOW=NINE)
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_demo_never_touches_somebody_elses_inbox(workspace: Workspace) -> None:
+    folder = workspace.inbox / "salesforce"
+    folder.mkdir()
+    (folder / "Account.csv").write_text("Id,Name\n1,Mine\n")
+    told = dunning("demo", workspace=workspace)
+    assert told.returncode == 1
+    assert "did not make" in told.stderr and "dunning init" in told.stderr
+    assert [file.name for file in folder.iterdir()] == ["Account.csv"]
+    assert not workspace.state.exists()
+
+
+def test_a_date_that_is_none_is_a_usage_error(workspace: Workspace) -> None:
+    assert dunning("demo", "--date", "soon", workspace=workspace).returncode == 2
+
+
+def test_init_makes_a_workspace_and_overwrites_nothing(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    folder = tmp_path / "mine"
+    assert run(app, ["init", str(folder)]).exit_code == 0
+    ws = Workspace(folder)
+    assert ws.company.name and (ws.models / "dbt_project.yml").is_file() and ws.templates.is_dir()
+    company = ws.policies / "company.yaml"
+    company.write_text("mine")
+    assert run(app, ["init", str(folder)]).exit_code != 0
+    assert company.read_text() == "mine"
+
+
+def test_the_doctor_names_what_is_wrong_and_goes_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
+    (workspace.policies / "processes" / "standard.yaml").write_text("process: standard\nlevels: []\n")
+    now = datetime.fromisoformat(NINE)
+    found = {(one.what, one.state): one for one in examine(workspace, now=now)}
+    assert ("processes", "error") in found and "standard.yaml" in found["processes", "error"].remedy
+    assert found["mail", "error"].remedy == "set SENDGRID_API_KEY"
+    assert ("models", "ok") in found and ("inbox", "warning") in found and ("snapshot", "warning") in found
+    assert not workspace.state.exists(), "looking makes no state"
+
+
+def test_the_doctor_exits_1_only_for_what_keeps_it_from_working(workspace: Workspace) -> None:
+    told = dunning("doctor", "--format", "json", workspace=workspace)
+    assert told.returncode == 0, told.stdout
+    assert {"what", "state", "text", "remedy"} == set(json.loads(told.stdout)[0])
+    assert dunning("doctor", workspace=workspace, DUNNING_MAIL="pigeon").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "leaves"),
+    [
+        ("2025-11-03T03:04:00+01:00", "2025-11-03T03:00:00+01:00"),  # the schedule itself: the same morning
+        ("2025-11-03T07:59:00+01:00", "2025-11-03T03:00:00+01:00"),
+        ("2025-11-03T09:00:00+01:00", "2025-11-04T03:00:00+01:00"),  # by day: at the next send hour
+        ("2025-11-03T02:00:00+01:00", "2025-11-03T03:00:00+01:00"),
+        ("2025-11-08T03:05:00+01:00", "2025-11-10T03:00:00+01:00"),  # Saturday: on Monday
+    ],
+)
+def test_when_the_days_messages_leave(workspace: Workspace, now: str, leaves: str) -> None:
+    assert daily.due_time(workspace, datetime.fromisoformat(now)) == datetime.fromisoformat(leaves)
+
+
+def test_an_empty_workspace_has_an_empty_day(workspace: Workspace) -> None:
+    told = dunning("daily", "--format", "json", workspace=workspace, DUNNING_NOW=NINE)
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
+    assert (report["complete"], report["closed"], report["queued"], report["problems"]) == (True, 0, 0, [])
