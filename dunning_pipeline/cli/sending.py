@@ -155,6 +155,6 @@ def _progress(form: Format) -> Any:
 
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("sending", total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+            yield lambda text, done, total: progress.update(task, completed=done, total=total)
 
     return bar()

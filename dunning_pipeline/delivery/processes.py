@@ -23,7 +23,7 @@ def run_processes(
     send_now: bool,
     threads: Sequence[int],
     total: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[str, int, int], None] | None,
 ) -> dict[str, Any]:
     """One process per entry of `threads`, with so many workers; the sum of what they did.
 
@@ -42,7 +42,7 @@ def run_processes(
                     errors.extend(told["errors"])
                 done.update({name: number for name, number in told.items() if isinstance(number, int)})
                 if progress is not None:
-                    progress(sum(done.values()), total)
+                    progress("sending", sum(done.values()), total)
         if process.wait() not in (0, -signal.SIGTERM):
             errors.append(f"a delivering process ended with {process.returncode}")
 
@@ -77,7 +77,7 @@ def _main() -> None:
     last: Counter[str] = Counter()
     session = Session(ws, now=now, send_now=told["send_now"], shares=told["shares"], progress=None)
 
-    def progress(done: int, total: int) -> None:
+    def progress(text: str, done: int, total: int) -> None:
         if done - sum(last.values()) >= 25:
             _tell(session.counts, last)
 

@@ -99,18 +99,18 @@ class Renderer:
                 content = file.read_bytes()
                 if hashlib.sha256(content).hexdigest() == statement["pdf_sha256"]:
                     return content
-        letter = {**row, "channel": "letter"}
-        return render_pdf(document, version=self._letter_version(connection, letter))
+        version = self._letter_version(connection, row, statement)
+        if row["kind"] == "draft":
+            return render_pdf(document, version=version, draft=True)
+        return render_pdf(document, version=version)
 
-    def _letter_version(self, connection: Connection, row: Mapping[str, Any]) -> Any:
-        if row["template_version"] and row["kind"] != "draft":
-            version = row["template_version"]
-            try:
-                found = self._templates.get(connection, version, row)
-                if found.channel == "letter":
-                    return found
-            except NotThere:
-                pass
+    def _letter_version(self, connection: Connection, row: Mapping[str, Any], statement: Any) -> Any:
+        """The letter that closing pinned, else the send's own, else that of today's files."""
+        closed_with = (statement or {}).get("letter_version")
+        if closed_with:
+            return self._templates.get(connection, closed_with, row)
+        if row["channel"] == "letter":
+            return self._templates.get(connection, row["template_version"], row)
         from dunning_pipeline.letters.catalogue import Catalogue
         from dunning_pipeline.letters.compiling import compile_template
 

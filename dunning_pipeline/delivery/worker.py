@@ -22,7 +22,7 @@ from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.settings.workspace import Workspace
 
 OUTCOMES = ("sent", "queued", "held", "cancelled", "failed", "unknown")
-Progress = Callable[[int, int], None]  # done, total
+Progress = Callable[[str, int, int], None]  # text, done, total
 WAIT_SECONDS = 120.0  # how long a run goes on only waiting for refused messages
 WORTH_A_PROCESS = 100  # due messages; below this, threads of one process are enough
 
@@ -68,7 +68,7 @@ def deliver(
 def run_threads(session: Session, workers: int, *, total: int = 0, progress: Progress | None = None) -> dict[str, Any]:
     """Deliver with `workers` threads of this process; counts of what they did. Stops gently on SIGTERM."""
     if progress is not None:
-        session._progress = lambda _: progress(sum(session.counts.values()), total)
+        session._progress = lambda _: progress("sending", sum(session.counts.values()), total)
     _stop_on_sigterm(session)
     deadline = time.monotonic() + WAIT_SECONDS
     failures: list[BaseException] = []
