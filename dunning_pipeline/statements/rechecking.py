@@ -4,21 +4,19 @@ It asks the decision's own SQL (dunning.open_items) on the newest snapshot and t
 opinion on what is open, only the same question later.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import duckdb
 import pyarrow
 
+from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.models import rendered_models
-from dunning_pipeline.ledger.export import export_to_warehouse
+from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.runner import RenderedModel, quoted
-from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 Item = tuple[str, int]
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
@@ -56,51 +54,43 @@ def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collecti
     """How the items of these invoices stand: amounts as of the latest date, held back if they are on any date."""
     held: dict[Item, str] = {}
     latest: dict[Item, Standing] = {}
-    with _scratch(ws, invoice_keys) as con:
+    with open_facts(ws, facts=None) as facts:
+        facts.bring_ledger(ws, wanted=True)
+        load_policy_tables(facts.con, ws)
+        _see_only(facts, invoice_keys)
+        facts.con.execute("create schema if not exists dunning")
         for day in sorted(set(dates)):
-            latest = _on(con, ws, day)
+            latest = _on(facts, ws, day)
             held |= {item: now.held_by for item, now in latest.items() if now.held_by}
     return {item: Standing(now.open_minor, now.due_on, held.get(item)) for item, now in latest.items()}
 
 
-@contextmanager
-def _scratch(ws: Workspace, invoice_keys: Collection[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    con = duckdb.connect()
-    try:
-        con.execute("set timezone = 'UTC'")
-        file = str(snapshot_file(ws)).replace("'", "''")
-        con.execute(f"attach '{file}' as snapshot (read_only)")
-        con.execute("create schema data_model; create schema dunning; create schema ops")
-        con.register("asked", pyarrow.table({"invoice_key": pyarrow.array(list(invoice_keys), pyarrow.string())}))
-        names = con.execute(
-            "select table_name from duckdb_tables() where database_name = 'snapshot' and schema_name = 'data_model'"
-        ).fetchall()
-        for (name,) in names:
-            where = " where invoice_key in (select invoice_key from asked)" if name in _BY_INVOICE else ""
-            kind = "table" if where else "view"
-            con.execute(
-                f"create {kind} data_model.{quoted(name)} as select * from snapshot.data_model.{quoted(name)}{where}"
-            )
-        export_to_warehouse(con, ws, tables=_ledger_tables(ws))
-        yield con
-    finally:
-        con.close()
+def _see_only(facts: Facts, invoice_keys: Collection[str]) -> None:
+    con = facts.con
+    con.execute("create schema if not exists asked")
+    con.register("_asked", pyarrow.table({"invoice_key": pyarrow.array(list(invoice_keys), pyarrow.string())}))
+    con.execute("create table asked.keys as from _asked").fetchall()
+    con.unregister("_asked")
+    for name in _BY_INVOICE:
+        table = facts.table("data_model", name)
+        con.execute(
+            f"create table asked.{name} as select * from {table} "
+            "where invoice_key in (select invoice_key from asked.keys)"
+        )
+        facts.relations[f"data_model.{name}"] = f"asked.{name}"
 
 
-def _ledger_tables(ws: Workspace) -> set[str]:
-    """The ledger's tables that open_items and its inputs read."""
-    models = _models(ws, date.min)
-    return {table for model in models for source, table in model.model.sources if source == "ops"}
-
-
-def _models(ws: Workspace, day: date) -> list[RenderedModel]:
-    return rendered_models(
-        ws, run_date=day, kind="dunning", variables={}, catalogs={}, relations={}, up_to="open_items"
+def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
+    con = facts.con
+    models = rendered_models(
+        ws,
+        run_date=day,
+        kind="dunning",
+        variables=model_variables(con),
+        catalogs=facts.catalogs,
+        relations=facts.relations,
     )
-
-
-def _on(con: duckdb.DuckDBPyConnection, ws: Workspace, day: date) -> dict[Item, Standing]:
-    for model in _models(ws, day):
+    for model in _up_to_open_items(models):
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
@@ -114,3 +104,10 @@ def _on(con: duckdb.DuckDBPyConnection, ws: Workspace, day: date) -> dict[Item, 
         (key, instalment): Standing(to_minor(amount, currency), due_on, held_by)
         for key, instalment, amount, currency, due_on, held_by in rows
     }
+
+
+def _up_to_open_items(models: Sequence[RenderedModel]) -> list[RenderedModel]:
+    needed = {"open_items"}
+    for model in reversed(models):
+        needed.update(model.model.refs if model.name in needed else ())
+    return [model for model in models if model.name in needed]
