@@ -4,6 +4,7 @@ What it contains is what worries us: shared mailboxes and phones, role mailboxes
 twins, nicknames, typos, moved and married people, missing fields; sibling companies with one domain, phone and address, that
 differ in a word, in the legal form, or only in their tax number. Same seed, same population.
 """
+# ruff: noqa: E501, SIM905  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
 """`dunning profile`: unified profiles, why records are one party, what waits for a decision, and the validation kit."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import csv
 import getpass

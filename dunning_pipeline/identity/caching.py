@@ -1,4 +1,5 @@
 """Runs the normalisers on values not seen before, on all cores, and keeps the answers between runs in `identity_cache`."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,5 @@
 """From records to clusters: rules, decisions, constraints, quarantine; the same course on every engine."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections import defaultdict
 

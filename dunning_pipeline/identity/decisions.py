@@ -1,4 +1,5 @@
 """What people decided about pairs of records: must-links and cannot-links of the ledger, applied before any rule."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import hashlib
 from datetime import datetime
@@ -57,7 +58,7 @@ def decide_pair(
                 decided_at=at,
                 decided_by=actor,
                 withdrawn_at=None,
-            )  # fmt: skip
+            )
         )
         _audit(connection, actor, decision_id, verdict, left, right, reason, at)
     return decision_id

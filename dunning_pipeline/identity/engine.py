@@ -1,4 +1,5 @@
 """The one place where the steps run: `Engine` is what the flow needs of a database, `DuckDBEngine` the one of the product."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Callable, Sequence
 from time import perf_counter

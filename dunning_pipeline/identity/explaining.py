@@ -1,4 +1,5 @@
 """Why records are one profile: its members, the edges between them, and the shortest path between any two of them."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections import defaultdict, deque
 from typing import Any

@@ -1,4 +1,5 @@
 """What outlives the warehouse: ids and their events, decisions and pins come out of the ledger, and go back into it."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import hashlib
 from datetime import UTC, datetime

@@ -1,4 +1,5 @@
 """Identity resolution of one run: records → clusters → stable ids → profiles, in the warehouse connection it is given."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,7 +58,9 @@ def resolve(
     for kind in records.KINDS:
         if progress:
             progress(f"identity: {kind}s")
-        _resolve_kind(engine, rulesets[kind], report, run_id=run_id, now=now, ledger=ledger, processes=processes)
+        _resolve_kind(
+            engine, rulesets[kind], report, folder=folder, run_id=run_id, now=now, ledger=ledger, processes=processes
+        )
     started = perf_counter()
     engine.run(outputs.contact_points())
     for step in (*review.shared_outputs(records.KINDS), checks.names(records.KINDS)):
@@ -73,6 +76,7 @@ def _resolve_kind(
     ruleset: Ruleset,
     report: ResolveReport,
     *,
+    folder: Path,
     run_id: str,
     now: datetime,
     ledger: Any,
@@ -95,6 +99,8 @@ def _resolve_kind(
     _write_outputs(engine, ruleset)
     clock.lap("profiles")
     suggest(engine, ruleset)
+    if ruleset.probabilistic:
+        _score(engine, ruleset, folder)
     for step in review.suggestions(kind):
         counts[step.table.rpartition("_")[2]] = engine.run(step)
     clock.lap("suggestions")
@@ -122,6 +128,21 @@ def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
         outputs.evidence(kind),
     ):
         engine.run(step)
+
+
+def _score(engine: DuckDBEngine, ruleset: Ruleset, folder: Path) -> None:
+    """Add the pairs that the trained model likes to the candidates; the best rule of a pair stays its first reason."""
+    from dunning_pipeline.identity.scoring import RULE, scored_people
+
+    assert ruleset.probabilistic
+    pairs = scored_people(engine.con, folder / ruleset.probabilistic.model, threshold=ruleset.probabilistic.threshold)
+    table = f"{WORK}.{ruleset.kind}_scored"
+    engine.load(table, [("left_id", "bigint"), ("right_id", "bigint"), ("probability", "double")], pairs)
+    engine.con.execute(
+        f"insert into {WORK}.{ruleset.kind}_candidates by name select left_id, right_id, left_id as left_record,"
+        f" right_id as right_record, '{RULE}' as rule, 'probability ' || round(probability, 4) as block, 'near' as names,"
+        f" 'C' as tier from {table}"
+    )
 
 
 class _Stopwatch:

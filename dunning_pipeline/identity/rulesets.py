@@ -1,4 +1,5 @@
 """Reads policies/identity/*.yaml: match rules, guards, constraints and reconciliation, each mistake with file and line."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from pathlib import Path
 from typing import Literal
@@ -81,7 +82,7 @@ class MatchRule(Declared):
 
 
 class Guards(Declared):
-    names_per_value: dict[str, int | None] = {}  # null: no limit
+    names_per_value: dict[str, int | None] = Field(default_factory=dict)  # null: no limit
     cluster_size: int = Field(default=100, ge=2)
 
 
@@ -103,10 +104,17 @@ class Reconcile(Declared):
 
 class Reconciliation(Declared):
     default: Reconcile = Reconcile(rule="last_updated")
-    fields: dict[str, Reconcile] = {}
+    fields: dict[str, Reconcile] = Field(default_factory=dict)
 
     def of(self, field: str) -> Reconcile:
         return self.fields.get(field, self.default)
+
+
+class Probabilistic(Declared):
+    """A trained Splink model whose pairs at or above `threshold` are suggested; it never merges. People only."""
+
+    model: str  # file beside the ruleset
+    threshold: float = Field(default=0.01, gt=0, lt=1)
 
 
 class Ruleset(Declared):
@@ -118,6 +126,7 @@ class Ruleset(Declared):
     constraints: Constraints = Constraints()
     match_rules: tuple[MatchRule, ...]
     reconciliation: Reconciliation = Reconciliation()
+    probabilistic: Probabilistic | None = None
 
     @property
     def merging(self) -> tuple[MatchRule, ...]:
@@ -140,6 +149,10 @@ def load_ruleset(folder: Path, kind: str) -> Ruleset:
 
 
 def _mistakes(ruleset: Ruleset, kind: str) -> list[tuple[tuple[str | int, ...], str, str]]:
+    if ruleset.probabilistic and kind != "individual":
+        return [
+            (("probabilistic",), "only people are scored by a model", "remove it: no company model was good enough")
+        ]
     if ruleset.kind != kind:
         return [(("kind",), f"this file must declare kind {kind}", f"write `kind: {kind}`")]
     found: list[tuple[tuple[str | int, ...], str, str]] = []

@@ -3,6 +3,7 @@
 Needs the extra `splink`. The model (policies/identity/individuals.splink.json) is trained by `train_model` on a population
 with known errors, committed, and only read afterwards: estimating it anew would give other numbers on every engine version.
 """
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import json
 from pathlib import Path
@@ -13,12 +14,13 @@ import duckdb
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity.steps.step import WORK
 
-THRESHOLD = 0.95  # match probability from which a pair is suggested
+RULE = "splink"  # the rule name of its suggestions
+THRESHOLD = 0.01  # match probability from which a pair is suggested
 BLOCKING = (
     ("family", "given"), ("family", "birth_date"), ("given", "birth_date"), ("email",), ("phone",), ("postal_code", "given"),
-    ("postal_code", "family"), ("street", "birth_date"), ("street", "city"),
+    ("postal_code", "family"), ("street", "birth_date"), ("street", "city"), ("street", "postal_code"), ("street", "given"),
+    ("street", "family"), ("city", "family"), ("city", "given"), ("birth_date", "postal_code"), ("birth_date", "city"),
 )  # fmt: skip
-COLUMNS = ("given", "family", "birth_date", "email", "phone", "street", "postal_code", "city")
 
 
 def scored_people(

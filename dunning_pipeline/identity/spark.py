@@ -2,6 +2,7 @@
 
 Needs the extra `spark` and Java. The records come as views `<kind>_records` with the columns of steps/records.py.
 """
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import re
 from collections.abc import Iterator, Sequence

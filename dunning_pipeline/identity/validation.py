@@ -1,4 +1,5 @@
 """Is the ruleset precise enough here? Pairs drawn for labelling, and what their labels say with which confidence."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import hashlib
 import math

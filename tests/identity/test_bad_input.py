@@ -1,4 +1,5 @@
 """What sources really send: null-like words, swapped and misplaced names, giant and broken text, future dates."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from datetime import date, datetime
 

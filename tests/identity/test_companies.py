@@ -1,4 +1,5 @@
 """Stories about companies: an official number and a near name merge; a name, a phone, a domain alone never do."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.rulesets import Ruleset
 from tests.identity.conftest import Parties

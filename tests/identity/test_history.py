@@ -1,4 +1,5 @@
 """Ids over runs: stable, never used twice, merges and splits told, open cases first, people's decisions before rules."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,5 @@
 """The golden normal forms of the domain page, and what identifies nobody."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import pytest
 

@@ -1,4 +1,5 @@
 """Stories about people: who is one person, who is not, and why."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from datetime import date
 

@@ -1,5 +1,7 @@
 """The ruleset gives identical clusters in the warehouse and on Spark, normalisation included."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,6 @@ import pytest
 
 from dunning_pipeline.identity import resolve
 from tests.identity.conftest import NOW, Parties
-
-import os
 
 RECORDS = int(os.environ.get("R", "20000"))
 
@@ -25,9 +25,7 @@ def test_the_same_clusters_on_spark(parties: Parties, tmp_path: Path, kind: str)
         load_people(parties.con, RECORDS)
     else:
         load_companies(parties.con, RECORDS // 2)
-    resolve(
-        parties.con, None, run_id="r", now=NOW, rulesets=parties.rulesets, processes=1, keep_work=True
-    )
+    resolve(parties.con, None, run_id="r", now=NOW, rulesets=parties.rulesets, processes=1, keep_work=True)
     here = parties.rows(f"select record_id, cluster_id from identity_work.{kind}_clusters order by 1")
     records = tmp_path / "records.parquet"
     parties.con.execute(f"copy identity_work.{kind}_records to '{records}' (format parquet)")
@@ -46,6 +44,7 @@ def test_the_same_clusters_on_spark(parties: Parties, tmp_path: Path, kind: str)
 def session(folder: Path) -> Any:
     from pyspark.sql import SparkSession
 
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # the workers need this environment's libraries
     return (
         SparkSession.builder.master("local[2]").appName("identity").config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "4").config("spark.driver.memory", "3g")

@@ -1,4 +1,5 @@
 """What must hold after every run, as one row per check in `identity.checks`; failing rows are counted, the first ones kept."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
 """Steps around the clusters: what constrains them, which break a constraint, and joining them where exactly one fits."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
 """Connected components by min-neighbour contraction and pointer jumping: a chain of n links takes log n rounds."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.engine import Engine
 from dunning_pipeline.identity.steps.step import Step

@@ -1,4 +1,5 @@
 """From rules to edges: records in one block (same identifiers) whose names are near; star edges where names are equal."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Iterator
 
@@ -26,7 +27,7 @@ def rule_steps(ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None
 
 def _blocks(kind: str, rule: MatchRule, clusters: str | None) -> str:
     """One row per record and block. A blank name is 0, and is kept only where the rule lets blank names match."""
-    first, *others = rule.identifiers
+    others = rule.identifiers[1:]
     block = " || '|' || ".join(f"i{n}.value" for n in range(len(rule.identifiers)))
     joins = "".join(
         f" join {WORK}.{kind}_identifiers as i{n + 1} on i{n + 1}.record_id = i0.record_id" for n in range(len(others))

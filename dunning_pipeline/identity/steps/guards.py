@@ -1,4 +1,5 @@
 """Value guards: what too many names share, and what belongs to a department, identifies nobody; every such value is kept."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Mapping
 

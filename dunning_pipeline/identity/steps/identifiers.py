@@ -1,4 +1,5 @@
 """Names, identifiers and attributes of the records, from the cached normal forms: all that the rules look at."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.steps.records import OFFICIAL, address_key, official_key, person_key, phone_key
 from dunning_pipeline.identity.steps.step import WORK, Step

@@ -1,4 +1,5 @@
 """Predicates over two rows of the names tables, `a` and `b`: when two names are near enough, per precision."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.rulesets import Criterion
 

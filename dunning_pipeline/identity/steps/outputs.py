@@ -1,4 +1,5 @@
 """The tables that everyone else reads: links, profiles, contact points, evidence, suggestions, audit of skipped values."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.rulesets import Ruleset
 from dunning_pipeline.identity.steps.reconciliation import FIELDS
@@ -11,7 +12,7 @@ ALONE = "alone"  # the rule of a record that nothing links to another
 def rule_table(ruleset: Ruleset) -> list[tuple[str, str, float, int]]:
     """(rule, tier, confidence, strength) of all rules, a person's decision first."""
     rules = [(rule.rule, rule.tier, rule.certainty, number + 1) for number, rule in enumerate(ruleset.match_rules)]
-    return [("decided", "A", 1.0, 0), *rules]
+    return [("decided", "A", 1.0, 0), *rules, ("splink", "C", 0.9, len(rules) + 1)]
 
 
 def evidence(kind: str) -> Step:

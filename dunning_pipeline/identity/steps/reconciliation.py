@@ -1,4 +1,5 @@
 """One value per field and profile: newest, most frequent or from the best source, ties as the rules of each say."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Sequence
 

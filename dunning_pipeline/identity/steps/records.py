@@ -1,4 +1,5 @@
 """First steps: the source records of each kind of party, and the raw keys under which their values are normalised."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.registry import SEPARATOR

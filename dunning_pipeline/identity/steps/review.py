@@ -1,4 +1,5 @@
 """The review list and the audit tables: pairs that a person may decide, quarantined clusters, values that linked nothing."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
 """Steps that carry unified ids from run to run: overlap with the last run, what is uncontested, what is new, what happened."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 

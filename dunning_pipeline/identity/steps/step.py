@@ -3,6 +3,7 @@
 The subset: `||` (never concat: a missing part must make the whole key missing), levenshtein, md5, no hash(), no lists, no
 positional string indexing, no QUALIFY. Filters on guarded values stand before the self-joins.
 """
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from typing import NamedTuple
 

@@ -1,4 +1,5 @@
 """Names of companies as core name and legal form, with rigour's table of organisation types."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from rigour.names import extract_org_types, remove_org_types
 

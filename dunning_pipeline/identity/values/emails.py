@@ -1,4 +1,5 @@
 """E-mail addresses as one comparable form: unquoted, case-folded, Gmail's dots and plus parts removed."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import re
 

@@ -1,4 +1,5 @@
 """Names of people as comparable given and family names: titles off, accents folded, order restored, scripts unified."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import re
 from functools import cache

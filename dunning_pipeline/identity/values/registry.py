@@ -1,4 +1,5 @@
 """The normalisers by name, each a function of text columns to text columns, so that any engine can run them on distinct values."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """Official identifiers of companies: format and check digits of tax, VAT, registry and LEI numbers."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """The words that the normalisers know (tables/*.yaml) and the cleaning of text that every normaliser begins with."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import hashlib
 import re
