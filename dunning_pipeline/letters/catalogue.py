@@ -28,6 +28,7 @@ class TemplateSource:
     language: str
     file: Path  # the main file
     root: Path  # templates/, the jail of all includes
+    logo: str | None = None  # company.yaml's, a path below root; printed on letters
 
     @property
     def subject_file(self) -> Path:
@@ -49,6 +50,7 @@ class Catalogue:
         self.root = workspace.templates
         self.default_language = workspace.company.default_language
         self.languages = tuple(workspace.company.languages)
+        self.logo = workspace.company.logo
 
     def find(self, template: str, channel: Channel, language: str) -> TemplateSource:
         """The template in `language`, else in its base language, the company's default, English.
@@ -60,7 +62,7 @@ class Catalogue:
             file = self.root / channel / candidate / f"{template}{_MAIN[channel]}"
             tried.append(str(file.relative_to(self.root.parent)))
             if _is_name(template) and file.is_file():
-                return TemplateSource(template, channel, candidate, file, self.root)
+                return TemplateSource(template, channel, candidate, file, self.root, self.logo)
         near = get_close_matches(template, self.names(), 1)
         raise NotThere(
             f"there is no {channel} template {template!r}; looked for {', '.join(tried)}",
@@ -88,7 +90,7 @@ class Catalogue:
                 for file in sorted(folder.glob(f"*{_MAIN[channel]}")):
                     name = file.name.removesuffix(_MAIN[channel])
                     if _is_name(name):
-                        yield TemplateSource(name, channel, folder.name, file, self.root)
+                        yield TemplateSource(name, channel, folder.name, file, self.root, self.logo)
 
     def missing(self) -> list[tuple[str, Channel, str]]:
         """(template, channel, language) that a reader of a company language would get in another language."""

@@ -22,6 +22,7 @@ from dunning_pipeline.letters.fields import check_fields
 from dunning_pipeline.letters.markup.including import Assembled, assemble
 from dunning_pipeline.letters.markup.linting import Mistake, lint
 from dunning_pipeline.letters.markup.masking import Construct, Masked, find_constructs, mask
+from dunning_pipeline.letters.paper.logo import read_logo
 from dunning_pipeline.letters.wording import split_wording
 
 _LABEL_FIELD = re.compile(r"\{\{-?\s*label\.(\w+)\s*-?\}\}")
@@ -63,6 +64,7 @@ def compile_template(source: TemplateSource) -> TemplateVersion:
     files = {Path(file) for file, _ in version.places.values()} | {source.file, source.subject_file, source.text_file}
     # parts without any field, and labels, are files of the same folders: all of them count
     files |= {file for folder in ("labels", f"{source.channel}/parts") for file in (source.root / folder).glob("*")}
+    files |= {source.root / source.logo} if source.logo else set()
     files |= {source.layout_file, *((source.root / source.channel / source.language).glob("*"))}
     _made[source] = ({file: _stamp(file) for file in files}, version)
     return version
@@ -86,7 +88,7 @@ def _compiled(source: TemplateSource) -> TemplateVersion:
     else:
         wording = split_wording(source.file, _text(source.file, source.root, labels, places))
         layout = source.layout_file.read_text(encoding="utf-8")
-        compiled = {**wording, "labels": labels, "layout": layout}
+        compiled = {**wording, "labels": labels, "layout": layout, "logo": read_logo(source)}
     _parse_all(compiled, places, source.file)
     return TemplateVersion(source.template, source.channel, source.language, compiled, places)
 
@@ -206,7 +208,7 @@ def _nothing_lost(masked: Masked, compiled: str, source: Assembled) -> None:
 
 def _parse_all(compiled: Mapping[str, Any], places: Places, file: Path) -> None:
     for part, text in compiled.items():
-        if not isinstance(text, str) or part == "layout":
+        if not isinstance(text, str) or part in ("layout", "logo"):
             continue
         environment = letter_environment(autoescape=part == "html")
         try:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import zxingcpp
 from PIL import Image
 
 from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.letters.compiling import compile_template
 from dunning_pipeline.letters.paper.payment_codes import epc_payload, qr_svg, scor_reference, swiss_payload
 from dunning_pipeline.letters.paper.postal import postal_lines
 from dunning_pipeline.letters.pdf import render_pdf
@@ -242,3 +244,19 @@ def test_a_layout_that_never_ends_is_stopped(version, sample):
     problems = letter_problems([(letter, document), (bad, document), (letter, document)], seconds=3)
     assert problems[0] is None and problems[2] is None
     assert "did not finish" in str(problems[1]) or "memory" in str(problems[1])
+
+
+def test_the_logo_is_printed_and_pinned_with_the_version(shipped, sample, tmp_path):
+    source = shipped.find("friendly_reminder", "letter", "en")
+    root = tmp_path / "templates"
+    shutil.copytree(shipped.root, root)
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 20), "#b3261e").save(picture, "PNG")
+    (root / "logo.png").write_bytes(picture.getvalue())
+    file = root / source.file.relative_to(shipped.root)
+    with_logo = compile_template(dataclasses.replace(source, root=root, file=file, logo="logo.png"))
+    assert with_logo.version != compile_template(source).version
+    pdf = render_pdf(sample("friendly_reminder", "en"), version=with_logo)
+    assert "Northwind Supplies GmbH\n" not in text_of(pdf)[0].split("ACME")[0].split("·")[0]
+    with pytest.raises(InvalidDeclaration, match="no such logo"):
+        compile_template(dataclasses.replace(source, logo="../policies/company.yaml"))
