@@ -1,5 +1,6 @@
 -- The people of each billing account: their roles, and how they may be reached.
 -- Grain: one row per account_key. Owner: collections.
+{{ config(materialized='view') }}
 with
 
 related as (

@@ -1,5 +1,6 @@
 -- The open invoices of each bill group with their lines and instalments, the oldest first.
 -- Grain: one row per account_key and bill_group_key. Owner: collections. Amounts are decimal strings, dates ISO.
+{{ config(materialized='view') }}
 with
 
 items as (

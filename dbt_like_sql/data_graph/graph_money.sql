@@ -1,5 +1,6 @@
 -- What each billing account paid in the last twelve months, and the credits that are left to it.
 -- Grain: one row per account_key. Owner: collections. Amounts are decimal strings, dates ISO.
+{{ config(materialized='view') }}
 with
 
 payments as (

@@ -1,5 +1,6 @@
 -- The collection plans of each billing account with the invoices that they name.
 -- Grain: one row per account_key. Owner: collections. Amounts are decimal strings, dates ISO.
+{{ config(materialized='view') }}
 with
 
 items as (

@@ -64,7 +64,7 @@ def read_model(workspace: Workspace, name: str) -> Rows:
     """
     con = open_snapshot(workspace)
     try:
-        tables = con.execute("select schema_name, table_name from duckdb_tables() order by all").fetchall()
+        tables = con.execute("select table_schema, table_name from information_schema.tables order by all").fetchall()
         found = [(schema, table) for schema, table in tables if name in (table, f"{schema}.{table}")]
         if not found:
             known = [table for _, table in tables] + [f"{schema}.{table}" for schema, table in tables]

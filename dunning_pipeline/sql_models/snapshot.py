@@ -49,20 +49,20 @@ def publish(
 
 
 def _keep_served(con: duckdb.DuckDBPyConnection) -> None:
-    """Make tables of the served views, then drop every other schema of the copy."""
+    """Drop every schema of the copy that is not served; served views that read one become tables first."""
+    found = con.execute("select schema_name from duckdb_schemas() where database_name = 'serving' and not internal")
+    unserved = [schema for (schema,) in found.fetchall() if schema not in (*SERVED, "main")]
     views = con.execute(
-        "select schema_name, view_name from duckdb_views() where database_name = 'serving' and not internal"
+        "select schema_name, view_name, sql from duckdb_views() where database_name = 'serving' and not internal"
     ).fetchall()
-    for schema, view in views:
-        if schema in SERVED:
+    for schema, view, sql in views:
+        if schema in SERVED and any(f"{other}." in sql.replace('"', "") for other in unserved):
             name, table = f"serving.{quoted(schema)}.{quoted(view)}", quoted(f"{view}__table")
             con.execute(f"create table serving.{quoted(schema)}.{table} as from {name}")
             con.execute(f"drop view {name}")
             con.execute(f"alter table serving.{quoted(schema)}.{table} rename to {quoted(view)}")
-    schemas = con.execute("select schema_name from duckdb_schemas() where database_name = 'serving' and not internal")
-    for (schema,) in schemas.fetchall():
-        if schema not in (*SERVED, "main"):
-            con.execute(f"drop schema serving.{quoted(schema)} cascade")
+    for schema in unserved:
+        con.execute(f"drop schema serving.{quoted(schema)} cascade")
 
 
 def _point_to(workspace: Workspace, target: Path) -> None:

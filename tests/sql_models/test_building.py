@@ -135,7 +135,10 @@ def test_a_selection_builds_only_what_was_named(orders: Small) -> None:
 
 def test_a_view_becomes_a_table_and_back(orders: Small) -> None:
     orders.write("unified/totals.sql", "{{ config(materialized='view') }}\n" + TOTALS)
+    orders.write("unified/seen.sql", "{{ config(materialized='view') }}\n" + ORDERS)
     assert statuses(orders.build())["totals"] == "built"
+    assert orders.published("unified.totals") == [(1, pytest.approx(10))]
+    assert orders.published("unified.seen") == [(1, pytest.approx(10))]  # what it reads is not served, its rows are
     orders.write("unified/totals.sql", TOTALS)
     assert statuses(orders.build())["totals"] == "built"
     assert orders.published("unified.totals") == [(1, pytest.approx(10))]

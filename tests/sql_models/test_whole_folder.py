@@ -24,7 +24,9 @@ from tests.sql_models.conftest import RUN_DATE
 def test_every_model_is_published(demo: Workspace, snapshot: duckdb.DuckDBPyConnection) -> None:
     tables = {
         f"{schema}.{table}"
-        for schema, table in snapshot.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        for schema, table in snapshot.execute(
+            "select table_schema, table_name from information_schema.tables"
+        ).fetchall()
     }
     served = [m.key for m in load_project(demo.models).models.values() if m.schema != "data_lake"]
     assert set(served) <= tables
