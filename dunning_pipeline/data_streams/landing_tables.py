@@ -16,7 +16,6 @@ SQL_TYPES = {
 ROW_STATE = {
     "_source": "VARCHAR",
     "_file": "VARCHAR",
-    "_line": "BIGINT",  # counted in records: a row with line breaks inside quotes counts once
     "_loaded_at": "TIMESTAMP",
     "_modified_at": "TIMESTAMP",
     "_is_deleted": "BOOLEAN",
@@ -47,7 +46,7 @@ def existing_types(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: s
 
 
 def ensure_landing_table(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> None:
-    """Create the table, or bring an older one to today's declaration: columns are added and retyped, never dropped."""
+    """Create the table, or bring the columns of an older one to the types that are declared today."""
     table, present = landing_table(stream, name), existing_types(con, stream, name)
     wanted = declared_types(stream, name)
     if not present:
@@ -55,10 +54,19 @@ def ensure_landing_table(con: duckdb.DuckDBPyConnection, stream: StreamSource, n
         return
     by_lower = {column.lower(): data_type for column, data_type in present.items()}
     for column, data_type in wanted.items():
-        if column.lower() not in by_lower:
-            con.execute(f"alter table {table} add column {quoted(column)} {data_type}")
-        elif by_lower[column.lower()] != data_type:
+        if by_lower.get(column.lower(), data_type) != data_type:
             con.execute(
                 f"alter table {table} alter column {quoted(column)} set data type {data_type} "
                 f"using try_cast({quoted(column)} as {data_type})"
             )
+
+
+def whole_landing_table(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> str:
+    """SQL of the rows with every declared column, null where the extract never brought it, and `_row` in its order.
+
+    Columns that never came are not stored: writing empty columns of five million rows costs as much as their amounts.
+    """
+    present = {column.lower() for column in existing_types(con, stream, name)}
+    absent = [(c, t) for c, t in declared_types(stream, name).items() if c.lower() not in present]
+    empty = "".join(f", cast(null as {data_type}) as {quoted(column)}" for column, data_type in absent)
+    return f"(select *, rowid as _row{empty} from {landing_table(stream, name)})"

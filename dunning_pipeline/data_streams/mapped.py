@@ -5,7 +5,7 @@ import duckdb
 from dunning_pipeline.data_streams.countries import create_country_macro
 from dunning_pipeline.data_streams.data_model import DataModelObject, load_data_model
 from dunning_pipeline.data_streams.declaration import Mapping, StreamSource, load_streams, table_name
-from dunning_pipeline.data_streams.landing_tables import ensure_landing_table
+from dunning_pipeline.data_streams.landing_tables import ensure_landing_table, whole_landing_table
 from dunning_pipeline.data_streams.mapping_checks import columns_of, field_sql
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -27,11 +27,11 @@ def refresh_mapped_views(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
         if any(table_name(stream.source, name) in loaded for name in stream.objects):
             for name in stream.objects:
                 ensure_landing_table(con, stream, name)
-            active.append(stream)
+            active.append((stream, {name: whole_landing_table(con, stream, name) for name in stream.objects}))
     for dmo in model.values():
         parts = [
-            mapping_sql(stream, mapping, dmo, zone=ws.company.time_zone, sources=set(streams))
-            for stream in active
+            mapping_sql(stream, mapping, dmo, zone=ws.company.time_zone, sources=set(streams), tables=tables)
+            for stream, tables in active
             for mapping in stream.mappings
             if mapping.dmo == dmo.name
         ]
@@ -39,8 +39,19 @@ def refresh_mapped_views(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
         con.execute(f"create or replace view mapped.{dmo.name} as\n{body}")
 
 
-def mapping_sql(stream: StreamSource, mapping: Mapping, dmo: DataModelObject, *, zone: str, sources: set[str]) -> str:
-    """The SELECT of one mapping with all columns of the DMO, cast to their types; deleted rows are left out."""
+def mapping_sql(
+    stream: StreamSource,
+    mapping: Mapping,
+    dmo: DataModelObject,
+    *,
+    zone: str,
+    sources: set[str],
+    tables: dict[str, str],
+) -> str:
+    """The SELECT of one mapping with all columns of the DMO, cast to their types; deleted rows are left out.
+
+    `tables` gives the SQL of each object's rows.
+    """
 
     def sql(text: object) -> str:
         return field_sql(stream, mapping, text, zone=zone, sources=sources)  # type: ignore[arg-type]
@@ -52,21 +63,21 @@ def mapping_sql(stream: StreamSource, mapping: Mapping, dmo: DataModelObject, *,
         else:
             value = sql(mapping.fields[field.name]) if field.name in mapping.fields else "null"
         columns.append(f"cast({value} as {field.data_type}) as {field.name}")
-    joins = "".join(_join(stream, mapping, alias, sql) for alias in mapping.lookups)
+    joins = "".join(_join(stream, mapping, alias, sql, tables) for alias in mapping.lookups)
     where = f" and coalesce({sql(mapping.where)}, false)" if mapping.where else ""
-    text = f"select {', '.join(columns)}\nfrom landing.{table_name(stream.source, mapping.object)} as o{joins}\n"
+    text = f"select {', '.join(columns)}\nfrom {tables[mapping.object]} as o{joins}\n"
     text += f"where not o._is_deleted{where}"
     if mapping.one_per:
         newest = f"{sql(mapping.newest)} desc nulls last, " if mapping.newest else ""
-        text += f"\nqualify row_number() over (partition by {sql(mapping.one_per)} order by {newest}o._line desc) = 1"
+        text += f"\nqualify row_number() over (partition by {sql(mapping.one_per)} order by {newest}o._row desc) = 1"
     return text
 
 
-def _join(stream: StreamSource, mapping: Mapping, alias: str, sql: object) -> str:
+def _join(stream: StreamSource, mapping: Mapping, alias: str, sql: object, tables: dict[str, str]) -> str:
     lookup = mapping.lookups[alias]
     key = lookup.key or stream.objects[lookup.object].key[0]
     column = columns_of(stream, lookup.object)[key.lower()]
-    table = f"landing.{table_name(stream.source, lookup.object)}"
+    table = tables[lookup.object]
     return (
         f'\nleft join {table} as "{alias}" on "{alias}"."{column}" = {sql(lookup.by)} '  # type: ignore[operator]
         f'and not "{alias}"._is_deleted'

@@ -9,7 +9,7 @@ from dunning_pipeline.data_streams.expressions import BadExpression, compile_exp
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.yaml_files import position
 
-ROW_COLUMNS = ("_file", "_line", "_loaded_at")
+ROW_COLUMNS = ("_file", "_loaded_at")
 
 
 def columns_of(stream: StreamSource, name: str) -> dict[str, str]:

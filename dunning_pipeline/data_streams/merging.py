@@ -42,10 +42,11 @@ def merge(
     present = {column.lower() for column in existing_types(con, stream, name)}
     for column in arriving:
         if column.lower() not in present:
-            con.execute(f"alter table {target} add column {quoted(column)} varchar")
+            data_type = declared_types(stream, name).get(column, "varchar")
+            con.execute(f"alter table {target} add column {quoted(column)} {data_type}")
     values = [column for column in arriving if column not in ROW_STATE]
     there = {column.lower() for column in arriving}
-    absent = [column for column in declared_types(stream, name) if column.lower() not in there]
+    absent = [c for c in declared_types(stream, name) if c.lower() not in there and c.lower() in present]
     job = _Merge(con, target, staged, stream.objects[name].key, values, absent)
     counts = _replace_changed(job)
     if not close_absent:

@@ -16,6 +16,7 @@ from dunning_pipeline.data_streams.staging import STAGE
 from dunning_pipeline.settings.workspace import Workspace
 
 _VALUE_LENGTH = 500
+FIRST_RECORD = 2  # of a file, behind the header; rows of STAGE are in the order of the file, from 0
 _REASONS = {
     "MISSING COLUMNS": "the row has too few columns",
     "TOO MANY COLUMNS": "the row has too many columns",
@@ -71,8 +72,8 @@ def _lines_at(positions: list[int], file: ReadableFile) -> list[int]:
 def value_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[Reject]:
     """One entry per value that did not fit its column; `line` is counted in records until `place_lines`."""
     rows = con.execute(
-        f"select _line, bad.c, bad.v, bad.r "
-        f"from (select _line, unnest(_bad) as bad from {STAGE} where _bad is not null) order by _line"
+        f"select record + {FIRST_RECORD}, bad.c, bad.v, bad.r "
+        f"from (select rowid as record, unnest(_bad) as bad from {STAGE} where _bad is not null) order by record"
     ).fetchall()
     return [Reject(file, int(line), column, value[:_VALUE_LENGTH], reason) for line, column, value, reason in rows]
 
@@ -80,22 +81,23 @@ def value_rejects(con: duckdb.DuckDBPyConnection, file: str) -> list[Reject]:
 def duplicate_rejects(con: duckdb.DuckDBPyConnection, key: tuple[str, ...], file: str) -> list[Reject]:
     """Mark all but the newest row of each key in STAGE as bad, and say so."""
     keys = ", ".join(quoted(column) for column in key)
+    # groups of hashes are half the work of groups of texts; two keys of one hash only cost the second look
     doubled = con.execute(
-        f"select {keys} from {STAGE} where _bad is null group by {keys} having count(*) > 1 limit 1"
+        f"select hash({keys}) as key_hash from {STAGE} where _bad is null group by key_hash having count(*) > 1 limit 1"
     ).fetchone()
     if doubled is None:
         return []
     shown = " || '|' || ".join(f"cast({quoted(column)} as varchar)" for column in key)
     rows = con.execute(
-        f"select rowid, _line, {shown} from {STAGE} where _bad is null and "
+        f"select rowid, {shown} from {STAGE} where _bad is null and "
         f"({keys}) in (select ({keys}) from {STAGE} where _bad is null group by {keys} having count(*) > 1) "
-        f"window newest as (partition by {keys} order by _modified_at desc nulls last, _line desc) "
-        "qualify row_number() over newest > 1 order by _line"
+        f"window newest as (partition by {keys} order by _modified_at desc nulls last, rowid desc) "
+        "qualify row_number() over newest > 1 order by rowid"
     ).fetchall()
     con.execute(f"update {STAGE} set _bad = [] where rowid in (select unnest(?))", [[row[0] for row in rows]])
     column = "+".join(key)
     return [
-        Reject(file, int(row[1]), column, str(row[2]), "duplicate key: another row of the file is newer")
+        Reject(file, int(row[0]) + FIRST_RECORD, column, str(row[1]), "duplicate key: another row of the file is newer")
         for row in rows
     ]
 

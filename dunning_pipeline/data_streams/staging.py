@@ -35,5 +35,4 @@ def stage_file(
         raise InvalidInput(
             f"cannot be read: {text}", file=original, remedy="look at the file, deliver it again"
         ) from None
-    con.execute(f"update {STAGE} set _line = rowid + 2")
     return int(con.execute(f"select count(*) from {STAGE}").fetchone()[0])  # type: ignore[index]

@@ -77,7 +77,7 @@ def stage_sql(
     columns = [*(quoted(column) for column in header.present), *unknown]
     return (
         f"create table {table} as select {', '.join(columns)}, {sql_text(shape.stream.source)} as _source, "
-        f"{sql_text(file_name)} as _file, null::bigint as _line, "
+        f"{sql_text(file_name)} as _file, "
         f"timestamp '{loaded_at:%Y-%m-%d %H:%M:%S.%f}' as _loaded_at, "
         f"cast({_first(header, *shape.declared.modified)} as timestamp) as _modified_at, "
         f"{deleted} as _is_deleted, {_bad(checks)} as _bad from ({typed})"
