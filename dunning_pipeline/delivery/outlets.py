@@ -56,7 +56,7 @@ class Outlets:
             provider.close()
 
     def _make(self, channel: str) -> AnyProvider | None:
-        mail = os.environ.get("DUNNING_MAIL", "outbox")
+        mail = os.environ.get("DUNNING_MAIL") or "outbox"
         if channel == "email":
             return self._mail(mail)
         if channel == "sms":
