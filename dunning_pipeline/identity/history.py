@@ -151,7 +151,7 @@ def _redirects(kind: str) -> Step:
 def _write_ledger(
     engine: DuckDBEngine, kind: str, ledger: Any, run_id: str, at: str, events: list[tuple[Any, ...]], now: datetime
 ) -> None:
-    from dunning_pipeline.ledger.bulk import chunks, insert_many
+    from dunning_pipeline.ledger.bulk import chunks, insert_many, insert_stored
     from dunning_pipeline.ledger.schema import unified_id_events, unified_ids
 
     current = f"select r.record_key, p.unified_id from {WORK}.{kind}_profiles as p join {WORK}.{kind}_records as r on r.record_id = p.record_id"
@@ -165,12 +165,12 @@ def _write_ledger(
     fresh = engine.rows(
         f"select record_key, unified_id from ({current} except select record_key, unified_id from {previous}) as f"
     )
-    insert_many(
-        ledger,
-        unified_ids,
-        ("kind", "record_key", "unified_id", "since_run"),
-        ((kind, key, uid, run_id) for key, uid in fresh),
-    )
+    for part in chunks([(kind, key, unified_id, run_id) for key, unified_id in fresh]):
+        with ledger.begin() as connection:
+            # a build that failed after this point may have written some of them already
+            keys = unified_ids.c.record_key.in_([row[1] for row in part])
+            connection.execute(unified_ids.delete().where(unified_ids.c.kind == kind, keys))
+            insert_stored(connection, unified_ids, ("kind", "record_key", "unified_id", "since_run"), part)
     rows = [
         (hashlib.sha256(f"{run}|{kind}|{event}|{old}|{new}".encode()).hexdigest()[:24], run, kind, event, old, new,
          f'{{"shared_records":{shared}}}', at)

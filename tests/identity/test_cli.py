@@ -1,0 +1,67 @@
+"""`dunning profile` on a published snapshot."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dunning_pipeline.cli.profiles import app
+from dunning_pipeline.settings.workspace import Workspace
+from tests.identity.conftest import Parties
+
+
+@pytest.fixture
+def published(parties: Parties, workspace: Workspace) -> Workspace:
+    """A snapshot with two accounts of one company, one of another, and a pair of people to review."""
+    parties.account("erp:1", name="Acme GmbH", vat_id="DE811907980")
+    parties.account("crm:2", name="ACME", vat_id="DE811907980")
+    parties.account("crm:3", name="Other AG")
+    for key in ("crm:7", "crm:8"):
+        parties.contact(key, first_name="Jane", last_name="Doe", postal_code="20457")
+    parties.resolve()
+    workspace.serving.mkdir(parents=True)
+    parties.con.execute(f"attach '{workspace.serving / 'one.duckdb'}' as serving")
+    parties.con.execute("copy from database memory to serving")
+    parties.con.execute("detach serving")
+    (workspace.serving / "current").write_text("one.duckdb\n")
+    return workspace
+
+
+def run(workspace: Workspace, *words: str) -> str:
+    result = CliRunner().invoke(app, [*words, "--workspace", str(workspace.root)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_links_as_csv(published: Workspace) -> None:
+    rows = list(csv.DictReader(io.StringIO(run(published, "links", "--kind", "account", "--format", "csv"))))
+    assert list(rows[0]) == ["source", "source_record_id", "unified_id", "rule", "confidence"]
+    assert [(row["source"], row["source_record_id"], row["rule"]) for row in rows] == [
+        ("crm", "2", "vat_id_and_name"), ("crm", "3", "alone"), ("erp", "1", "vat_id_and_name"),
+    ]  # fmt: skip
+    assert rows[0]["unified_id"] == rows[2]["unified_id"] != rows[1]["unified_id"]
+
+
+def test_show_and_explain(published: Workspace) -> None:
+    shown = json.loads(run(published, "show", "erp:1", "--format", "json"))
+    assert shown["account_count"] == 2 and shown["unified_account_id"].startswith("UA-")
+    (step,) = json.loads(run(published, "explain", "erp:1", "crm:2", "--format", "json"))
+    assert step["rule"] == "vat_id_and_name" and "same VAT id (VAT:DE811907980)" in step["words"]
+    assert "nothing to explain" in run(published, "explain", "crm:3")
+
+
+def test_review_decide_sample_and_validate(published: Workspace, tmp_path: Path) -> None:
+    (pair,) = json.loads(run(published, "review", "--format", "json"))
+    assert (pair["rule"], pair["left_record"], pair["right_record"]) == ("postal_code_and_same_name", "crm:7", "crm:8")
+    said = json.loads(
+        run(published, "decide", "7", "8", "same", "--kind", "individual", "--reason", "called", "--format", "json")
+    )
+    assert said[0]["verdict"] == "same"
+    file = tmp_path / "pairs.csv"
+    assert "pairs in" in run(published, "sample", str(file), "--kind", "account")
+    file.write_text(file.read_text().replace(",\n", ",yes\n").replace(",\r\n", ",yes\r\n"))
+    result = CliRunner().invoke(app, ["validate", str(file)], catch_exceptions=False)
+    assert result.exit_code == 0 and "stays a suggestion" in result.output
