@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dunning_pipeline import daily
 from dunning_pipeline.cli.main import app
-from dunning_pipeline.settings.examination import examine
+from dunning_pipeline.examination import examine
 from dunning_pipeline.settings.workspace import Workspace
 
 NINE = "2025-11-03T09:00:00+01:00"
