@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Row = tuple[str, str]
+# items that nobody would expect to be reminded of
+NOT_OWED = ("nothing_open", "not_due", "not_posted", "voided", "cancelled")
 LANGUAGES = {"de": "German", "en": "English", "fr": "French", "es": "Spanish"}
 
 
@@ -133,9 +135,10 @@ def _left_out(ws: Workspace) -> str:
     files = sorted(ws.decisions.glob("*.parquet"), key=lambda f: f.stat().st_mtime) if ws.decisions.is_dir() else []
     if not files:
         return ""
-    query = "select reason, count(*) from read_parquet(?) where not included group by 1 order by 2 desc limit 8"
+    query = "select reason, count(*) from read_parquet(?) where not included group by 1 order by 2 desc, 1"
     with duckdb.connect() as con:
-        return ", ".join(f"{n} {reason}" for reason, n in con.execute(query, [str(files[-1])]).fetchall())
+        rows = con.execute(query, [str(files[-1])]).fetchall()
+    return ", ".join(f"{count} {reason}" for reason, count in rows if reason not in NOT_OWED)
 
 
 def _what_next(ws: Workspace, report: DailyReport, console: "Console") -> None:
