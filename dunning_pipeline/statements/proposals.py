@@ -137,25 +137,38 @@ class Proposals:
         constants: dict[str, Any] = {"status": "draft", "run_id": run_id, "updated_by": actor, "row_version": 1}
         constants |= {"created_at": at, "updated_at": at, **dict.fromkeys(_EMPTY_JSON, "{}")}
         chosen = ", ".join(f"${name}" if name in constants else name for name in STATEMENT_COLUMNS)
-        lines = ", ".join(f"details.{name}" for name in ("position", *DETAILS))
-        decided = ", ".join(f"d.{name}" for name in _DECIDED)
-        self._con.execute(f"create or replace table decided as select {self._decisions()} from arrow_decisions")
+        self._prepare_lines()
         [(total,)] = self._con.execute("select count(*) from numbered where fate = ?", [fate]).fetchall()
         for start in range(0, total, size):
             window = {"fate": fate, "first": start, "last": start + size - 1}
-            mine = "numbered where fate = $fate and seq_in_fate between $first and $last"
-            rows = self._con.execute(f"select {chosen} from {mine} order by seq_in_fate", constants | window).fetchall()
+            mine = "where fate = $fate and seq_in_fate between $first and $last"
+            rows = self._con.execute(
+                f"select {chosen} from numbered {mine} order by seq_in_fate", constants | window
+            ).fetchall()
             details = self._con.execute(
-                f"select n.statement_id, {lines} from (from {mine}) as n "
-                "inner join details on details.draft_key = n.draft_key order by n.seq_in_fate, details.position",
-                window,
+                f"select * exclude (fate, seq_in_fate) from detail_rows {mine} order by seq_in_fate, position", window
             ).fetchall()
             judged = self._con.execute(
-                f"select n.statement_id, $run_id as run_id, {decided} from (from {mine}) as n "
-                "inner join decided as d on d.draft_key = n.draft_key order by n.seq_in_fate",
-                window | {"run_id": run_id},
+                f"select * exclude (fate, seq_in_fate) from decision_rows {mine} order by seq_in_fate", window
             ).fetchall()
+            judged = [(row[0], run_id, *row[1:]) for row in judged]
             yield rows, details, judged
+
+    def _prepare_lines(self) -> None:
+        """Details and decisions beside their statement's place, sorted, so that a chunk is one stretch of each."""
+        lines = ", ".join(f"details.{name}" for name in ("position", *DETAILS))
+        decided = ", ".join(f"d.{name}" for name in _DECIDED)
+        place = "n.fate, n.seq_in_fate, n.statement_id"
+        self._con.execute(
+            f"create or replace table detail_rows as select {place}, {lines} from numbered as n "
+            "inner join details on details.draft_key = n.draft_key "
+            "where n.fate <> 'unchanged' order by n.fate, n.seq_in_fate, details.position"
+        )
+        self._con.execute(
+            f"create or replace table decision_rows as select {place}, {decided} from numbered as n "
+            f"inner join (select {self._decisions()} from arrow_decisions where draft_key is not null) as d "
+            "on d.draft_key = n.draft_key where n.fate <> 'unchanged' order by n.fate, n.seq_in_fate"
+        )
 
     def stale(self, condition: str, parameters: Sequence[Any]) -> list[str]:
         """Ids of open drafts that fit `condition` (SQL over drafts) and were not proposed any more."""

@@ -70,6 +70,10 @@ class Server:
         return f"postgresql://dunning@127.0.0.1:{self._port}/{name}"
 
 
+def has_postgres() -> bool:
+    return _binaries() is not None
+
+
 def _binaries() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True)
     if found:

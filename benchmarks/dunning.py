@@ -1,0 +1,347 @@
+"""Figures of the dunning itself: drafts and closings against bare bulk statements of the same rows, explain, PDFs.
+
+`python -m benchmarks.dunning [--statements 120000] [--close 100000] [--database sqlite|postgresql] [--only NAME]`
+"""
+
+import argparse
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+
+from dunning_pipeline.ledger.bulk import CHUNK_ROWS, chunks
+from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
+from dunning_pipeline.ledger.schema import decisions, metadata, runs, statement_details, statements
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.closing import close
+from dunning_pipeline.statements.drafts import store_drafts
+from dunning_pipeline.statements.proposals import Proposals
+
+ROOT = Path(__file__).resolve().parents[1]
+DAY = date(2026, 1, 8)
+NOW = datetime(2026, 1, 8, 9, tzinfo=UTC)
+RUN = "2026-01-08-dunning"
+# (what, floor): a share of the bare operation's speed, or seconds
+FLOORS = {"drafts": 0.50, "closing": 0.30, "closing_seconds": 60.0, "explain_seconds": 1.0, "pdf": 0.90}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--statements", type=int, default=120_000)
+    parser.add_argument("--close", type=int, default=100_000)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append")
+    parser.add_argument("--only", choices=("drafts", "closing", "explain", "pdf"), action="append")
+    given = parser.parse_args()
+    wanted = given.only or ["drafts", "closing", "explain", "pdf"]
+    below = []
+    for database in given.database or ["sqlite", "postgresql"]:
+        with _workspace(database) as ws:
+            if ws is None:
+                print(f"{database}: not installed, left out")
+                continue
+            below += _figures(ws, database, wanted, given)
+    for name in below:
+        print(f"BELOW ITS FLOOR: {name}")
+    return 1 if below else 0
+
+
+def _figures(ws: Workspace, database: str, wanted: list[str], given: Any) -> Iterator[str]:
+    facts = _facts(given.statements)
+    if {"drafts", "closing", "explain"} & set(wanted):
+        share = _drafts(ws, facts, given.statements)
+        print(f"{database}: drafts at {share:.0%} of a bare bulk insert (floor {FLOORS['drafts']:.0%})")
+        if share < FLOORS["drafts"] and "drafts" in wanted:
+            yield f"{database} drafts"
+    if "closing" in wanted:
+        share, seconds = _closing(ws, facts, given.close)
+        print(
+            f"{database}: {given.close:,} closed in {seconds:.1f} s (at most {FLOORS['closing_seconds']:.0f}), "
+            f"at {share:.0%} of a bare bulk update (floor {FLOORS['closing']:.0%})"
+        )
+        if share < FLOORS["closing"] or seconds > FLOORS["closing_seconds"]:
+            yield f"{database} closing"
+    if "explain" in wanted:
+        seconds = _explain(ws)
+        print(f"{database}: explain of one account in {seconds:.2f} s (below {FLOORS['explain_seconds']} s)")
+        if seconds >= FLOORS["explain_seconds"]:
+            yield f"{database} explain"
+    if "pdf" in wanted and database == "sqlite":
+        share, rate = _pdfs(ws)
+        print(f"PDFs: {rate:.0f}/s on {os.cpu_count()} cores, {share:.0%} of bare typst (floor {FLOORS['pdf']:.0%})")
+        if share < FLOORS["pdf"]:
+            yield "pdf"
+
+
+# -- the same proposals for everything ---------------------------------------------------------------------------------
+
+
+def _facts(count: int) -> Any:
+    """A decision of `count` statements with an invoice, an interest and a fee line each, and the invoices behind it."""
+    con = duckdb.connect()
+    con.execute(f"create table n as select range as n from range({count})")
+    address = '{"name":"Customer","street":"Weg 1","postal_code":"53111","city":"Bonn","country":"DE"}'
+    queries = {
+        "statements": f"""
+            select 'k' || n as draft_key, 'dunning' as kind, date '{DAY}' as dunning_date, 's:' || n as account_key,
+                'a' || n as account_id, 'Customer ' || n as account_name, 's:' || n as bill_group_key,
+                's:' || n as unit_key, 'standard' as process, 'h' as process_hash, 2 as level, 'Second' as level_name,
+                'EUR' as currency, date '{DAY}' + 14 as due_date, 'en' as language, 'Europe/Berlin' as time_zone,
+                'second_reminder' as template, '["email"]' as channels, 'automatic' as approval,
+                true as attach_invoices, false as do_not_send,
+                '{{"to":["c' || n || '@example.com"],"cc":[],"bcc":[],"sms":[]}}' as recipients, '{address}' as address,
+                10000 + n as principal_minor, 0 as credits_minor, 100 as interest_minor, 500 as fees_minor,
+                10600 + n as please_pay_minor, null::varchar as hold_reason
+            from n""",
+        "details": f"""
+            select 'k' || n as draft_key, position, type, 's:i' || n as invoice_key, 'i' || n as invoice_id,
+                'INV-' || n as invoice_number, 1 as instalment, 2 as level, date '{DAY}' - 30 as due_date,
+                30 as days_overdue, 10000 + n as original_minor,
+                case when type = 'invoice' then 10000 + n end as open_minor,
+                case type when 'invoice' then 10000 + n when 'interest' then 100 else 500 end as amount_minor,
+                type = 'invoice' as advances
+            from n, (values (1, 'invoice'), (2, 'interest'), (3, 'fee')) as lines (position, type)""",
+        "decisions": """
+            select 'k' || n as draft_key, 's:' || n as account_key, 's:i' || n as invoice_key, 1 as instalment,
+                true as included, 'advances' as reason, 1 as level_before, 2 as level_after, 'standard' as process,
+                'h' as process_hash, '{"days_overdue":30,"open_amount":"100.00"}' as inputs
+            from n""",
+    }
+    tables = {name: con.sql(query).to_arrow_table() for name, query in queries.items()}
+    con.close()
+    return SimpleNamespace(**tables)
+
+
+def _publish(ws: Workspace, count: int) -> None:
+    """The snapshot in which these invoices are still open."""
+    from tests.scenarios.facts import Facts
+
+    file = Facts().publish(ws, "bench")
+    with duckdb.connect(str(file)) as con:
+        con.execute(
+            f"""
+            insert into data_model.invoices by name
+            select 's:i' || range as invoice_key, 's' as source, 'i' || range as invoice_id,
+                'INV-' || range as invoice_number, 's:' || range as account_key, 'posted' as status,
+                date '{DAY}' - 60 as invoice_date, date '{DAY}' - 30 as due_date, 'EUR' as currency,
+                (10000 + range) / 100.0::decimal(19,4) as total_amount
+            from range({count})
+            """
+        )
+        con.execute(
+            f"""
+            insert into data_model.accounts by name
+            select 's:' || range as account_key, 's' as source, 'a' || range as account_id, 'Customer ' || range as name
+            from range({count})
+            """
+        )
+
+
+# -- the figures -------------------------------------------------------------------------------------------------------
+
+
+def _drafts(ws: Workspace, decision: Any, count: int) -> float:
+    engine = open_ledger(ws)
+    with engine.begin() as connection:
+        connection.execute(
+            runs.insert().values(
+                run_id=RUN, kind="dunning", dunning_date=DAY, scope={}, status="running", started_at=NOW, created_by="b"
+            )
+        )
+    started = time.perf_counter()
+    proposals = Proposals(decision)
+    compared = proposals.compare(engine)
+    store_drafts(engine, proposals, compared, run_id=RUN, stale=[], now=NOW, actor="bench")
+    ours = time.perf_counter() - started
+    proposals.close()
+    tables = (statements, statement_details, decisions)
+    stored = {table.name: _all_rows(ws, table) for table in tables}
+    bare = _seconds(lambda: _bare_insert(ws, stored))
+    print(f"  {count:,} drafts: {ours:.1f} s, bare {bare:.1f} s ({count / ours:,.0f} statements/s)")
+    return bare / ours
+
+
+def _closing(ws: Workspace, decision: Any, count: int) -> tuple[float, float]:
+    _publish(ws, decision.statements.num_rows)
+    rows = _all_rows(ws, statements)
+    ids = [row[0] for row in rows[:count]]
+    started = time.perf_counter()
+    report = close(ws, ids, now=NOW, actor="bench", pdf=False)
+    ours = time.perf_counter() - started
+    assert len(report.closed) == len(ids), next(iter(report.refused.values()))
+    closed, wanted = _all_rows(ws, statements), set(ids)
+    bare = _seconds(lambda: _bare_update(ws, [row for row in closed if row[0] in wanted]))
+    return bare / ours, ours
+
+
+def _explain(ws: Workspace) -> float:
+    from dunning_pipeline.dunning.explain import explain
+
+    if not (ws.serving / "current").exists():
+        _publish(ws, 120_000)
+    explain(ws, "a7", dunning_date=DAY)  # the first one compiles the models
+    return min(_seconds(lambda: explain(ws, "a8", dunning_date=DAY)) for _ in range(3))
+
+
+def _pdfs(ws: Workspace, count: int = 600) -> tuple[float, float]:
+    """Our letters against typst alone with the same layout, data, options and threads."""
+    from benchmarks.dunning_pdfs import bare_and_ours
+
+    bare, ours = bare_and_ours(ws, count)
+    return bare / ours, count / ours
+
+
+def _bare_insert(ws: Workspace, stored: dict[str, list[tuple[Any, ...]]]) -> None:
+    """The same rows into the same tables and indexes, without guards, in the same chunks, by the driver alone."""
+    with _copy_of_schema(ws) as insert:
+        for name, rows in stored.items():
+            for chunk in chunks(rows, CHUNK_ROWS * (3 if name == "statement_details" else 1)):
+                insert(name, chunk)
+
+
+def _bare_update(ws: Workspace, rows: list[tuple[Any, ...]]) -> None:
+    """The columns that closing sets, written by the driver alone, 1,000 rows per transaction."""
+    names = [column.name for column in statements.columns]
+    changed = ("status", "number", "content", "content_sha256", "letter_version", "closed_at", "closed_by", "draft_key",
+               "row_version", "updated_at", "updated_by")  # fmt: skip
+    places = [names.index(name) for name in changed]
+    values = [(*(row[place] for place in places), row[0]) for row in rows]
+    with _copy_of_schema(ws) as insert:
+        blank = {names.index(name) for name in ("number", "content", "content_sha256", "closed_at", "closed_by")}
+        drafts = [tuple(None if i in blank else value for i, value in enumerate(row)) for row in rows]
+        for chunk in chunks(drafts, 20_000):
+            insert("statements", chunk)
+        insert.start_again()  # type: ignore[attr-defined]
+        for chunk in chunks(values, 1_000):
+            insert.update("statements", changed, chunk)  # type: ignore[attr-defined]
+
+
+class _Bare:
+    """A second database with the same tables and indexes and no guards, driven directly."""
+
+    def __init__(self, ws: Workspace, folder: Path) -> None:
+        self.spent = 0.0
+        self.is_sqlite = sqlite_file(ws.ledger_url) is not None
+        self.started = time.perf_counter()
+        from sqlalchemy import create_engine
+
+        if self.is_sqlite:
+            file = folder / "bare.sqlite"
+            engine = create_engine(f"sqlite:///{file}")
+            metadata.create_all(engine)
+            engine.dispose()
+            self.con: Any = sqlite3.connect(file, isolation_level=None)
+            self.con.execute("pragma journal_mode = wal")
+            self.con.execute("pragma synchronous = full")
+            self.con.execute("pragma foreign_keys = on")
+        else:
+            import psycopg
+
+            engine = open_ledger(ws)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("drop schema if exists bare cascade")
+                connection.exec_driver_sql("create schema bare")
+                connection.exec_driver_sql("set local search_path to bare")
+                metadata.create_all(connection)
+            self.con = psycopg.connect(ws.ledger_url)
+            self.con.execute("set search_path to bare")
+        self(
+            "runs",
+            [(RUN, "dunning", DAY.isoformat(), "{}", "running", None, None, None, None, "2026", None, "b")],
+        )
+        self.start_again()
+
+    def start_again(self) -> None:
+        self.started = time.perf_counter()
+
+    def __call__(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        if self.is_sqlite:
+            self.con.execute("begin immediate")
+            self.con.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
+            self.con.execute("commit")
+            return
+        with self.con.cursor() as cursor, cursor.copy(f"copy {table} from stdin") as copy:
+            for row in rows:
+                copy.write_row(row)
+        self.con.commit()
+
+    def update(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        mark = "?" if self.is_sqlite else "%s"
+        sets = ", ".join(f"{name} = {mark}" for name in columns)
+        sql = f"update {table} set {sets} where statement_id = {mark}"
+        if self.is_sqlite:
+            self.con.execute("begin immediate")
+            self.con.executemany(sql, rows)
+            self.con.execute("commit")
+            return
+        with self.con.cursor() as cursor:
+            cursor.executemany(sql, rows)
+        self.con.commit()
+
+
+@contextmanager
+def _copy_of_schema(ws: Workspace) -> Iterator[_Bare]:
+    with tempfile.TemporaryDirectory(dir=ws.root) as folder:
+        bare = _Bare(ws, Path(folder))
+        global _last_start
+        yield bare
+        _last_start = bare.started
+        bare.con.close()
+
+
+_last_start = 0.0
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    """Seconds of the work; a bare comparison counts from the moment in which its schema was ready."""
+    global _last_start
+    _last_start = 0.0
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - (_last_start or started)
+
+
+def _all_rows(ws: Workspace, table: Any) -> list[tuple[Any, ...]]:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    with open_ledger(ws).connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(f"select {names} from {table.name} order by 1")]
+
+
+@contextmanager
+def _workspace(database: str) -> Iterator[Workspace | None]:
+    folder = Path(tempfile.mkdtemp(prefix="bench-dunning-"))
+    for name in ("policies", "templates", "dbt_like_sql"):
+        shutil.copytree(ROOT / name, folder / name)
+    ws = Workspace(folder)
+    try:
+        if database == "sqlite":
+            yield ws
+            return
+        from tests.ledger.postgres import Server, has_postgres
+
+        if not has_postgres():
+            yield None
+            return
+        with Server.start(folder) as server:
+            os.environ["DUNNING_LEDGER_URL"] = server.fresh_database()
+            try:
+                yield ws
+            finally:
+                dispose(ws.ledger_url)
+                del os.environ["DUNNING_LEDGER_URL"]
+    finally:
+        dispose(ws.ledger_url)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
