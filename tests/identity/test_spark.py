@@ -10,7 +10,7 @@ import pytest
 from dunning_pipeline.identity import resolve
 from tests.identity.conftest import NOW, Parties
 
-RECORDS = int(os.environ.get("R", "20000"))
+RECORDS = 20_000
 
 
 @pytest.mark.java
