@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import String, func, select, type_coerce
 
 from dunning_pipeline.campaigns.declaration import load_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
@@ -63,13 +63,16 @@ def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> 
 
 def _messages(ws: Workspace, start: datetime, end: datetime) -> Iterable[Entry]:
     """Sends summed by company day, channel, campaign and status."""
-    when = func.coalesce(sends.c.sent_at, sends.c.due_at)
+    s = sends.c
+    left = (s.sent_at, (s.sent_at >= start, s.sent_at < end))
+    waits = (s.due_at, (s.sent_at.is_(None), s.due_at >= start, s.due_at < end))
+    rows: list[Any] = []
     with reading(open_ledger(ws)) as connection:
-        rows = connection.execute(
-            select(when.label("at"), sends.c.channel, sends.c.campaign, sends.c.status, func.count().label("messages"))
-            .where(when >= start, when < end)
-            .group_by(when, sends.c.channel, sends.c.campaign, sends.c.status)
-        ).all()
+        for when, conditions in (left, waits):  # an index each
+            hour = func.substr(type_coerce(when, String), 1, 13)  # instants are text of fixed width
+            by = (hour, s.channel, s.campaign, s.status)
+            counted = select(func.min(when).label("at"), *by[1:], func.count().label("messages"))
+            rows += connection.execute(counted.where(*conditions).group_by(*by)).all()
     days: dict[tuple[Any, ...], tuple[datetime, int]] = {}
     for row in rows:
         at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(str(row.at))

@@ -9,7 +9,7 @@ from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, load
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
 from dunning_pipeline.campaigns.running import is_paused
 from dunning_pipeline.delivery.switches import switch_off, switch_on
-from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import campaign_occurrences
@@ -98,6 +98,49 @@ def plan_occurrence(ws: Workspace, name: str, *, at: datetime, now: datetime, ac
                 after={"occurrence": occurrence}, at=now,
             )  # fmt: skip
     return occurrence
+
+
+def cancel_occurrence(ws: Workspace, name: str, *, at: datetime, now: datetime, actor: str) -> str:
+    """Take one planned instant of a campaign out, hand-planned or of its schedule; the others stay. Its name.
+
+    Cancelling again is a no-op. Raises InvalidInput for an instant that is past or not planned, Refused where the
+    occurrence has begun.
+    """
+    campaign = find_campaign(ws, name)
+    occurrence = occurrence_name(at)
+    c = campaign_occurrences.c
+    with open_ledger(ws).begin() as connection:
+        known = connection.scalar(select(c.status).where(c.campaign == name, c.occurrence == occurrence))
+        if known == "cancelled":
+            return occurrence
+        if known not in (None, "planned"):
+            raise Refused("this occurrence has begun", value=known, remedy="pause the campaign to hold what is queued")
+        scheduled = at in planned(campaign, ws, after=at - timedelta(seconds=1), until=at)
+        if at <= now or (known is None and not scheduled):
+            raise InvalidInput("nothing is planned for this instant", value=at.isoformat())
+        if known is None:
+            connection.execute(
+                campaign_occurrences.insert().values(
+                    campaign=name, occurrence=occurrence, planned_for=at, status="cancelled", created_by=actor
+                )
+            )
+        else:
+            mine = (c.campaign == name, c.occurrence == occurrence)
+            connection.execute(campaign_occurrences.update().where(*mine).values(status="cancelled"))
+        audit.record(
+            connection, actor=actor, action="campaign.cancel", object_kind="campaign", object_id=name,
+            before={"occurrence": occurrence}, at=now,
+        )  # fmt: skip
+    return occurrence
+
+
+def move_occurrence(ws: Workspace, name: str, *, at: datetime, to: datetime, now: datetime, actor: str) -> str:
+    """Plan a planned instant of a campaign for another time; the new one's name. Raises as planning and cancelling."""
+    if to == at:
+        return occurrence_name(at)
+    moved = plan_occurrence(ws, name, at=to, now=now, actor=actor)
+    cancel_occurrence(ws, name, at=at, now=now, actor=actor)
+    return moved
 
 
 def pause(ws: Workspace, name: str, *, now: datetime, actor: str, reason: str | None = None) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
 from dunning_pipeline.errors import InvalidInput, Refused
+from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import sessions, users
 
@@ -195,6 +196,14 @@ def change_password(engine: Engine, *, user: User, old: str, new: str) -> str:
             .values(password_hash=hash_password(new), must_change_password=False)
         )
         connection.execute(sessions.delete().where(sessions.c.user_id == user.user_id))
+        audit.record(
+            connection,
+            actor=user.login,
+            action="user.password",
+            object_kind="user",
+            object_id=user.user_id,
+            at=instant_of_access(),
+        )
         return open_session(connection, user.user_id)
 
 

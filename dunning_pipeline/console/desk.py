@@ -16,9 +16,25 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dunning_pipeline.console.access import User
 from dunning_pipeline.console.wording import Wording
-from dunning_pipeline.errors import DunningError
-from dunning_pipeline.settings.clock import business_now
+from dunning_pipeline.errors import DunningError, InvalidInput, NotThere
+from dunning_pipeline.settings.clock import business_now, is_test_clock
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.snapshot import POINTER
+
+LONGEST_FIELD = 20_000
+LONGEST_LINE = 2_000
+# what a form carries for itself: given back unseen when the form is shown again
+UNSEEN = (
+    "action",
+    "which",
+    "row_version",
+    "confirm",
+    "statement_id",
+    "finding_id",
+    "block_id",
+    "posting_id",
+    "verdict",
+)
 
 
 @dataclass
@@ -41,6 +57,15 @@ class Desk:
     def wording(self) -> Wording:
         asked = self.request.query_params.get("language") or self.request.cookies.get("language")
         return Wording(asked or self.user.language or self.workspace.company.default_language)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether there is a snapshot to read accounts, segments and reports from."""
+        return (self.workspace.serving / POINTER).is_file()
+
+    def whole(self, text: str, *, most: int = 1_000_000) -> int | None:
+        """Digits as a number of at most `most`; None for anything else."""
+        return min(int(text), most) if text.isdecimal() and len(text) < 12 else None
 
     def asked(self, name: str, default: str = "") -> str:
         """A query parameter, trimmed."""
@@ -72,6 +97,7 @@ class Desk:
             link=self.link,
             notice=self.asked("notice"),
             now=self.now,
+            test_clock=is_test_clock(),
             **values,
         )
         return HTMLResponse(text, status_code=http_status)
@@ -121,25 +147,39 @@ def allowed(role: str) -> Callable[[Handler], Callable[[Request], Any]]:
 
 def _answered(handler: Handler, desk: Desk) -> Response:
     try:
+        _check_texts(desk.form)
         return handler(desk)
     except DunningError as error:
         return problem(desk, error)
 
 
+def _check_texts(form: FormData) -> None:
+    """Raises InvalidInput for a text that no field of ours is meant to hold."""
+    for name, value in form.multi_items():
+        if not isinstance(value, str) or name == "content":
+            continue
+        longest = LONGEST_LINE if name in ("reason", "name", "note", "login", "row_scope") else LONGEST_FIELD
+        if len(value) > longest:
+            raise InvalidInput(f"{name.replace('_', ' ')} is too long: {len(value)} characters", remedy="shorten it")
+        if "\x00" in value:
+            raise InvalidInput(f"{name.replace('_', ' ')} holds a character that cannot be stored")
+
+
 def problem(desk: Desk, error: DunningError) -> Response:
     """The error as a page that says what to do, and gives back what was typed."""
-    typed = {
-        name: value
+    typed = [
+        (name, value)
         for name, value in desk.form.multi_items()
-        if isinstance(value, str) and name not in ("csrf_token", "password", "old", "new")
-    }
-    return desk.page("problem.html", http_status=409 if error.retry == "later" else 422, error=error, typed=typed)
+        if isinstance(value, str) and name not in ("csrf_token", "password", "old", "new", "again")
+    ]
+    status = 404 if isinstance(error, NotThere) else 409 if error.retry == "later" else 422
+    return desk.page("problem.html", http_status=status, error=error, typed=typed, unseen=UNSEEN)
 
 
 def _same_token(given: Any, expected: str) -> bool:
     import hmac
 
-    return isinstance(given, str) and bool(expected) and hmac.compare_digest(given, expected)
+    return isinstance(given, str) and bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def as_rows(result: Any) -> list[Mapping[str, Any]]:

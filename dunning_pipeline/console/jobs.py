@@ -16,9 +16,11 @@ from sqlalchemy import Engine, select
 
 from dunning_pipeline.console.access import instant_of_access
 from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.leases import is_dead, process_mark
 from dunning_pipeline.ledger.schema import jobs
+from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -75,19 +77,36 @@ def enqueue(engine: Engine, *, action: str, arguments: Mapping[str, Any], total:
                 created_at=instant_of_access(),
             )
         )
+        audit.record(
+            connection,
+            actor=actor,
+            action=f"job.{action}",
+            object_kind="job",
+            object_id=job_id,
+            after=_told(arguments),
+            at=business_now(),
+        )
     return job_id
 
 
-def cancel(engine: Engine, job_id: str) -> bool:
+def _told(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for the audit: how many ids instead of each, as every one has its own entry once it is done."""
+    return {name: len(value) if name == "ids" else value for name, value in arguments.items()}
+
+
+def cancel(engine: Engine, job_id: str, *, actor: str) -> bool:
     """Whether the job was still waiting or running; it stops at its next step."""
     with engine.begin() as connection:
-        return bool(
-            connection.execute(
-                jobs.update()
-                .where(jobs.c.job_id == job_id, jobs.c.status.in_(("queued", "running")))
-                .values(status="cancelled", finished_at=instant_of_access())
-            ).rowcount
-        )
+        stopped = connection.execute(
+            jobs.update()
+            .where(jobs.c.job_id == job_id, jobs.c.status.in_(("queued", "running")))
+            .values(status="cancelled", finished_at=instant_of_access())
+        ).rowcount
+        if stopped:
+            audit.record(
+                connection, actor=actor, action="job.cancel", object_kind="job", object_id=job_id, at=business_now()
+            )
+        return bool(stopped)
 
 
 def download_of(workspace: Workspace, job_id: str) -> Path:

@@ -26,7 +26,7 @@ def listed(
     connection: Connection,
     query: Select[Any],
     *,
-    sorts: Mapping[str, ColumnElement[Any]],
+    sorts: Mapping[str, ColumnElement[Any] | tuple[ColumnElement[Any], ...]],
     default_sort: str,
     tie: ColumnElement[Any],
 ) -> Listing:
@@ -36,9 +36,11 @@ def listed(
     if name not in sorts:
         asked, name = default_sort, default_sort.lstrip("-")
     column = sorts[name]
-    page = int(desk.asked("page", "1")) if desk.asked("page", "1").isdigit() else 1
-    page = max(1, min(page, 2_000))
-    ordered = query.order_by(column.desc() if asked.startswith("-") else column.asc(), tie)
+    page = max(1, desk.whole(desk.asked("page"), most=2_000) or 1)
+    is_down = asked.startswith("-")
+    columns = (*(column if isinstance(column, tuple) else (column,)), tie)
+    # all in one direction, as an index of these columns can be read
+    ordered = query.order_by(*(one.desc() if is_down else one.asc() for one in columns))
     rows = as_rows(connection.execute(ordered.limit(PAGE_SIZE + 1).offset((page - 1) * PAGE_SIZE)))
     capped = query.with_only_columns(tie).limit(COUNT_LIMIT + 1).subquery()
     count = connection.execute(select(func.count()).select_from(capped)).scalar_one()

@@ -1,6 +1,7 @@
 """Accounts: search over the snapshot, and one account with its profile, debts, holds, charges and timeline."""
 
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import func, select
 from starlette.exceptions import HTTPException
@@ -41,7 +42,7 @@ def found_accounts(desk: Desk, condition: str, parameters: dict[str, Any], *, pa
 
 @allowed("viewer")
 def list_accounts(desk: Desk) -> Response:
-    page = int(desk.asked("page", "1")) if desk.asked("page", "1").isdigit() else 1
+    page = max(1, desk.whole(desk.asked("page"), most=2_000) or 1)
     wanted = desk.asked("q")
     condition, parameters = "true", {}
     if wanted:
@@ -49,7 +50,7 @@ def list_accounts(desk: Desk) -> Response:
             "accounts.name ilike $q or accounts.account_id = $id",
             {"q": f"%{wanted}%", "id": wanted},
         )
-    found = found_accounts(desk, condition, parameters, page=max(1, page))
+    found = found_accounts(desk, condition, parameters, page=page)
     owed = _owed(desk, [row["account_key"] for row in found[:PAGE_SIZE]])
     return desk.page("accounts.html", rows=found[:PAGE_SIZE], owed=owed, page=page, has_more=len(found) > PAGE_SIZE)
 
@@ -97,7 +98,9 @@ def search(desk: Desk) -> Response:
 def show_account(desk: Desk) -> Response:
     key = desk.request.path_params["account_key"]
     account = account_row(desk, key)
-    return desk.page("account.html", account=account, **_profile(desk, account), **_record(desk, key))
+    return desk.page(
+        "account.html", account=account, **_profile(desk, account), **_record(desk, account["account_key"])
+    )
 
 
 def account_row(desk: Desk, key: str) -> dict[str, Any]:
@@ -138,12 +141,19 @@ def _profile(desk: Desk, account: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(desk: Desk, key: str) -> dict[str, Any]:
+    sql = """
+        select $key as thing
+        union all select bill_group_key from data_model.bill_groups where account_key = $key
+        union all
+        (select invoice_key from data_model.invoices where account_key = $key order by due_date desc limit 5000)
+    """
+    things = [row["thing"] for row in published.rows(desk.workspace, sql, {"key": key})] or [key]
     queries = {
         "statements": select(statements)
         .where(statements.c.account_key == key, statements.c.status != "deleted")
         .order_by(statements.c.dunning_date.desc())
         .limit(100),
-        "blocks": select(blocks).where(blocks.c.target_key == key).order_by(blocks.c.valid_from.desc()),
+        "blocks": select(blocks).where(blocks.c.target_key.in_(things)).order_by(blocks.c.valid_from.desc()),
         "promises": select(promises).where(promises.c.account_key == key).order_by(promises.c.promised_for.desc()),
         "assignments": select(assignments)
         .where(assignments.c.account_key == key)
@@ -160,14 +170,31 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
         .where(notes.c.object_kind == "account", notes.c.object_id == key)
         .order_by(notes.c.created_at.desc()),
         "postponements": select(postponements)
-        .where(postponements.c.invoice_key.in_(select(postings.c.invoice_key).where(postings.c.account_key == key)))
+        .where(postponements.c.invoice_key.in_(things))
         .order_by(postponements.c.created_at.desc()),
     }
     with reading(desk.engine) as connection:
         return {name: as_rows(connection.execute(query)) for name, query in queries.items()}
 
 
+@allowed("viewer")
+def find(desk: Desk) -> Response:
+    """From an invoice or a bill group (as findings name them) to the account that it belongs to."""
+    kind, key = desk.request.path_params["kind"], desk.request.path_params["key"]
+    if kind not in ("invoice", "bill_group"):
+        raise HTTPException(404, "there is no such thing")
+    sql = f"select account_key from data_model.{kind}s where {kind}_key = ? order by account_key limit 1"
+    row = published.first(desk.workspace, sql, [key])
+    account = account_row(desk, row["account_key"] if row else key)
+    return desk.go(account_path(account["account_key"]))
+
+
+def account_path(key: str) -> str:
+    return f"/accounts/{quote(key, safe=':')}"
+
+
 routes = [
+    Route("/find/{kind}/{key}", find),
     Route("/accounts", list_accounts),
     Route("/accounts/{account_key}", show_account),
     Route("/search", search),

@@ -13,6 +13,7 @@ from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.errors import DunningError, InvalidInput, Refused
+from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.letters.document import TEXT_FIELDS
@@ -46,7 +47,8 @@ def edit(desk: Desk) -> Response:
             actor=desk.user.login,
         )
     except DunningError as error:  # what was typed stays in the form, beside what the draft says now
-        typed = {name: value for name, value in desk.form.multi_items() if isinstance(value, str)}
+        typed: dict[str, Any] = {name: value for name, value in desk.form.multi_items() if isinstance(value, str)}
+        typed["channels"] = desk.form.getlist("channels")
         return desk.page("edit.html", http_status=409, statement=row, typed=typed, error=error, text_fields=TEXT_FIELDS)
     return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("Saved."))
 
@@ -167,6 +169,15 @@ def recreate_pdf(desk: Desk) -> Response:
     made = file_pdfs(desk.workspace, [row["statement_id"]], now=desk.now)
     if row["statement_id"] not in made:
         raise Refused("the PDF could not be made", remedy="the reason is among the findings")
+    with desk.engine.begin() as connection:
+        audit.record(
+            connection,
+            actor=desk.user.login,
+            action="statement.pdf",
+            object_kind="statement",
+            object_id=row["statement_id"],
+            at=desk.now,
+        )
     return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("The PDF is made again."))
 
 

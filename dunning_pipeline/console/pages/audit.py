@@ -6,12 +6,14 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit
 
 
 @allowed("approver")
 def show_audit(desk: Desk) -> Response:
+    needs_all_accounts(desk)
     query = select(audit)
     if desk.asked("actor"):
         query = query.where(audit.c.actor == desk.asked("actor"))

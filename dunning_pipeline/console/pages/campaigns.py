@@ -13,6 +13,7 @@ from dunning_pipeline.campaigns.running import run_campaign
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
+from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.settings.clock import business_now
 
@@ -42,6 +43,7 @@ def show_campaign(desk: Desk) -> Response:
 
 @allowed("approver")
 def steer(desk: Desk) -> Response:
+    needs_all_accounts(desk)
     name, action = desk.request.path_params["name"], desk.typed("action")
     find_campaign(desk.workspace, name)
     if action == "pause":
@@ -49,7 +51,9 @@ def steer(desk: Desk) -> Response:
     elif action == "resume":
         steering.resume(desk.workspace, name, now=desk.now, actor=desk.user.login)
     elif action == "plan":
-        steering.plan_occurrence(desk.workspace, name, at=_instant(desk), now=desk.now, actor=desk.user.login)
+        steering.plan_occurrence(desk.workspace, name, at=_instant(desk, "at"), now=desk.now, actor=desk.user.login)
+    elif action in ("move", "cancel"):
+        return _reschedule(desk, name, action)
     elif action == "run":
         job_id = jobs.enqueue(
             desk.engine, action="run_campaign", arguments={"campaign": name}, total=1, actor=desk.user.login
@@ -69,13 +73,26 @@ def run_now(job: Job) -> str:
     return f"{report.status}: audience {report.audience}, held out {report.held_out}; {counts}"
 
 
-def _instant(desk: Desk) -> datetime:
+def _reschedule(desk: Desk, name: str, action: str) -> Response:
+    """Move or cancel one planned occurrence, from the calendar's form; back to its month."""
+    ws, at = desk.workspace, _instant(desk, "occurrence")
+    if action == "move":
+        to = _instant(desk, "to")
+        steering.move_occurrence(ws, name, at=at, to=to, now=desk.now, actor=desk.user.login)
+        return desk.go(f"/calendar?day={to.date().isoformat()}", desk.wording.text("Moved."))
+    steering.cancel_occurrence(ws, name, at=at, now=desk.now, actor=desk.user.login)
+    return desk.go(f"/calendar?day={at.date().isoformat()}", desk.wording.text("Cancelled."))
+
+
+def _instant(desk: Desk, field: str) -> datetime:
+    """A date and time of the form, in the company's zone where it names none."""
     try:
-        return datetime.fromisoformat(desk.typed("at")).replace(tzinfo=desk.workspace.company.zone)
+        instant = datetime.fromisoformat(desk.typed(field))
     except ValueError:
         raise InvalidInput(
-            "this is no date and time", value=desk.typed("at"), remedy="pick a day and an hour"
+            "this is no date and time", value=desk.typed(field), remedy="write it as 2025-11-14T09:00"
         ) from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=desk.workspace.company.zone)
 
 
 @allowed("viewer")
@@ -100,7 +117,10 @@ def show_calendar(desk: Desk) -> Response:
     by_day: dict[date, list[calendar.Entry]] = {}
     for row in rows:
         local = row["at"].astimezone(zone)
-        by_day.setdefault(local.date(), []).append({**row, "time": local.strftime("%H:%M")})
+        planned = row["kind"] == "campaign" and row["status"] == "planned" and row["at"] > desk.now
+        entry = {**row, "time": local.strftime("%H:%M"), "is_movable": planned}
+        entry |= {"instant": row["at"].isoformat(), "local": local.strftime("%Y-%m-%dT%H:%M")}
+        by_day.setdefault(local.date(), []).append(entry)
     step = timedelta(days=7) if is_week else timedelta(days=31)
     return desk.page(
         "calendar.html",

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed
-from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.listing import Listing, listed
+from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.delivery.consent_files import import_file, judge_file
 from dunning_pipeline.delivery.suppressions import lift, suppress
 from dunning_pipeline.errors import InvalidInput
@@ -18,11 +19,14 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import consents, suppressions
 
+EMPTY = Listing([], 1, False, 0, False)
 LARGEST_UPLOAD = 20 * 1024 * 1024
 
 
 @allowed("viewer")
 def show_consent(desk: Desk) -> Response:
+    if not desk.asked("q") and desk.user.row_scope is not None:
+        return desk.page("consent.html", consents=EMPTY, suppressions=EMPTY)  # one contact point at a time
     said = select(consents)
     avoided = select(suppressions).where(suppressions.c.lifted_at.is_(None))
     if desk.asked("q"):
@@ -51,6 +55,7 @@ def show_consent(desk: Desk) -> Response:
 @allowed("collector")
 def upload(desk: Desk) -> Response:
     """First the preview of what would change; the same file with `confirm` is taken."""
+    needs_all_accounts(desk)
     given = desk.form.get("file")
     text = given.file.read(LARGEST_UPLOAD + 1) if isinstance(given, UploadFile) else desk.typed("content").encode()
     if not text:

@@ -11,6 +11,8 @@ from dunning_pipeline.console import jobs
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.accounts import account_row, found_accounts
+from dunning_pipeline.console.pages.sends import one_send
+from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.delivery.resolving import resolve_by_person
 from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.dunning.scope import Scope
@@ -30,7 +32,7 @@ def day_typed(desk: Desk, name: str) -> date:
 @allowed("collector")
 def start_run(desk: Desk) -> Response:
     levels = [part.strip() for part in desk.typed("levels").replace(";", ",").split(",") if part.strip()]
-    if wrong := [part for part in levels if not part.isdigit()]:
+    if wrong := [part for part in levels if not desk.whole(part) is not None]:
         raise InvalidInput("levels are numbers", value=wrong[0], remedy="write such as 1, 2")
     if desk.user.row_scope is not None and not desk.typed("account"):
         raise Refused("your user sees only some accounts", remedy="name one of your accounts")
@@ -73,6 +75,7 @@ def run_now(job: Job) -> str:
 
 @allowed("collector")
 def remove_run(desk: Desk) -> Response:
+    needs_all_accounts(desk)
     delete_run(desk.workspace, desk.request.path_params["run_id"], now=desk.now, actor=desk.user.login)
     return desk.go("/runs", desk.wording.text("The run is deleted."))
 
@@ -81,7 +84,7 @@ def remove_run(desk: Desk) -> Response:
 def dun_one_invoice(desk: Desk) -> Response:
     """New dunning for one invoice, at the level that follows or the one that a person names."""
     invoice, level = desk.typed("invoice"), desk.typed("level")
-    if level and not level.isdigit():
+    if level and desk.whole(level) is None:
         raise InvalidInput("a level is a number", value=level)
     if not found_accounts(
         desk,
@@ -114,7 +117,7 @@ def why(desk: Desk) -> Response:
 
 @allowed("collector")
 def resolve_send(desk: Desk) -> Response:
-    key = desk.request.path_params["key"]
+    key = one_send(desk)["send_key"]
     if desk.typed("verdict") not in ("sent", "not-sent"):
         raise InvalidInput("say whether it was sent", remedy="choose one of the two buttons")
     resolve_by_person(

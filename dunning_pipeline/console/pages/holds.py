@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
-from dunning_pipeline.console.pages.accounts import account_row
+from dunning_pipeline.console.pages.accounts import account_path, account_row
 from dunning_pipeline.dunning.processes import load_processes
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger import audit
@@ -21,6 +21,7 @@ from dunning_pipeline.money import to_minor
 from dunning_pipeline.statements import assigning, cases, charges
 
 NOTE_LENGTH = 4_000
+LARGEST_AMOUNT = Decimal(10) ** 12
 
 
 @allowed("collector")
@@ -207,7 +208,7 @@ def add_note(desk: Desk) -> Response:
             after={"note_id": note_id},
             at=desk.now,
         )
-    return desk.go(f"/accounts/{account['account_key']}", desk.wording.text("The note is added."))
+    return desk.go(account_path(account["account_key"]), desk.wording.text("The note is added."))
 
 
 def _of_account(desk: Desk, account: dict[str, Any], key: str) -> str:
@@ -240,13 +241,16 @@ def _minor(desk: Desk, name: str, currency: str | None) -> int | None:
     if not currency:
         raise InvalidInput("an amount needs its currency", value=text, remedy="write such as EUR")
     try:
-        return to_minor(Decimal(text), currency)
-    except InvalidOperation:
+        amount = Decimal(text)
+        if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT:
+            raise InvalidOperation
+        return to_minor(amount, currency)
+    except (InvalidOperation, ValueError):
         raise InvalidInput("this is no amount", value=text, remedy="write it as 1234.56") from None
 
 
 def _back(desk: Desk, account: dict[str, Any], said: str) -> Response:
-    return desk.go(f"/accounts/{account['account_key']}/holds", desk.wording.text(said))
+    return desk.go(f"{account_path(account['account_key'])}/holds", desk.wording.text(said))
 
 
 _ONE = "/accounts/{account_key}"

@@ -53,7 +53,7 @@ def _own_job(desk: Desk) -> Mapping[str, Any]:
 @allowed("viewer")
 def cancel_job(desk: Desk) -> Response:
     job_id = _own_job(desk)["job_id"]
-    stopped = work.cancel(desk.engine, job_id)
+    stopped = work.cancel(desk.engine, job_id, actor=desk.user.login)
     return desk.go(f"/jobs/{job_id}", desk.wording.text("Stopping." if stopped else "It had ended already."))
 
 

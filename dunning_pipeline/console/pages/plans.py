@@ -1,6 +1,7 @@
 """One collection plan: its invoices, and the button that sends its message from the record."""
 
 from typing import Any
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -41,7 +42,7 @@ def send(desk: Desk) -> Response:
         send_now=desk.typed("when") == "now",
     )
     said = "The message is queued." if outcome == "queued" else "It was queued today already; nothing is sent twice."
-    return desk.go(f"/plans/{plan['plan_key']}", desk.wording.text(said))
+    return desk.go(f"/plans/{quote(plan['plan_key'], safe=':')}", desk.wording.text(said))
 
 
 def _plan(desk: Desk) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console import charts, published
 from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.scope import needs_all_accounts
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,7 @@ def _report(name: str) -> Report:
 
 
 def _rows(desk: Desk, report: Report) -> list[dict[str, Any]]:
-    if desk.user.row_scope is not None:
-        raise HTTPException(403, "reports cover all accounts; your user sees only some")
+    needs_all_accounts(desk)
     return published.rows(desk.workspace, f"select * from {report.model}")
 
 

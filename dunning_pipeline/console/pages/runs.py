@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import runs, statements
 
@@ -34,21 +35,10 @@ def show_run(desk: Desk) -> Response:
         if row is None:
             raise HTTPException(404, "there is no such run")
         s = statements.c
-        groups = as_rows(
-            connection.execute(
-                select(
-                    s.process,
-                    s.level,
-                    s.currency,
-                    s.status,
-                    func.count().label("count"),
-                    func.sum(s.please_pay_minor).label("please_pay_minor"),
-                )
-                .where(s.run_id == run_id, s.status != "deleted")
-                .group_by(s.process, s.level, s.currency, s.status)
-                .order_by(s.process, s.level, s.currency, s.status)
-            )
-        )
+        summed = (func.count().label("count"), func.sum(s.please_pay_minor).label("please_pay_minor"))
+        by = (s.process, s.level, s.currency, s.status)
+        query = select(*by, *summed).where(s.run_id == run_id, s.status != "deleted")
+        groups = as_rows(connection.execute(within_scope(desk, query, s.account_key).group_by(*by).order_by(*by)))
     return desk.page("run.html", run=row, groups=groups)
 
 

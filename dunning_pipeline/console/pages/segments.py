@@ -3,13 +3,16 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.console.scope import needs_all_accounts
+from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.sql_models import publications
 from dunning_pipeline.sql_models.segments import find_segment, load_segments, preview
 
 SHOWN_MEMBERS = 200
+LARGEST_FILTER = 20_000
 
 
 @allowed("viewer")
@@ -21,6 +24,7 @@ def list_segments(desk: Desk) -> Response:
 
 @allowed("viewer")
 def show_segment(desk: Desk) -> Response:
+    needs_all_accounts(desk)
     segment = find_segment(desk.workspace, desk.request.path_params["name"])
     values = {p.name: desk.asked(p.name) for p in segment.parameters if desk.asked(p.name)}
     members, changes, error = [], [], None
@@ -45,6 +49,7 @@ def show_segment(desk: Desk) -> Response:
 
 @allowed("approver")
 def publish(desk: Desk) -> Response:
+    needs_all_accounts(desk)
     name = desk.request.path_params["name"]
     publication = publications.publish_segment(desk.workspace, name, now=desk.now)
     with desk.engine.begin() as connection:
@@ -58,6 +63,26 @@ def publish(desk: Desk) -> Response:
             at=desk.now,
         )
     return desk.go(f"/segments/{name}", desk.wording.text("Published."))
+
+
+def segment_names(desk: Desk) -> list[str]:
+    """Names of the published segments, for filters."""
+    sql = "select table_name from duckdb_tables() where schema_name = 'segments' order by table_name"
+    return [row["table_name"] for row in published.rows(desk.workspace, sql)]
+
+
+def members_of(desk: Desk, name: str) -> list[str]:
+    """Keys of the accounts in a published segment. Raises NotThere, Refused for one too large for a filter."""
+    needs_all_accounts(desk)
+    if name not in segment_names(desk):
+        raise NotThere("there is no such published segment", value=name, remedy="see the list of segments")
+    sql = f"""select links.account_key from segments."{name}" as members
+        join unified.account_links as links on links.unified_account_id = members.unified_account_id
+        limit {LARGEST_FILTER + 1}"""
+    keys = [row["account_key"] for row in published.rows(desk.workspace, sql)]
+    if len(keys) > LARGEST_FILTER:
+        raise Refused(f"the segment has more than {LARGEST_FILTER} accounts", remedy="start a run for the segment")
+    return keys
 
 
 routes = [

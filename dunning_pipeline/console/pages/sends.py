@@ -1,6 +1,8 @@
 """Sends: what waits, left, failed or is unknown, and why."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select
 from starlette.exceptions import HTTPException
@@ -27,7 +29,7 @@ def list_sends(desk: Desk) -> Response:
         query = query.where(sends.c.statement_id == desk.asked("statement"))
     if desk.asked("late"):
         query = query.where(sends.c.status.in_(("queued", "held")), sends.c.due_at < desk.now - timedelta(hours=24))
-    sorts = {"due_at": sends.c.due_at, "sent_at": sends.c.sent_at, "status": sends.c.status}
+    sorts = {"due_at": sends.c.due_at, "sent_at": sends.c.sent_at}
     with reading(desk.engine) as connection:
         listing = listed(desk, connection, query, sorts=sorts, default_sort="-due_at", tie=sends.c.send_key)
     return desk.page("sends.html", listing=listing, statuses=STATUSES)
@@ -36,11 +38,8 @@ def list_sends(desk: Desk) -> Response:
 @allowed("viewer")
 def show_send(desk: Desk) -> Response:
     key = desk.request.path_params["key"]
+    row = one_send(desk)
     with reading(desk.engine) as connection:
-        query = within_scope(desk, select(sends).where(sends.c.send_key == key), sends.c.account_key)
-        row = connection.execute(query).mappings().first()
-        if row is None:
-            raise HTTPException(404, "there is no such send")
         attempts = as_rows(
             connection.execute(
                 select(send_attempts).where(send_attempts.c.send_key == key).order_by(send_attempts.c.at)
@@ -52,6 +51,16 @@ def show_send(desk: Desk) -> Response:
             )
         )
     return desk.page("send.html", send=row, attempts=attempts, events=events)
+
+
+def one_send(desk: Desk) -> Mapping[str, Any]:
+    """The send of the address; 404 where it is not there or out of the user's scope."""
+    wanted = select(sends).where(sends.c.send_key == desk.request.path_params["key"])
+    with reading(desk.engine) as connection:
+        row = connection.execute(within_scope(desk, wanted, sends.c.account_key)).mappings().first()
+    if row is None:
+        raise HTTPException(404, "there is no such send")
+    return dict(row)
 
 
 routes = [Route("/sends", list_sends), Route("/sends/{key}", show_send)]

@@ -1,21 +1,24 @@
 """Statements: the list with its filters, and one statement with everything about it."""
 
 from collections.abc import Mapping
+from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dunning_pipeline.console import previews
+from dunning_pipeline.console import previews, published
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.pages.segments import members_of, segment_names
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
 from dunning_pipeline.statements.editing import draft_document
 
+LAST_LETTER = "\U0010ffff"
 STATUSES = ("draft", "closed", "voided", "superseded")
 _LISTED = (
     "statement_id",
@@ -38,10 +41,10 @@ _LISTED = (
     "approval",
     "row_version",
 )
-SORTS = {
+SORTS: dict[str, ColumnElement[Any] | tuple[ColumnElement[Any], ...]] = {
     "dunning_date": statements.c.dunning_date,
     "account": statements.c.account_name,
-    "level": statements.c.level,
+    "level": (statements.c.level, statements.c.dunning_date),
     "amount": statements.c.please_pay_minor,
     "number": statements.c.number,
 }
@@ -51,22 +54,33 @@ def filtered(desk: Desk) -> Select[Any]:
     """The statements that the filter of the address (or of a form with the same fields) names."""
     s = statements.c
     query = within_scope(desk, select(*(s[name] for name in _LISTED)), s.account_key)
-    status = desk.asked("status")
+    status = "draft" if desk.asked("held") else desk.asked("status")
     query = query.where(s.status == status if status else s.status != "deleted")
     for name, column in (("run", s.run_id), ("currency", s.currency), ("process", s.process), ("kind", s.kind)):
         if desk.asked(name):
             query = query.where(column == desk.asked(name))
-    if desk.asked("level").isdigit():
-        query = query.where(s.level == int(desk.asked("level")))
+    if (level := desk.whole(desk.asked("level"))) is not None:
+        query = query.where(s.level == level)
     if desk.asked("account"):
         query = query.where(s.account_key == desk.asked("account"))
     if desk.asked("held"):
         query = query.where(s.hold_reason.is_not(None))
     if desk.asked("q"):
-        wanted = desk.asked("q")
-        pattern = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(s.account_name.like(pattern, escape="\\") | (s.number == wanted) | (s.account_id == wanted))
+        query = query.where(_named(desk, desk.asked("q")))
+    if desk.asked("segment"):
+        keys = members_of(desk, desk.asked("segment"))
+        query = query.where(s.account_key.in_(keys) if keys else false())
     return query
+
+
+def _named(desk: Desk, wanted: str) -> ColumnElement[bool]:
+    """Statements by number, by how the account's name begins, or of accounts whose name holds it; an index each."""
+    s = statements.c
+    sql = """select account_key from data_model.accounts
+        where contains(lower(name), lower($q)) or account_id = $q or email = lower($q) limit 500"""
+    keys = [row["account_key"] for row in published.rows(desk.workspace, sql, {"q": wanted})]
+    begins = and_(s.account_name >= wanted, s.account_name < wanted + LAST_LETTER)
+    return or_(s.number == wanted, begins, s.account_key.in_(keys)) if keys else or_(s.number == wanted, begins)
 
 
 @allowed("viewer")
@@ -75,7 +89,7 @@ def list_statements(desk: Desk) -> Response:
         listing = listed(
             desk, connection, filtered(desk), sorts=SORTS, default_sort="-dunning_date", tie=statements.c.statement_id
         )
-    return desk.page("statements.html", listing=listing, statuses=STATUSES)
+    return desk.page("statements.html", listing=listing, statuses=STATUSES, segments=segment_names(desk))
 
 
 @allowed("viewer")
@@ -90,7 +104,21 @@ def show_statement(desk: Desk) -> Response:
             "decisions": select(decisions).where(decisions.c.statement_id == statement_id),
         }
         rows: dict[str, Any] = {name: as_rows(connection.execute(query)) for name, query in found.items()}
-    return desk.page("statement.html", statement=row, details=details, **rows)
+    return desk.page("statement.html", statement=row, details=details, events=_story(desk, row, rows), **rows)
+
+
+def _story(desk: Desk, row: Mapping[str, Any], rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What happened to a statement, oldest first: acts, postings, sends."""
+    zone = desk.workspace.company.zone
+    found = [{"at": row["created_at"], "kind": "proposed", "row": row}]
+    found += [{"at": a["business_at"], "kind": "act", "row": a} for a in rows["history"]]
+    found += [
+        {"at": datetime.combine(p["posted_on"], time(), tzinfo=zone), "kind": "posting", "row": p}
+        for p in rows["postings"]
+    ]
+    found += [{"at": s["sent_at"] or s["queued_at"], "kind": "send", "row": s} for s in rows["sends"]]
+    order = {"proposed": 0, "act": 1, "posting": 2, "send": 3}
+    return sorted(found, key=lambda one: (one["at"].astimezone(zone).date(), order[one["kind"]], one["at"]))
 
 
 @allowed("viewer")

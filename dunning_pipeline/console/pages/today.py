@@ -3,49 +3,31 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.console.scope import findings_within_scope, within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import findings, runs, sends, statements, stream_loads
 
 UNSENT_HOURS = 24
+SENT_DAYS = 7
+WORST_FIRST = case({"error": 0, "warning": 1}, value=findings.c.severity, else_=2)
 
 
 @allowed("viewer")
 def today(desk: Desk) -> Response:
     with reading(desk.engine) as connection:
         last_run = connection.execute(select(runs).order_by(runs.c.started_at.desc()).limit(1)).mappings().first()
-        drafts = connection.execute(
-            select(
-                func.count().label("all"),
-                func.count(statements.c.hold_reason).label("held"),
-            ).where(statements.c.status == "draft")
-        ).one()
-        by_status: dict[str, int] = dict(
-            connection.execute(select(sends.c.status, func.count()).group_by(sends.c.status)).tuples().all()
-        )
-        waiting = connection.execute(
-            select(func.count())
-            .select_from(sends)
-            .where(
-                or_(
-                    sends.c.status == "queued",
-                    and_(sends.c.status == "held", sends.c.reason.is_not(None)),
-                ),
-                sends.c.due_at < desk.now - timedelta(hours=UNSENT_HOURS),
-            )
-        ).scalar_one()
-        work = as_rows(
-            connection.execute(
-                select(findings).where(findings.c.status == "open").order_by(findings.c.raised_at.desc()).limit(15)
-            )
-        )
-        open_findings = connection.execute(
-            select(func.count()).select_from(findings).where(findings.c.status == "open")
-        ).scalar_one()
+        held = func.count(statements.c.hold_reason).label("held")
+        counted: Any = select(func.count().label("all"), held).where(statements.c.status == "draft")
+        drafts = connection.execute(within_scope(desk, counted, statements.c.account_key)).one()
+        by_status = {name: connection.execute(query).scalar_one() for name, query in _send_counts(desk).items()}
+        open_ones = findings_within_scope(desk, connection, select(findings).where(findings.c.status == "open"))
+        work = as_rows(connection.execute(open_ones.order_by(WORST_FIRST, findings.c.raised_at.desc()).limit(15)))
+        open_findings = connection.execute(select(func.count()).select_from(open_ones.subquery())).scalar_one()
         loaded = connection.execute(
             select(func.max(stream_loads.c.loaded_at)).where(stream_loads.c.object.ilike("payment%"))
         ).scalar_one_or_none()
@@ -54,12 +36,22 @@ def today(desk: Desk) -> Response:
         last_run=last_run,
         drafts=drafts,
         by_status=by_status,
-        waiting=waiting,
         work=work,
         open_findings=open_findings,
         payments_loaded_at=loaded,
         is_stale=_is_stale(desk, loaded),
     )
+
+
+def _send_counts(desk: Desk) -> dict[str, Any]:
+    """Counts of sends: what waits or failed in all, what left in the last days (an index answers each)."""
+    s = sends.c
+    count = within_scope(desk, select(func.count()).select_from(sends), s.account_key)
+    counts = {status: count.where(s.status == status) for status in ("queued", "held", "failed", "unknown")}
+    counts["sent"] = count.where(s.status == "sent", s.due_at >= desk.now - timedelta(days=SENT_DAYS))
+    is_waiting = or_(s.status == "queued", and_(s.status == "held", s.reason.is_not(None)))
+    counts["late"] = count.where(is_waiting, s.due_at < desk.now - timedelta(hours=UNSENT_HOURS))
+    return counts
 
 
 def _is_stale(desk: Desk, loaded: Any) -> bool:
