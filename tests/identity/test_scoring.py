@@ -1,4 +1,4 @@
-"""The trained model suggests and never merges; its suggestions, were they all accepted, would be right on the real sets."""
+"""The trained model suggests and never merges; if people accepted it all, the real sets would come out right."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from dunning_pipeline.identity.constraints import Groups
 from dunning_pipeline.identity.rulesets import Probabilistic
 from dunning_pipeline.identity.scoring import THRESHOLD
 from tests.identity.conftest import NOW, ROOT, Parties
-from tests.identity.test_real_data import load_febrl, load_fake_1000, precision_and_recall
+from tests.identity.test_real_data import load_fake_1000, load_febrl, precision_and_recall
 
 pytest.importorskip("splink")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least_recall"), [("febrl_dataset1.csv", 0.88), ("splink_fake_1000.csv", 0.742)])
+@pytest.mark.parametrize(("name", "least_recall"), [("febrl_dataset1.csv", 0.96), ("splink_fake_1000.csv", 0.742)])
 def test_accepted_suggestions_on_real_people(
     parties: Parties, shared_data: Path, name: str, least_recall: float
 ) -> None:
