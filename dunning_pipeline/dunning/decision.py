@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_var
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted
+from dunning_pipeline.sql_models.runner import RenderedModel, quoted
 
 __all__ = ["Decision", "Scope", "decide"]
 
@@ -98,21 +99,22 @@ def run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -
         "scope_process": scope.process or "",
     }
     con.execute("create schema if not exists dunning")
-    seconds = {}
-    rendered = rendered_models(
-        ws,
-        run_date=dunning_date,
-        kind=scope.kind,
-        variables=variables,
-        catalogs=opened.catalogs,
-        relations=opened.relations,
+    rendered = partial(
+        rendered_models, ws, run_date=dunning_date, kind=scope.kind, variables=variables, catalogs=opened.catalogs
     )
-    for model in rendered:
-        started = time.perf_counter()
-        kind = "view" if model.model.is_view else "table"
-        con.execute(f"create or replace {kind} dunning.{quoted(model.name)} as {model.sql}")
-        seconds[model.name] = time.perf_counter() - started
-    return seconds
+    # who is written to is asked for the accounts that get a statement, not for all
+    debts = rendered(relations=opened.relations, part="debts")
+    seconds = {model.name: _make(con, model) for model in debts}
+    owing = "draft_items" if scope.kind == "dunning" else "open_items"
+    addressed = opened.addressed(f"select account_key from dunning.{owing}")
+    return seconds | {model.name: _make(con, model) for model in rendered(relations=addressed, part="recipients")}
+
+
+def _make(con: duckdb.DuckDBPyConnection, model: RenderedModel) -> float:
+    started = time.perf_counter()
+    kind = "view" if model.model.is_view else "table"
+    con.execute(f"create or replace {kind} dunning.{quoted(model.name)} as {model.sql}")
+    return time.perf_counter() - started
 
 
 def _collect(opened: Facts, dunning_date: date, scope: Scope, seconds: dict[str, float]) -> Decision:

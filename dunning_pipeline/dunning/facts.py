@@ -67,6 +67,25 @@ class Facts:
             )
             self.con.execute(f"create table if not exists ops.{table.name} ({columns})")
 
+    def addressed(self, owing: str) -> dict[str, str]:
+        """Relations whose accounts and contacts are those of `owing` alone (SQL for account_key), related ones too."""
+        accounts = f"account_key in ({owing})"
+        related = " union ".join(
+            f"select contact_key from {self.relation(name)} where {accounts}"
+            for name in ("account_contact_relations", "account_contact_roles")
+        )
+        billed = f"select billing_contact_key from {self.relation('invoices')} where {accounts}"
+        wanted = {
+            "accounts": accounts,
+            "contacts": f"{accounts} or contact_key in ({related} union {billed})",
+        }
+        self.con.execute("create schema if not exists scope")
+        for name, where in wanted.items():
+            self.con.execute(
+                f"create or replace table scope.addressed_{name} as select * from {self.relation(name)} where {where}"
+            )
+        return {**self.relations, **{f"data_model.{name}": f"scope.addressed_{name}" for name in wanted}}
+
     def find_account(self, text: str) -> str:
         return self._one(
             f"""

@@ -1,10 +1,10 @@
 """Reads and renders the SQL files of dbt_like_sql/dunning for the scratch database, without the rest of the project."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -15,6 +15,7 @@ from dunning_pipeline.sql_models.runner import RenderedModel, Renderer, folder_o
 
 FOLDER = "dunning"
 _DATE = date(1, 1, 1)  # stands for the run date until it is known; no model names this day
+Part = Literal["all", "debts", "recipients"]
 _KINDS = {
     "dunning": ("account_statements", "account_statement_details"),
     "account": ("proposed_statements", "draft_channels"),
@@ -36,30 +37,40 @@ def rendered_models(
     variables: Mapping[str, Any],
     catalogs: Mapping[str, str],
     relations: Mapping[str, str],
-    up_to: str | None = None,
+    part: Part = "all",
 ) -> list[RenderedModel]:
     """The decision's models in dependency order, those of the other kind of statement left out.
 
-    `up_to` names one model: only it and what it reads are rendered.
-
-    Raises InvalidDeclaration with the analyst's file and line.
+    `part` "recipients" is who is written to and what depends on it, "debts" everything before. Raises
+    InvalidDeclaration with the analyst's file and line.
     """
     arguments = canonical_json({"variables": variables, "catalogs": catalogs, "relations": relations})
     return [
         RenderedModel(model, sql.replace(_DATE.isoformat(), run_date.isoformat()))
-        for model, sql in _rendered(*_files(ws), kind, arguments)
+        for model, sql in _rendered(*_files(ws), kind, arguments, part)
     ]
 
 
 @lru_cache(maxsize=32)
 def _rendered(
-    folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str
+    folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str, part: Part
 ) -> tuple[tuple[Model, str], ...]:
     """Model and SQL with _DATE in place of the run date: a simulation renders once for all its days."""
     project = _read(folder, files)
     renderer = Renderer(project, run_date=_DATE, **orjson.loads(arguments))
     chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in _KINDS[kind]]
+    if part != "all":
+        late = _about_recipients(chosen)
+        chosen = [model for model in chosen if (model.name in late) == (part == "recipients")]
     return tuple((model, renderer.render(model)) for model in chosen)
+
+
+def _about_recipients(models: Iterable[Model]) -> set[str]:
+    found: set[str] = set()
+    for model in models:  # in dependency order
+        if model.name.startswith("recipient_") or found.intersection(model.refs):
+            found.add(model.name)
+    return found
 
 
 def _files(ws: Workspace) -> tuple[Path, tuple[tuple[Path, int, int], ...]]:
