@@ -1,0 +1,117 @@
+"""Runs in an ephemeral instance: what is materialised, what a broken file or row looks like, and the day as one."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy import select
+
+from assets.definitions import build_definitions
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.schema import findings, sends, statements
+from dunning_pipeline.settings.workspace import Workspace
+from tests.campaigns.conftest import NOW, TODAY
+
+
+@pytest.fixture
+def defs(company: Workspace, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
+    monkeypatch.setenv("DUNNING_WORKSPACE", str(company.root))
+    monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
+    return build_definitions(company)
+
+
+def run(defs: dg.Definitions, job: str, *, only: list[str] | None = None, **options: Any) -> Any:
+    keys = [dg.AssetKey(key.split("/")) for key in only] if only else None
+    with dg.DagsterInstance.ephemeral() as instance:
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=instance, asset_selection=keys, raise_on_error=False, **options
+        )
+
+
+def checks(result: Any) -> dict[tuple[str, str], Any]:
+    return {(c.asset_key.to_user_string(), c.check_name): c for c in result.get_asset_check_evaluations()}
+
+
+def materialised(result: Any) -> dict[str, Any]:
+    events = result.get_asset_materialization_events()
+    return {e.asset_key.to_user_string(): e.materialization.metadata for e in events}
+
+
+def test_some_segments_can_be_built_alone_and_a_broken_one_fails_alone(
+    company: Workspace, defs: dg.Definitions
+) -> None:
+    file = company.models / "segments" / "overdue_31_60.sql"
+    file.write_text(file.read_text().replace("unified_account_id", "unified_acount_id"))
+    result = run(defs, "build", only=["segments/overdue_1_30", "segments/overdue_31_60", "serving/snapshot"])
+    assert result.success  # the others are published
+    shown = materialised(result)
+    assert set(shown) == {"segments/overdue_1_30", "serving/snapshot"}
+    assert shown["segments/overdue_1_30"]["dagster/row_count"].value == 4
+    assert "unified_account_id" in shown["segments/overdue_1_30"]["first rows"].value
+    lineage = shown["segments/overdue_1_30"]["dagster/column_lineage"].value
+    assert lineage.deps_by_column["unified_account_id"]
+    told = checks(result)
+    assert told["segments/overdue_1_30", "it_builds"].passed
+    broken = told["segments/overdue_31_60", "it_builds"]
+    assert not broken.passed
+    assert f"{file}:" in broken.description and "unified_acount_id" in broken.description
+
+
+def test_rejected_rows_are_a_warning_with_the_rows(company: Workspace, defs: dg.Definitions) -> None:
+    file = company.inbox / "salesforce" / "Invoice.csv"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines, lines[-1].replace("i-quiet", "i-bad").replace("250.00", "2x0")]) + "\n")
+    result = run(defs, "ingest")
+    check = checks(result)["data_streams/salesforce/Invoice", "every_row_was_read"]
+    assert result.success
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "2x0" in check.metadata["first rows"].value
+    assert materialised(result)["data_streams/salesforce/Invoice"]["dagster/row_count"].value == 6
+
+
+def test_a_run_of_one_date_proposes_closes_queues_and_sends_what_is_due(
+    company: Workspace, defs: dg.Definitions
+) -> None:
+    day = TODAY.isoformat()
+    proposed = run(defs, "dunning_run", partition_key=day)
+    assert proposed.success
+    shown = materialised(proposed)["dunning_run/proposed_statements"]
+    assert "level" in shown["statements"].value and "data:image/png" in shown["chart"].value
+    assert run(defs, "close", partition_key=day).success
+    assert run(defs, "send").success
+    with reading(open_ledger(company)) as connection:
+        assert connection.scalars(select(sends.c.status)).all() == ["queued"] * 5  # nine o'clock: not before three
+    at_once = {"ops": {"delivery__sent_messages": {"config": {"at_once": True}}}}
+    sent = run(defs, "send", run_config=at_once)
+    assert materialised(sent)["delivery/sent_messages"]["sent"].value == 5
+    assert run(defs, "close", partition_key=day).success
+    assert materialised(run(defs, "send", run_config=at_once))["delivery/sent_messages"]["sent"].value == 0
+
+
+def test_the_form_narrows_a_run(company: Workspace, defs: dg.Definitions) -> None:
+    form = {"ops": {"dunning_run__proposed_statements": {"config": {"account": "salesforce:alpha"}}}}
+    assert run(defs, "dunning_run", partition_key=TODAY.isoformat(), run_config=form).success
+    with reading(open_ledger(company)) as connection:
+        assert connection.scalars(select(statements.c.account_id)).all() == ["alpha"]
+
+
+def test_a_campaign_is_run_from_its_form_and_shown_as_its_asset(company: Workspace, defs: dg.Definitions) -> None:
+    form = {"ops": {"run_campaign": {"config": {"campaign": "upcoming-due-dates"}}}}
+    result = run(defs, "campaign", run_config=form)
+    assert result.success
+    assert "campaigns/upcoming-due-dates" in materialised(result)
+
+
+def test_a_failed_run_becomes_a_finding(company: Workspace, defs: dg.Definitions) -> None:
+    sensor = next(s for s in defs.get_repository_def().sensor_defs if s.name == "run_failed")
+    with dg.DagsterInstance.ephemeral() as instance:
+        form = {"ops": {"run_campaign": {"config": {"campaign": "unheard-of"}}}}
+        result = defs.resolve_job_def("campaign").execute_in_process(
+            instance=instance, raise_on_error=False, run_config=form
+        )
+        failure = next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE")
+        context = dg.build_run_status_sensor_context("run_failed", failure, instance, result.dagster_run)
+        sensor(context.for_run_failure())
+    with reading(open_ledger(company)) as connection:
+        row = connection.execute(select(findings).where(findings.c.kind == "run_failed")).one()
+    assert (row.object_id, row.severity) == ("campaign", "error")
