@@ -1,6 +1,5 @@
 """Money is exact in its currency's minor units, and every conversion goes through one function."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
