@@ -9,7 +9,7 @@ from dunning_pipeline.cli.output import WorkspaceOption, open_workspace
 
 def console(
     workspace: WorkspaceOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; only this machine unless told.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8400,
 ) -> None:
     """The clerk's web console."""
@@ -23,8 +23,20 @@ def console(
     password = make_first_admin(app.state.engine)
     if password:
         typer.echo(f"First start. Log in as `admin` with this one-time password: {password}")
+    if not is_loopback(host):
+        typer.echo("Others can reach this address: put a proxy with TLS in front of it.", err=True)
     typer.echo(f"The console is at http://{host}:{port}")
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def webhook(

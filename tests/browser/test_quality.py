@@ -24,6 +24,7 @@ PAGES = [
     "/reports/ageing",
     "/processes",
     "/processes/standard",
+    "/simulate",
     "/audit",
     "/users",
     "/jobs",
@@ -41,7 +42,7 @@ def deeper(page) -> list[str]:  # type: ignore[no-untyped-def]
     return [statement, f"{statement}/edit", f"{statement}/send", account, f"{account}/holds", f"{account}/why"]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 def test_axe_finds_nothing_serious_on_any_page(page_of, node_modules: Path, dark: bool) -> None:
     axe = (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     page = page_of("admin", dark=dark)

@@ -14,9 +14,8 @@ from dunning_pipeline.dunning.simulate import Played, simulate
 from dunning_pipeline.errors import NotThere
 
 SHOWN = 500
-MOST_DAYS = 90
-ACCOUNT_DAYS = 60  # for one account, its whole way is wanted
-ALL_DAYS = 7
+MOST_DAYS = 60  # every day is a whole decision; `dunning process simulate` plays longer
+DAYS = 7
 
 
 @allowed("viewer")
@@ -29,10 +28,10 @@ def show(desk: Desk) -> Response:
     account = account_row(desk, asked) if asked else None
     if account is None:
         needs_all_accounts(desk)
-    days = max(1, desk.whole(desk.asked("days"), most=MOST_DAYS) or (ACCOUNT_DAYS if account else ALL_DAYS))
+    days = max(1, desk.whole(desk.asked("days"), most=MOST_DAYS) or DAYS)
     pays: Literal["nobody", "observed"] = "observed" if desk.asked("pays") == "observed" else "nobody"
     played: list[Played] | None = None
-    if account or desk.asked("days"):
+    if desk.asked("days"):
         scope = Scope(process=process or None, account=account["account_key"] if account else None)
         played = simulate(desk.workspace, start=desk.today, days=days, scope=scope, pays=pays)
     return desk.page(
