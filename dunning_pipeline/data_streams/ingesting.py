@@ -46,11 +46,13 @@ def ingest(
         for done, (stream, name) in enumerate(work):
             if progress:
                 progress(f"{stream.source} {name}", done, len(work))
-            reports.extend(_load(con, ws, stream, name, now, crm))
+            loaded = list(_load(con, ws, stream, name, now, crm))
+            # at once, and before a build can have the warehouse: from here on delivery waits for that build
+            record_loads(ws, loaded, now)
+            reports.extend(loaded)
         refresh_mapped_views(con, ws)
     if progress:
         progress("done", len(work), len(work))
-    record_loads(ws, reports, now)
     for stream in streams:
         if stream.kind == "consent" and wanted is None:
             reports.extend(import_consent_files(ws, stream, now))

@@ -30,6 +30,7 @@ class LoadReport:
     notes: list[str] = field(default_factory=list)
     watermark: str | None = None
     error: str | None = None
+    content: str = ""  # names what this load put in place; finding the same files again keeps the name
 
     def as_row(self) -> dict[str, Any]:
         return asdict(self)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 import duckdb
 
@@ -98,6 +99,7 @@ class ObjectLoad:
         query = f"select max(_modified_at) from {landing_table(self.stream, self.name)}"
         newest = self.con.execute(query).fetchone()
         report.watermark = newest[0].isoformat() if newest and newest[0] else None
+        report.content = uuid4().hex
 
     def _remember(self, report: LoadReport, fingerprint: str) -> None:
         self.con.execute("delete from landing._loads where source = ? and object = ?", [report.source, report.object])

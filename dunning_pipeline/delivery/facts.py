@@ -1,7 +1,7 @@
 """What is owed now, for the gate: open amounts of items from the published snapshot, computed by the decision's SQL."""
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,7 +13,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.runner import quoted, render_models
-from dunning_pipeline.sql_models.snapshot import POINTER, snapshot_file
+from dunning_pipeline.sql_models.snapshot import POINTER, open_snapshot, snapshot_file
 
 Item = tuple[str, int]  # invoice_key, instalment
 
@@ -37,6 +37,7 @@ class PublishedFacts:
         self._lock = threading.Lock()
         self._loaded: tuple[str, date] | None = None
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._compared: tuple[str, int, bool] | None = None
 
     def stamp(self) -> str:
         """Name of the newest snapshot; empty before the first. What was judged under another stamp is judged again."""
@@ -102,6 +103,19 @@ class PublishedFacts:
             )
         return {"customer": rows[0][0], "payment_method": rows[0][1]} if rows else {}
 
+    def contains(self, number: int, loads: Callable[[], Collection[str]]) -> bool:
+        """Whether the newest snapshot was built from all `loads`; True before the first one is published.
+
+        Loads are only ever added: they are asked for again when their number or the snapshot is another.
+        """
+        stamp = self.stamp()
+        if not stamp:
+            return True
+        with self._lock:
+            if self._compared is None or self._compared[:2] != (stamp, number):
+                self._compared = (stamp, number, _loads_of(self._ws).issuperset(loads()))
+            return self._compared[2]
+
     def close(self) -> None:
         with self._lock:
             if self._con is not None:
@@ -119,6 +133,15 @@ class PublishedFacts:
                 self._con.close()
             self._con, self._loaded = fresh, wanted
         return self._con
+
+
+def _loads_of(ws: Workspace) -> frozenset[str]:
+    """The loads that the newest snapshot says it contains; a snapshot that says nothing contains none."""
+    with open_snapshot(ws) as con:
+        try:
+            return frozenset(load for (load,) in con.execute("select load_id from main.loads").fetchall())
+        except duckdb.CatalogException:
+            return frozenset()
 
 
 def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:

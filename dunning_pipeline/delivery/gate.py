@@ -37,9 +37,10 @@ class Facts:
     suppressed: dict[tuple[str, str], str]  # (channel, normal address) → reason
     consents: dict[tuple[str, str, str], str]  # (channel, address, subscription) → opt_in | opt_out
     payments_loaded_at: datetime | None
-    facts_unpublished: bool
+    facts_unpublished: bool  # something was read that the published snapshot was not built from
     is_stopped: bool
     paused_campaigns: set[str]
+    loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
 
 
@@ -125,10 +126,12 @@ def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresse
 
 
 def _fresh(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
-    if not is_mandatory(row["kind"]) or row["kind"] == "draft":
+    if row["kind"] == "draft":
         return None
     if facts.facts_unpublished:
         return Verdict("hold", "facts_unpublished", until=now, detail="newer data was read and is not built yet")
+    if not is_mandatory(row["kind"]):
+        return None
     loaded = facts.payments_loaded_at
     if loaded is not None and now - loaded > timedelta(hours=company.payment_data_max_age_hours):
         return Verdict("hold", "payment_data_old", until=now, detail=f"payments were last read at {loaded:%F %R} UTC")

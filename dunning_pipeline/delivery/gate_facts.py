@@ -10,6 +10,7 @@ from dunning_pipeline.delivery.consent import consents_of
 from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.delivery.facts import Item, ItemNow, PublishedFacts
 from dunning_pipeline.delivery.gate import Facts, business_day
+from dunning_pipeline.delivery.outcomes import number_of_loads
 from dunning_pipeline.delivery.suppressions import suppressed
 from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
@@ -36,6 +37,7 @@ def gather(
         channel: {addresses[a] for row in rows if row["channel"] == channel for a in _to(row) if a in addresses}
         for channel in ("email", "sms")
     }
+    number = number_of_loads(connection)
     facts = Facts(
         statements=_statuses(connection, ids),
         listed=listed,
@@ -55,12 +57,18 @@ def gather(
             for known, status in consents_of(connection, points, channel=channel).items()
         },
         payments_loaded_at=payments_loaded_at(connection),
-        facts_unpublished=False,
+        facts_unpublished=not published.contains(number, lambda: loads_known(connection)),
+        loads=number,
         is_stopped="stop" in names,
         paused_campaigns={name.removeprefix("campaign:") for name in names if name.startswith("campaign:")},
         invalid=invalid,
     )
     return facts, addresses
+
+
+def loads_known(connection: Connection) -> set[str]:
+    """Names of everything that was ever put in place by an ingest (see data_streams.load_log)."""
+    return {load.partition(":")[0] for load in connection.scalars(select(stream_loads.c.load_id))}
 
 
 def payments_loaded_at(connection: Connection) -> datetime | None:

@@ -75,6 +75,7 @@ class Lane:
         session, company, now = self._session, self._ws.company, self._session.now()
         with reading(session.engine) as connection:
             facts, addresses = gather(connection, session.facts, rows, now=now, company=company)
+        self._loads_seen = facts.loads
         return [
             (row, judge(row, facts, now=now, company=company, send_now=session.send_now, addresses=addresses))
             for row in rows
@@ -89,6 +90,7 @@ class Lane:
             self._apply([(row, Verdict("hold", "facts_unpublished", detail=error.message)) for row in rows])
             return []
         self._judged_at, self._judged_on = time.monotonic(), self._session.facts.stamp()
+        self._judged_loads = self._loads_seen
         self._apply([(row, verdict) for row, verdict in verdicts if verdict.action != "go"])
         ready: list[tuple[Row, Message]] = []
         failed: list[tuple[Row, Answer, None]] = []
@@ -149,6 +151,8 @@ class Lane:
             [(row, answer, _digest(message)) for (row, message), answer in zip(gone, answers, strict=True)],
             provider=provider.name,
         )
+        if len(gone) < len(ready):
+            self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
 
     def _send_each(self, provider: Any, ready: list[tuple[Row, Message]]) -> None:
         session, waiting = self._session, []
@@ -174,13 +178,15 @@ class Lane:
     def _still(self, ready: list[tuple[Row, Message]]) -> list[tuple[Row, Message]]:
         """Judge again right before leaving."""
         verdicts = {row["send_key"]: verdict for row, verdict in self._judge([row for row, _ in ready])}
+        self._judged_loads = self._loads_seen  # what is old stays old: every later message is judged again, too
         self._apply([(row, verdicts[row["send_key"]]) for row, _ in ready if verdicts[row["send_key"]].action != "go"])
         return [(row, message) for row, message in ready if verdicts[row["send_key"]].action == "go"]
 
     def _leave(self, rows: Sequence[Row], provider: str) -> set[str]:
         if not rows:
             return set()
-        left = self._session.recorder.run(lambda connection: leave(connection, rows, provider=provider))
+        loads = self._judged_loads
+        left = self._session.recorder.run(lambda connection: leave(connection, rows, provider=provider, loads=loads))
         kept_back = [row for row in rows if row["send_key"] not in left]
         if kept_back:  # stopped, paused, voided or taken over in this very moment: look again
             self._apply([(row, v) for row, v in self._judge(kept_back) if v.action != "go"])

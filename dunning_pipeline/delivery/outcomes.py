@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, literal, or_, select, update
 
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.suppressions import suppress
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import send_attempts, sends, statements, switches
+from dunning_pipeline.ledger.schema import send_attempts, sends, statements, stream_loads, switches
 from dunning_pipeline.settings.workspace import Workspace
 
 MAX_ATTEMPTS = 12
@@ -55,14 +55,25 @@ _SENT = (
     .values(status="sent", provider_message_id=bindparam("m"), sent_at=bindparam("at"), reason=None, **_FREE)
 )
 _ATTEMPT = send_attempts.insert()
+_LOADS = select(func.count()).select_from(stream_loads)
 
 
-def leave(connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: str) -> set[str]:
+def number_of_loads(connection: Connection) -> int:
+    """How many loads the ledger knows: another number than before means that something was read since."""
+    return connection.scalar(_LOADS) or 0
+
+
+def leave(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: str, loads: int | None = None
+) -> set[str]:
     """Write down that these claimed sends leave now through `provider`; the keys that may.
 
     Guarded in the same statement: still claimed by the same worker, no stop button, campaign not paused, statement
-    still closed. What does not pass keeps its claim.
+    still closed. Nothing passes where another number of loads than `loads` is known: what was just read has to be
+    judged first. What does not pass keeps its claim.
     """
+    if loads is not None and number_of_loads(connection) != loads:
+        return set()
     left = set()
     for row in rows:
         told = {"k": row["send_key"], "w": row["claimed_by"], "p": provider}

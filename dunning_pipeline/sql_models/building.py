@@ -22,7 +22,7 @@ from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
 from dunning_pipeline.sql_models.segments import SCHEMA as SEGMENTS
 from dunning_pipeline.sql_models.segments import load_segments
 from dunning_pipeline.sql_models.selection import select_models
-from dunning_pipeline.sql_models.snapshot import publish
+from dunning_pipeline.sql_models.snapshot import note_loads, publish
 from dunning_pipeline.sql_models.sql_errors import explained
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
@@ -76,6 +76,7 @@ class _Build:
         self.variables: dict[str, Any] = {}
         self.renderer = Renderer(self.project, run_date=self.run_date)
         self.results: dict[str, ModelResult] = {}
+        self.is_whole = False
 
     def say(self, what: str, done: int = 0, total: int = 0) -> None:
         if self.progress is not None:
@@ -101,6 +102,7 @@ class _Build:
 
     def build_models(self, models: list[Model], *, whole: bool) -> None:
         before, after = _around_identity(self.project, models)
+        self.is_whole = whole
         # the very first build cannot check what reads the profiles until these are there; every later one can
         known = all(columns_of(self.con, *source) for model in after for source in model.sources)
         mistakes = self.check_models(models if known else before)
@@ -232,6 +234,8 @@ class _Build:
             return
         self.say("publishing the snapshot")
         started = time.perf_counter()
+        if self.is_whole:
+            note_loads(self.con)
         self.report.snapshot = publish(
             self.con, self.ws, run_id=self.report.run_id, run_date=self.run_date, now=self.now
         )

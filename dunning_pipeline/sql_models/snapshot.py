@@ -115,6 +115,18 @@ def open_snapshot(workspace: Workspace) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def note_loads(con: duckdb.DuckDBPyConnection) -> None:
+    """Write down in the warehouse which loads its models contain, as `main.loads`: the snapshot carries it along.
+
+    Called when every model was built after `ops.stream_loads` was brought in; a build of some models leaves the
+    previous list in place.
+    """
+    con.execute(
+        "create or replace table main.loads as "
+        "select distinct split_part(load_id, ':', 1) as load_id from ops.stream_loads"
+    )
+
+
 def snapshot_date(con: duckdb.DuckDBPyConnection) -> date:
     """The business date that the snapshot behind this connection was built for."""
     [(run_date,)] = con.execute("select run_date from main.snapshot").fetchall()

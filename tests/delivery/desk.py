@@ -50,11 +50,12 @@ class Desk:
         self.payments_read(NOW)
 
     # -- facts -----------------------------------------------------------------------------------------------
-    def payments_read(self, at: datetime) -> None:
+    def payments_read(self, at: datetime, *, content: str = "payments") -> None:
+        """Payments were looked at; another `content` than before means that there are new ones."""
         with self.engine.begin() as connection:
             connection.execute(
                 stream_loads.insert().values(
-                    load_id=uuid4().hex,
+                    load_id=f"{content}:{uuid4().hex}",
                     source="salesforce",
                     object="Payment",
                     loaded_at=at,
@@ -90,6 +91,9 @@ class Desk:
             for model in declared["models"]:
                 columns = ", ".join(f'"{c["name"]}" {c["data_type"]}' for c in model["columns"])
                 con.execute(f"create table data_model.{model['name']} ({columns})")
+            con.execute("create table main.loads (load_id varchar)")
+            for load in self._loads():
+                con.execute("insert into main.loads values (?)", [load])
             for row in self.invoices.values():
                 names = ", ".join(row)
                 marks = ", ".join("?" for _ in row)
@@ -108,6 +112,10 @@ class Desk:
         pointer = self.ws.serving / "current.new"
         pointer.write_text(name + "\n")
         pointer.replace(self.ws.serving / "current")
+
+    def _loads(self) -> list[str]:
+        with reading(self.engine) as connection:
+            return [load.partition(":")[0] for load in connection.scalars(select(stream_loads.c.load_id))]
 
     # -- messages --------------------------------------------------------------------------------------------
     def statement(
