@@ -121,6 +121,11 @@ def _oddities(book: Book, customers: list[Customer], today: date) -> None:
     )
     for place in (20, 21, 22):
         accounts[place]["PreventDunning__c"] = "true"
+    for place in range(42, len(accounts), 4):  # key accounts: a person looks at every reminder
+        accounts[place]["Default_Dunning_Process_ID__c"] = "high_value"
+    for place, customer in enumerate(customers):
+        if customer.land.country == "DE" and place % 3 == 0 and not accounts[place]["Default_Dunning_Process_ID__c"]:
+            accounts[place]["Default_Dunning_Process_ID__c"] = "de_business"
     accounts[30]["Default_Dunning_Process_ID__c"] = "none"
     accounts[31]["Default_Dunning_Process_ID__c"] = "platinum"  # no such process: held with a finding
     accounts[41]["ParentId"] = accounts[40]["Id"]
