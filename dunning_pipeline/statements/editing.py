@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import open_ledger
@@ -159,15 +160,18 @@ def _checked(name: str, value: Any) -> Any:
             raise InvalidInput("there is no such text", value=wrong[0], remedy=f"one of {', '.join(TEXT_FIELDS)}")
         return dict(value)
     if name == "recipients":
-        return {who: _addresses(value.get(who)) for who in ("to", "cc", "bcc", "sms")} | {
-            "trace": [{"said_by": "hand"}]
-        }
+        said = {who: _addresses(value.get(who), channel="email") for who in ("to", "cc", "bcc")}
+        return {**said, "sms": _addresses(value.get("sms"), channel="sms"), "trace": [{"said_by": "hand"}]}
     return value
 
 
-def _addresses(value: Any) -> list[str]:
+def _addresses(value: Any, *, channel: str) -> list[str]:
+    """The addresses as typed, each once. Raises InvalidInput for what is none."""
     given = value.split(",") if isinstance(value, str) else list(value or ())
-    return list(dict.fromkeys(text.strip() for text in given if text.strip()))
+    found = list(dict.fromkeys(text.strip() for text in given if text.strip()))
+    for text in found:
+        normal(text, channel)
+    return found
 
 
 def _date(value: str) -> date:

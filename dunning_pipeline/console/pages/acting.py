@@ -12,6 +12,7 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
+from dunning_pipeline.delivery.contact_points import normal_email
 from dunning_pipeline.errors import DunningError, InvalidInput, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
@@ -131,7 +132,7 @@ def send_one(desk: Desk) -> Response:
         return desk.page("send_statement.html", statement=row)
     overrides = {who: _addresses(desk.typed(who)) for who in ("to", "cc", "bcc") if desk.typed(who)}
     if desk.typed("bcc_to_me") and desk.typed("my_address"):
-        overrides["bcc"] = [*overrides.get("bcc", []), desk.typed("my_address")]
+        overrides["bcc"] = [*overrides.get("bcc", []), *_addresses(desk.typed("my_address"))]
     more: dict[str, Any] = {name: desk.typed(name) for name in ("subject", "body") if desk.typed(name)}
     if desk.typed("attachments") != "all":
         more["attachments"] = False if desk.typed("attachments") == "none" else "statement"
@@ -182,7 +183,10 @@ def recreate_pdf(desk: Desk) -> Response:
 
 
 def _addresses(text: str) -> list[str]:
-    return list(dict.fromkeys(part.strip() for part in text.replace(";", ",").split(",") if part.strip()))
+    found = list(dict.fromkeys(part.strip() for part in text.replace(";", ",").split(",") if part.strip()))
+    for address in found:
+        normal_email(address)  # raises for what is none, before anything is queued
+    return found
 
 
 @allowed("collector")
