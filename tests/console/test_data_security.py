@@ -153,7 +153,8 @@ def _case(connection, key: str, owner: str) -> None:  # type: ignore[no-untyped-
         insert(statements).values(
             statement_id=f"st-{short}", kind="dunning", status="draft", run_id="r", dunning_date=NOW.date(),
             account_key=key, account_id=short, account_name=f"{short} {EVIL}", bill_group_key=key, unit_key=key,
-            due_date=NOW.date() + timedelta(days=7), currency="EUR", language="en", template="friendly_reminder", process="standard", level=1,
+            due_date=NOW.date() + timedelta(days=7),
+            currency="EUR", language="en", template="friendly_reminder", process="standard", level=1,
             level_name=EVIL, channels=["email"], approval="review", attach_invoices=False, do_not_send=False,
             recipients={"to": [f"{EVIL}@example.com"], "trace": [EVIL]}, address={"name": EVIL}, distribution={},
             texts={"subject": EVIL, "opening": EVIL}, hand_edits={}, conflicts={"due_date": EVIL},
