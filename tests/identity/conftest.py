@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,28 @@ NOW = datetime(2025, 11, 3, 2, 0, tzinfo=UTC)
 KEYS = {"accounts": "account", "contacts": "contact", "individuals": "individual"}
 
 
+@cache
+def declared_columns() -> dict[str, dict[str, str]]:
+    """Table → column → type, as the data model declares them; read once for all tests."""
+    schema = YAML(typ="safe").load((ROOT / "dbt_like_sql/data_model/schema.yml").read_text(encoding="utf-8"))
+    return {m["name"]: {c["name"]: c["data_type"] for c in m["columns"]} for m in schema["models"] if m["name"] in KEYS}
+
+
+@cache
+def shipped_rulesets() -> dict[str, Ruleset]:
+    return {kind: load_ruleset(ROOT / "policies" / "identity", kind) for kind in ("account", "individual")}
+
+
 class Parties:
     """Accounts, contacts and individuals as data_model tables; `resolve()` runs the real thing on them."""
 
     def __init__(self) -> None:
         self.con = duckdb.connect()
         self.con.execute("set timezone = 'UTC'; set threads = 1; create schema data_model")
-        schema = YAML(typ="safe").load((ROOT / "dbt_like_sql/data_model/schema.yml").read_text(encoding="utf-8"))
-        self.columns = {
-            m["name"]: {c["name"]: c["data_type"] for c in m["columns"]} for m in schema["models"] if m["name"] in KEYS
-        }
+        self.columns = declared_columns()
         for table, columns in self.columns.items():
             self.con.execute(f"create table data_model.{table} ({', '.join(f'{n} {t}' for n, t in columns.items())})")
-        self.rulesets = {kind: load_ruleset(ROOT / "policies" / "identity", kind) for kind in ("account", "individual")}
+        self.rulesets = shipped_rulesets()
         self.runs = 0
 
     def account(self, key: str, **values: Any) -> None:

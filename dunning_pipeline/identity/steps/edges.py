@@ -20,7 +20,7 @@ def rule_steps(ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None
     stem = f"{WORK}.{ruleset.kind}_{rule.rule}"
     yield Step(f"{stem}_blocks", _blocks(ruleset.kind, rule, clusters))
     yield Step(f"{stem}_names", _block_names(f"{stem}_blocks", composite=len(rule.identifiers) > 1))
-    yield Step(f"{stem}_company", _company(stem))
+    yield Step(f"{stem}_company", _company(ruleset.kind, rule, stem))
     yield Step(f"{stem}_neighbours", _neighbours(ruleset.kind, stem))
     yield Step(f"{stem}_edges", _edges(ruleset, rule, stem))
 
@@ -67,12 +67,25 @@ def _block_names(blocks: str, *, composite: bool) -> str:
     )
 
 
-def _company(stem: str) -> str:
-    """Only the names that are not alone in their block: most are, and need no comparison."""
+def _company(kind: str, rule: MatchRule, stem: str) -> str:
+    """Only the names that are not alone in their block: most are, and need no comparison.
+
+    Where the rule wants equal names, only those stand together (`same_name`); else all names of the block.
+    """
+    if _wants_equal_names(rule):
+        alike = "m.core" if kind == "account" else "n.name_id"
+        join = f" join {WORK}.{kind}_names as m on m.name_id = n.name_id" if kind == "account" else ""
+        named = f"select n.*, {alike} as same_name from {stem}_names as n{join}"
+    else:
+        named = f"select n.*, 0 as same_name from {stem}_names as n"
     return (
-        f"select n.*, b.names from {stem}_names as n join"
-        f" (select block, count(*) as names from {stem}_names group by block having count(*) > 1) as b on b.block = n.block"
+        f"with named as ({named}), crowds as (select block, same_name, count(*) as names from named group by block, same_name having count(*) > 1)"
+        " select named.*, crowds.names from named join crowds on crowds.block = named.block and crowds.same_name = named.same_name"
     )
+
+
+def _wants_equal_names(rule: MatchRule) -> bool:
+    return any(c.field == "name" and c.method != "fuzzy" and c.blank != "match" for c in rule.names)
 
 
 def _neighbours(kind: str, stem: str) -> str:
@@ -114,7 +127,7 @@ def _edges(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
             select m.first_id as left_id, n.first_id as right_id, m.first_record as left_record,
                 n.first_record as right_record, m.block, m.name_id as left_name, n.name_id as right_name
             from {stem}_company as m
-            join {stem}_company as n on n.block = m.block and {order} and n.first_id <> m.first_id
+            join {stem}_company as n on n.block = m.block and n.same_name = m.same_name and {order} and n.first_id <> m.first_id
             where m.names <= {COMPARE_ALL_UP_TO}
             union all
             select distinct m.first_id, n.first_id, m.first_record, n.first_record, m.block, m.name_id, n.name_id
