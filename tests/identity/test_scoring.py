@@ -1,4 +1,5 @@
-"""The trained model suggests and never merges; if people accepted it all, the real sets would come out right."""
+"""The trained model suggests and never merges; what its suggestions would be worth on the real sets, if all were accepted."""
+# ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from pathlib import Path
 
@@ -13,12 +14,17 @@ from tests.identity.test_real_data import load_fake_1000, load_febrl, precision_
 
 pytest.importorskip("splink")
 
+# (probability from which pairs are accepted, least precision, least recall). The list for people starts at THRESHOLD, for its
+# recall; on febrl no pair of it is wrong, on fake_1000 one pair in a hundred is, and none is from 0.5 on.
+FLOORS = {
+    "febrl_dataset1.csv": [(THRESHOLD, 1.0, 0.96), (0.5, 1.0, 0.92)],
+    "splink_fake_1000.csv": [(THRESHOLD, 0.985, 0.92), (0.5, 1.0, 0.83)],
+}
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least_recall"), [("febrl_dataset1.csv", 0.96), ("splink_fake_1000.csv", 0.742)])
-def test_accepted_suggestions_on_real_people(
-    parties: Parties, shared_data: Path, name: str, least_recall: float
-) -> None:
+@pytest.mark.parametrize("name", FLOORS)
+def test_accepted_suggestions_on_real_people(parties: Parties, shared_data: Path, name: str) -> None:
     load = load_febrl if "febrl" in name else load_fake_1000
     truth = load(parties, shared_data / "identity" / name)
     model = Probabilistic(model=str(ROOT / "policies" / "identity" / "individuals.splink.json"), threshold=THRESHOLD)
@@ -26,15 +32,23 @@ def test_accepted_suggestions_on_real_people(
         "individual": parties.rulesets["individual"].model_copy(update={"probabilistic": model})
     }
 
-    resolve(parties.con, None, run_id="r", now=NOW, rulesets=rules, processes=1)
+    resolve(parties.con, None, run_id="r", now=NOW, rulesets=rules, processes=1, keep_work=True)
 
     assert precision_and_recall(parties.profiles(), truth)[0] == 1.0, "nothing merges by the model"
-    groups = Groups(truth)
-    for profile in parties.profiles():
-        for other in profile[1:]:
-            groups.join(profile[0], other)
-    for left, right in parties.rows("select left_record, right_record from identity.suggestions where rule = 'splink'"):
-        groups.join(left.removeprefix("crm:"), right.removeprefix("crm:"))
-    precision, recall = precision_and_recall(list(groups.members().values()), truth)
-    assert precision >= 0.999
-    assert recall >= least_recall
+    assert parties.rows("select count(*) from identity.suggestions where rule = 'splink'")[0][0] > 0
+    pairs = parties.rows(
+        "select l.record_key, r.record_key, s.probability from identity_work.individual_scored as s"
+        " join identity_work.individual_records as l on l.record_id = s.left_id"
+        " join identity_work.individual_records as r on r.record_id = s.right_id"
+    )
+    for threshold, least_precision, least_recall in FLOORS[name]:
+        groups = Groups(truth)
+        for profile in parties.profiles():
+            for other in profile[1:]:
+                groups.join(profile[0], other)
+        for left, right, probability in pairs:
+            if probability >= threshold:
+                groups.join(left.removeprefix("crm:"), right.removeprefix("crm:"))
+        precision, recall = precision_and_recall(list(groups.members().values()), truth)
+        assert precision >= least_precision, threshold
+        assert recall >= least_recall, threshold
