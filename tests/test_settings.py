@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,3 +67,34 @@ def test_a_business_instant_without_offset_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setenv("DUNNING_NOW", text)
     with pytest.raises(InvalidInput, match="DUNNING_NOW"):
         business_now()
+
+
+def test_a_quick_tree_is_the_tree_that_ruamel_makes() -> None:
+    from ruamel.yaml import YAML
+
+    from dunning_pipeline.settings.yaml_files import plain, position
+    from dunning_pipeline.settings.yaml_trees import NOT_PLAIN, quick_tree
+
+    def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], tuple[int, int]]]:
+        steps = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+        inner = [place for step in steps for place in places(tree[step], (*path, step))]
+        return [*inner, (path, position(whole, path))]
+
+    root = Path(__file__).parents[1]
+    files = [file for folder in ("policies", "dbt_like_sql") for file in (root / folder).rglob("*.y*ml")]
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    texts.append("a: no\nb: 007\nc: 1e3\nd: 2025-11-03\ne: |\n  two\n  lines\nf: 'true'\ng: -0.50\nh: [~, on, 0x1F]\n")
+    assert len(texts) > 20
+    for text in texts:
+        whole = quick = quick_tree(text)
+        assert quick is not NOT_PLAIN
+        quick_places = places(quick)
+        whole = slow = YAML(typ="rt").load(text)
+        assert plain(quick) == plain(slow) and places(slow) == quick_places
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: &x 1\nb: *x\n", "a: !t 1\n", "a: [1\n", "<<: {a: 1}\n"])
+def test_what_two_parsers_might_read_differently_is_left_to_one(text: str) -> None:
+    from dunning_pipeline.settings.yaml_trees import NOT_PLAIN, quick_tree
+
+    assert quick_tree(text) is NOT_PLAIN

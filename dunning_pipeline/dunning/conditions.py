@@ -1,13 +1,13 @@
 """A level's `condition`: a SQL boolean over account.*, invoice.*, bill_group.*, plan.*, checked and made runnable."""
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
 
 from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.settings.yaml_files import read_yaml
 
 # What an analyst may ask about besides the columns of the data model.
 _COMPUTED = {
@@ -33,6 +33,7 @@ def check_condition(text: str) -> None:
     render_condition(text)
 
 
+@lru_cache(maxsize=1024)
 def render_condition(text: str) -> str:
     """The condition as DuckDB SQL over the aliases account, invoice, bill_group and plan; empty = true.
 
@@ -78,10 +79,8 @@ def _resolve(column: exp.Column) -> None:
 
 @cache
 def _fields() -> dict[str, dict[str, str]]:
-    from ruamel.yaml import YAML
-
     file = _MODELS if _MODELS.is_file() else _SHIPPED
-    declared: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    declared = read_yaml(file)
     columns = {model["name"]: [column["name"] for column in model["columns"]] for model in declared["models"]}
     return {
         alias: {_plain(name): name for name in (*columns[model], *_COMPUTED.get(alias, ()))}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -57,15 +58,19 @@ class Facts:
         """`ops.*` as the ledger is now, unless it is there already; empty tables where it is not wanted."""
         self.con.execute("create schema if not exists ops")
         if wanted and not _has(self.con, None, "ops", "item_levels"):
+            self._export_ledger(ws)
+        self.con.execute(_empty_ledger())
+
+    def _export_ledger(self, ws: Workspace) -> None:
+        if self.account_key is None:
             from dunning_pipeline.ledger.export import export_to_warehouse
 
-            export_to_warehouse(self.con, ws, accounts=[self.account_key] if self.account_key else None)
-        for table in metadata.sorted_tables:
-            columns = ", ".join(
-                f'"{column.name}" {_DUCKDB_TYPES.get(type(column.type).__name__, "varchar")}'
-                for column in table.columns
-            )
-            self.con.execute(f"create table if not exists ops.{table.name} ({columns})")
+            export_to_warehouse(self.con, ws)
+            return
+        from dunning_pipeline.ledger.account_export import export_account
+
+        invoices = self.con.execute("select invoice_key from scope.invoices").fetchall()
+        export_account(self.con, ws, accounts=[self.account_key], invoices=[key for (key,) in invoices])
 
     def addressed(self, owing: str) -> dict[str, str]:
         """Relations whose accounts and contacts are those of `owing` alone (SQL for account_key), related ones too."""
@@ -162,6 +167,18 @@ class Facts:
             f"create or replace table scope.{name} as select * from {self.table('data_model', name)} where {where}"
         )
         self.relations[f"data_model.{name}"] = f"scope.{name}"
+
+
+@cache
+def _empty_ledger() -> str:
+    """SQL that makes every table of the ledger which is not there yet."""
+    statements = []
+    for table in metadata.sorted_tables:
+        columns = ", ".join(
+            f'"{column.name}" {_DUCKDB_TYPES.get(type(column.type).__name__, "varchar")}' for column in table.columns
+        )
+        statements.append(f"create table if not exists ops.{table.name} ({columns})")
+    return ";".join(statements)
 
 
 @contextmanager

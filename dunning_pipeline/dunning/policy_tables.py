@@ -1,7 +1,7 @@
 """Writes the declarations as tables `policy.*`, so that the decision in SQL reads rules as rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -193,31 +193,45 @@ def _insert(con: duckdb.DuckDBPyConnection, name: str, rows: list[Sequence[Any]]
 
 
 def _load_deadlines(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
+    """Days on which a deadline may not end, each with the next working day."""
     if ws.company.holidays is None:
         return
-    con.register("_deadlines", _deadlines(ws.company.holidays))
-    con.execute("insert into policy.deadlines select day, deadline from _deadlines")
-    con.unregister("_deadlines")
+    con.execute(
+        """
+        insert into policy.deadlines
+        with days as (
+            select
+                day,
+                isodow(day) >= 6 or list_contains($holidays, cast(day as varchar)) as is_free
+            from (select unnest(generate_series($first, $last, interval 1 day))::date as day)
+        ),
+        dated as (
+            select
+                day,
+                is_free,
+                min(case when not is_free then day end) over (
+                    order by day rows between 1 following and unbounded following
+                ) as deadline
+            from days
+        )
+        select day, deadline from dated where is_free and deadline is not null order by day
+        """,
+        {
+            "holidays": _holidays(ws.company.holidays),
+            "first": date(FIRST_YEAR, 1, 1),
+            "last": date(LAST_YEAR + 1, 1, 31),
+        },
+    )
 
 
 @cache
-def _deadlines(calendar: str) -> Any:
-    """Days on which a deadline may not end, each with the next working day, as an Arrow table."""
+def _holidays(calendar: str) -> list[str]:
+    """The public holidays of a calendar such as DE or DE-BY, as ISO dates."""
     import holidays
-    import pyarrow as pa
 
     country, _, subdivision = calendar.partition("-")
-    free = holidays.country_holidays(country, subdiv=subdivision or None, years=range(FIRST_YEAR, LAST_YEAR + 1))
-    days = []
-    day = date(FIRST_YEAR, 1, 1)
-    while day.year <= LAST_YEAR:
-        deadline = day
-        while deadline.weekday() >= 5 or deadline in free:
-            deadline += timedelta(days=1)
-        if deadline != day:
-            days.append((day, deadline))
-        day += timedelta(days=1)
-    return pa.table({"day": [day for day, _ in days], "deadline": [deadline for _, deadline in days]})
+    years = range(FIRST_YEAR, LAST_YEAR + 2)
+    return [day.isoformat() for day in holidays.country_holidays(country, subdiv=subdivision or None, years=years)]
 
 
 def _load_segment_members(con: duckdb.DuckDBPyConnection) -> None:

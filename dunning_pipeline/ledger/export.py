@@ -99,7 +99,7 @@ def _copy(con: duckdb.DuckDBPyConnection, ledger: Any, table: Table, accounts: S
         stage = cursor.fetch_record_batch()
         con.register("_ledger_stage", stage)
         try:
-            columns = ", ".join(f"{_typed(table, column)} as {_quoted(column)}" for column in table.columns)
+            columns = ", ".join(f"{typed(table, column)} as {_quoted(column)}" for column in table.columns)
             con.execute(
                 f"create or replace table ops.{table.name} as select {columns} from _ledger_stage where not _is_typing"
             )
@@ -139,7 +139,8 @@ def _read(table: Table, column: Column[Any]) -> str:
     return _quoted(column)
 
 
-def _typed(table: Table, column: Column[Any]) -> str:
+def typed(table: Table, column: Column[Any]) -> str:
+    """The column as the warehouse has it, from the text or number that the ledger stores."""
     name = _quoted(column)
     if isinstance(column.type, Instant):
         return f"cast({name} as timestamp)"

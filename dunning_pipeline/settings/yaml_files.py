@@ -11,12 +11,13 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
 
 from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.settings.yaml_trees import NOT_PLAIN, quick_tree
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(file: Path) -> CommentedMap:
-    """The mapping in `file`, with line marks kept (ruamel round-trip types). YAML 1.2: `no` and `on` are strings.
+    """The mapping in `file`, with line marks kept (ruamel's types). YAML 1.2: `no` and `on` are strings.
 
     Raises InvalidDeclaration for a missing or unreadable file, a syntax error, a duplicate key or a non-mapping.
     """
@@ -44,8 +45,9 @@ def read_yaml(file: Path) -> CommentedMap:
 
 @lru_cache(maxsize=128)
 def _parsed(text: str) -> Any:
-    """The round-trip tree of a text; kept, because parsing is slow and many runs read the same files. Read-only."""
-    return YAML(typ="rt").load(text)
+    """The tree of a text, with line marks; kept, because many runs read the same files. Read-only."""
+    tree = quick_tree(text)
+    return YAML(typ="rt").load(text) if tree is NOT_PLAIN else tree
 
 
 def position(node: Any, path: tuple[Any, ...]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.account_export import export_account
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading
 from dunning_pipeline.ledger.export import KEPT_BACK, export_to_warehouse
 from dunning_pipeline.ledger.findings import raise_finding, resolve_finding
@@ -173,3 +174,19 @@ def test_a_finding_is_raised_once_while_it_is_open(ledger_workspace: Workspace) 
     with reading(open_ledger(ledger_workspace)) as connection:
         [row] = connection.execute(findings.select()).all()
     assert (row.message, row.status, row.done_at) == ("three", "open", None)
+
+
+def test_one_account_comes_into_a_scratch_database_as_the_whole_ledger_would(ledger_workspace: Workspace) -> None:
+    with open_ledger(ledger_workspace).begin() as connection:
+        put_statement(connection, content={"secret": True})
+        put_statement(connection, "s2", account_key="s:2")
+    with duckdb.connect() as whole, duckdb.connect() as part:
+        export_to_warehouse(whole, ledger_workspace, accounts=["s:2"])
+        counts = export_account(part, ledger_workspace, accounts=["s:2"], invoices=[])
+        assert counts["statements"] == 1
+        for table in counts:
+            assert part.execute(f"describe ops.{table}").fetchall() == whole.execute(f"describe ops.{table}").fetchall()
+            if table != "statement_details":  # there, the account's own rows alone
+                rows = f"select * from ops.{table} order by all"
+                assert part.execute(rows).fetchall() == whole.execute(rows).fetchall()
+        assert part.execute("select distinct statement_id from ops.statement_details").fetchall() in ([("s2",)], [])

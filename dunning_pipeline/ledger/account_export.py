@@ -1,0 +1,84 @@
+"""Carries the ledger's rows of one account into a scratch database: what a single decision or explanation needs.
+
+The whole ledger goes by Arrow (export.py); for a handful of rows loading the Arrow driver alone takes longer than this.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import orjson
+from sqlalchemy import Boolean, Connection, Integer, LargeBinary, String, Table, cast, null, or_, select
+
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.export import KEPT_BACK, KEPT_BACK_COLUMNS, typed
+from dunning_pipeline.ledger.schema import metadata, statements
+from dunning_pipeline.settings.workspace import Workspace
+
+# Tables that the decision reads; of the others an account needs no row.
+_READ = frozenset(
+    {
+        "assignments", "blocks", "consents", "item_levels", "postings", "postponements", "process_versions", "promises",
+        "sends", "statement_details", "statements", "stream_loads", "suppressions",
+    }
+)  # fmt: skip
+_CHUNK = 10_000  # rows
+
+
+def export_account(
+    con: duckdb.DuckDBPyConnection, ws: Workspace, *, accounts: Sequence[str], invoices: Sequence[str]
+) -> dict[str, int]:
+    """Make `ops.<table>` of what the ledger says of these accounts and invoices (keys); rows per table.
+
+    Columns and types are those of `export_to_warehouse`; tables that no decision reads are left out.
+    """
+    con.execute("create schema if not exists ops")
+    counts = {}
+    with reading(open_ledger(ws)) as ledger:
+        for table in metadata.sorted_tables:
+            if table.name in _READ and table.name not in KEPT_BACK:
+                counts[table.name] = _copy(con, ledger, table, accounts, invoices)
+    return counts
+
+
+def _copy(
+    con: duckdb.DuckDBPyConnection, ledger: Connection, table: Table, accounts: Sequence[str], invoices: Sequence[str]
+) -> int:
+    shape = orjson.dumps([{str(column.name): "VARCHAR" for column in table.columns}]).decode()
+    columns = ", ".join(f'{typed(table, column)} as "{column.name}"' for column in table.columns)
+    rows = f"select {columns} from (select unnest(from_json(?, '{shape}'), recursive := true))"
+    result = ledger.execute(_query(table, accounts, invoices))
+    names = [str(column.name) for column in table.columns]  # not a subclass of str: orjson refuses those as keys
+    count, verb = 0, f"create or replace table ops.{table.name} as"
+    while True:
+        found = result.fetchmany(_CHUNK)
+        if count and not found:
+            return count
+        text = orjson.dumps([dict(zip(names, row, strict=True)) for row in found]).decode()
+        con.execute(f"{verb} {rows}", [text])
+        count, verb = count + len(found), f"insert into ops.{table.name}"
+        if len(found) < _CHUNK:
+            return count
+
+
+def _query(table: Table, accounts: Sequence[str], invoices: Sequence[str]) -> Any:
+    query = select(*(_as_text(table, column) for column in table.columns))
+    if "account_key" in table.c:
+        return query.where(table.c.account_key.in_(accounts))
+    if table.name == "statement_details":
+        mine = select(statements.c.statement_id).where(statements.c.account_key.in_(accounts))
+        return query.where(table.c.statement_id.in_(mine))
+    if "invoice_key" in table.c:
+        return query.where(table.c.invoice_key.in_(invoices))
+    if table.name == "blocks":
+        return query.where(or_(table.c.scope == "bill_group", table.c.target_key.in_([*accounts, *invoices])))
+    return query
+
+
+def _as_text(table: Table, column: Any) -> Any:
+    """The stored text of a value; numbers are read as such, JSON makes text of both."""
+    if (table.name, column.name) in KEPT_BACK_COLUMNS or isinstance(column.type, LargeBinary):
+        return null().label(column.name)
+    if isinstance(column.type, Boolean):
+        return cast(column, Integer).label(column.name)
+    return cast(column, String).label(column.name)
