@@ -16,6 +16,7 @@ from dunning_pipeline.ledger.schema import campaign_occurrences, sends
 from dunning_pipeline.settings.workspace import Workspace
 
 Entry = dict[str, Any]
+NOT_SENT = ("queued", "in_flight", "held", "superseded", "cancelled", "failed", "unknown")
 
 
 def entries(ws: Workspace, *, first: date, last: date, now: datetime) -> list[Entry]:
@@ -65,7 +66,7 @@ def _messages(ws: Workspace, start: datetime, end: datetime) -> Iterable[Entry]:
     """Sends summed by company day, channel, campaign and status."""
     s = sends.c
     left = (s.sent_at, (s.sent_at >= start, s.sent_at < end))
-    waits = (s.due_at, (s.sent_at.is_(None), s.due_at >= start, s.due_at < end))
+    waits = (s.due_at, (s.status.in_(NOT_SENT), s.sent_at.is_(None), s.due_at >= start, s.due_at < end))
     rows: list[Any] = []
     with reading(open_ledger(ws)) as connection:
         for when, conditions in (left, waits):  # an index each

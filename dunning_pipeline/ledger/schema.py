@@ -138,7 +138,7 @@ statements = Table(
     # the lists of people: each filter and each order has its index, and a page of a million rows is 51 steps in one;
     # `status` stands last so that a count need not fetch rows
     Index("ix_statements_newest", "dunning_date", "statement_id", "status"),
-    Index("ix_statements_status", "status", "dunning_date", "statement_id"),
+    Index("ix_statements_status", "status", "dunning_date", "statement_id", "hold_reason"),
     Index("ix_statements_run_id", "run_id", "dunning_date", "statement_id", "status"),
     Index("ix_statements_level", "level", "dunning_date", "statement_id", "status"),
     Index("ix_statements_currency", "currency", "dunning_date", "statement_id", "status"),
@@ -344,7 +344,7 @@ sends = Table(
     Column("created_by", String, nullable=False),
     Index("ix_sends_status_due_at", "status", "due_at", "send_key"),
     Index("ix_sends_due_at", "due_at", "send_key"),
-    Index("ix_sends_sent_at", "sent_at", "send_key"),
+    Index("ix_sends_sent_at", "sent_at", "channel", "campaign", "status"),
 )
 
 send_attempts = Table(  # append-only outcome of each attempt

@@ -165,6 +165,9 @@ def _case(connection, key: str, owner: str) -> None:  # type: ignore[no-untyped-
     connection.execute(
         insert(statement_details).values(
             statement_id=f"st-{short}", position=1, type="invoice", invoice_number=EVIL, amount_minor=100,
+            due_date=NOW.date(),
+            days_overdue=5, original_minor=100, open_minor=100,
+            level=1, advances=True,
             calculation={"why": EVIL},
         )
     )  # fmt: skip
@@ -289,7 +292,7 @@ def test_a_script_in_an_uploaded_file_and_in_a_mistake_stays_text(console: Conso
 def test_the_mail_preview_runs_nothing(console: Console) -> None:
     answer = console.get("/statements/st-lee/preview/email")
     assert EVIL not in answer.text
-    assert answer.status_code == 200, re.findall(r"<p>(.*?)</p>", answer.text)
+    assert answer.status_code == 200, answer.text
     assert "sandbox" in answer.headers["content-security-policy"]
 
 

@@ -24,13 +24,16 @@ from dunning_pipeline.ledger.schema import (
 )
 
 _ACCOUNTS = """
-    select accounts.account_key, accounts.account_id, accounts.source, accounts.name, accounts.country, accounts.owner,
-        links.unified_account_id
-    from data_model.accounts
-    left join unified.account_links as links on links.account_key = accounts.account_key
-    where ($scope is null or accounts.owner = $scope) and ({condition})
-    order by lower(accounts.name), accounts.account_key
-    limit {limit} offset {offset}
+    with page as (
+        select account_key, account_id, source, name, country, owner
+        from data_model.accounts
+        where ($scope is null or owner = $scope) and ({condition})
+        order by lower(name), account_key
+        limit {limit} offset {offset}
+    )
+    select page.*, links.unified_account_id
+    from page left join unified.account_links as links on links.account_key = page.account_key
+    order by lower(page.name), page.account_key
 """
 
 
@@ -47,8 +50,8 @@ def list_accounts(desk: Desk) -> Response:
     condition, parameters = "true", {}
     if wanted:
         condition, parameters = (
-            "accounts.name ilike $q or accounts.account_id = $id",
-            {"q": f"%{wanted}%", "id": wanted},
+            "contains(lower(name), lower($q)) or account_id = $q",
+            {"q": wanted},
         )
     found = found_accounts(desk, condition, parameters, page=page)
     owed = _owed(desk, [row["account_key"] for row in found[:PAGE_SIZE]])
@@ -80,9 +83,9 @@ def search(desk: Desk) -> Response:
         return RedirectResponse(f"/statements/{statement[0]}", status_code=303)
     accounts = found_accounts(
         desk,
-        """accounts.name ilike $q or accounts.account_id = $id or accounts.email = lower($id) or accounts.account_key in
-        (select account_key from data_model.contacts where lower(email) = lower($id))""",
-        {"q": f"%{wanted}%", "id": wanted},
+        """contains(lower(name), lower($q)) or account_id = $q or email = lower($q) or account_key in
+        (select account_key from data_model.contacts where lower(email) = lower($q))""",
+        {"q": wanted},
     )
     invoices = published.rows(
         desk.workspace,

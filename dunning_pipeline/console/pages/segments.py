@@ -1,5 +1,8 @@
 """Segments: the SQL to read, its members now, who came and went, and the button that publishes."""
 
+from functools import lru_cache
+from pathlib import Path
+
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -8,8 +11,10 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.ledger import audit
+from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models import publications
 from dunning_pipeline.sql_models.segments import find_segment, load_segments, preview
+from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 SHOWN_MEMBERS = 200
 LARGEST_FILTER = 20_000
@@ -67,8 +72,16 @@ def publish(desk: Desk) -> Response:
 
 def segment_names(desk: Desk) -> list[str]:
     """Names of the published segments, for filters."""
+    try:
+        return _names(desk.workspace, snapshot_file(desk.workspace))
+    except NotThere:
+        return []
+
+
+@lru_cache(maxsize=8)
+def _names(workspace: Workspace, snapshot: Path) -> list[str]:
     sql = "select table_name from duckdb_tables() where schema_name = 'segments' order by table_name"
-    return [row["table_name"] for row in published.rows(desk.workspace, sql)]
+    return [row["table_name"] for row in published.rows(workspace, sql)]
 
 
 def members_of(desk: Desk, name: str) -> list[str]:

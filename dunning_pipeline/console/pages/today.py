@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import case, func, or_, select
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -49,8 +49,8 @@ def _send_counts(desk: Desk) -> dict[str, Any]:
     count = within_scope(desk, select(func.count()).select_from(sends), s.account_key)
     counts = {status: count.where(s.status == status) for status in ("queued", "held", "failed", "unknown")}
     counts["sent"] = count.where(s.status == "sent", s.due_at >= desk.now - timedelta(days=SENT_DAYS))
-    is_waiting = or_(s.status == "queued", and_(s.status == "held", s.reason.is_not(None)))
-    counts["late"] = count.where(is_waiting, s.due_at < desk.now - timedelta(hours=UNSENT_HOURS))
+    late = count.where(s.status.in_(("queued", "held")), s.due_at < desk.now - timedelta(hours=UNSENT_HOURS))
+    counts["late"] = late.where(or_(s.status == "queued", s.reason.is_not(None)))
     return counts
 
 

@@ -14,7 +14,7 @@ REPLACED = (
 )
 MADE = (
     ("ix_statements_newest", "statements", ["dunning_date", "statement_id", "status"]),
-    ("ix_statements_status", "statements", ["status", "dunning_date", "statement_id"]),
+    ("ix_statements_status", "statements", ["status", "dunning_date", "statement_id", "hold_reason"]),
     ("ix_statements_run_id", "statements", ["run_id", "dunning_date", "statement_id", "status"]),
     ("ix_statements_level", "statements", ["level", "dunning_date", "statement_id", "status"]),
     ("ix_statements_currency", "statements", ["currency", "dunning_date", "statement_id", "status"]),
@@ -23,7 +23,7 @@ MADE = (
     ("ix_statements_please_pay_minor", "statements", ["please_pay_minor", "statement_id"]),
     ("ix_sends_status_due_at", "sends", ["status", "due_at", "send_key"]),
     ("ix_sends_due_at", "sends", ["due_at", "send_key"]),
-    ("ix_sends_sent_at", "sends", ["sent_at", "send_key"]),
+    ("ix_sends_sent_at", "sends", ["sent_at", "channel", "campaign", "status"]),
     ("ix_consents_consented_at", "consents", ["consented_at", "consent_id"]),
     ("ix_findings_status_raised_at", "findings", ["status", "raised_at", "finding_id"]),
     ("ix_audit_actor", "audit", ["actor", "at"]),
