@@ -60,7 +60,7 @@ console: setup ## the clerk's console on http://127.0.0.1:8400
 	@$(BIN)/dunning console
 
 bench: setup ## every figure of the README, each with its floor
-	@for b in pipeline identity dunning delivery console; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+	@for b in pipeline identity dunning dunning_decision letters delivery console; do $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 crash: setup ## kill -9 the delivery at random points and count what arrived
 	@$(BIN)/python -m tests.crash.harness
