@@ -25,6 +25,7 @@ from dunning_pipeline.settings.workspace import Workspace
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
+STOP_SECONDS = 5.0
 
 
 class Cancelled(Exception):
@@ -129,7 +130,9 @@ class Worker(threading.Thread):
                 self.stopping.wait(IDLE_SECONDS)
 
     def stop(self) -> None:
+        """Take no more; the step at hand may end within some seconds, else the job is taken up at the next start."""
         self.stopping.set()
+        self.join(timeout=STOP_SECONDS)
 
 
 def take_back(engine: Engine) -> int:

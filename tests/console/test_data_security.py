@@ -94,6 +94,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """Two accounts, of Kim and of Lee, each with a draft, a send and a finding; Lee's names are scripts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DUNNING_NOW", NOW.isoformat())
+        patch.setattr(jobs, "run_next", lambda *_: False)  # what is started here waits
         root = tmp_path_factory.mktemp("console")
         for folder in ("policies", "templates", "dbt_like_sql"):
             shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
@@ -166,7 +167,7 @@ def _case(connection, key: str, owner: str) -> None:  # type: ignore[no-untyped-
         insert(statement_details).values(
             statement_id=f"st-{short}", position=1, type="invoice", invoice_number=EVIL, amount_minor=100,
             due_date=NOW.date(),
-            days_overdue=5, original_minor=100, open_minor=100,
+            days_overdue=5, original_minor=100, open_minor=100, invoice_key=f"s:i-{short}", instalment=1,
             level=1, advances=True,
             calculation={"why": EVIL},
         )
