@@ -25,8 +25,11 @@ sends as (
 
 counted as (
 
-    select distinct statement_id
+    select statement_id
     from {{ source('ops', 'item_levels') }}
+    group by statement_id
+    -- a level that bounced does not count: its second way to the debtor is awaited
+    having count(*) filter (where event = 'reached') > count(*) filter (where event = 'revoked')
 
 ),
 

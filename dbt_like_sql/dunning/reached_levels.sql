@@ -4,7 +4,9 @@ with
 
 events as (
 
-    select invoice_key, instalment, statement_id, level, event, sent_on, deadline, is_before_due
+    select
+        invoice_key, instalment, statement_id, level, event, sent_on, deadline, is_before_due,
+        row_number() over (partition by statement_id, invoice_key, instalment, event order by sent_on) as occasion
     from {{ source('ops', 'item_levels') }}
     where sent_on <= {{ run_date() }}
 
@@ -22,6 +24,8 @@ standing as (
                 and revoked.statement_id = reached.statement_id
                 and revoked.invoice_key = reached.invoice_key
                 and revoked.instalment = reached.instalment
+                -- what bounced and then arrived by another way was reached twice and taken back once
+                and revoked.occasion = reached.occasion
         )
 
 )

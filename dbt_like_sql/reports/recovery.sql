@@ -9,6 +9,8 @@ reached as (
     select invoice_key, instalment, statement_id, process, level, sent_on
     from {{ source('ops', 'item_levels') }}
     where event = 'reached' and not is_before_due and sent_on <= {{ run_date() }}
+    -- one that bounced and was sent another way is one reminder, the later one
+    qualify row_number() over (partition by statement_id, invoice_key, instalment order by sent_on desc) = 1
 
 ),
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from dunning_pipeline.ledger.schema import item_levels, process_versions, statement_details, statements
 
 
 def record_reached(connection: Connection, *, statement_id: str, sent_on: date, now: datetime) -> int:
-    """Write `reached` for every item that the statement lists; how many are new. Again is a no-op.
+    """Write `reached` for every item that the statement lists; how many are new. Again is a no-op, unless the level
+    was taken back meanwhile: then it is reached once more, by another way.
 
     Items that are listed with a level of before get it again with this date and deadline: the interval counts from
     the last statement on the item, not from the last one that raised its level.
@@ -18,10 +19,14 @@ def record_reached(connection: Connection, *, statement_id: str, sent_on: date, 
     statement = _statement(connection, statement_id)
     if statement["kind"] != "dunning":
         return 0
+    done = _occasions(connection, statement_id)
+    if done["reached"] > done["revoked"]:
+        return 0
     days = _notice_levels(connection, statement)
+    occasion = f":{done['reached'] + 1}" if done["reached"] else ""
     rows = [
         {
-            "item_level_id": f"{statement_id}:{item.invoice_key}:{item.instalment}:reached",
+            "item_level_id": f"{statement_id}:{item.invoice_key}:{item.instalment}:reached{occasion}",
             "invoice_key": item.invoice_key,
             "instalment": item.instalment,
             "level": item.level,
@@ -46,7 +51,7 @@ def record_revoked(connection: Connection, *, statement_id: str, now: datetime, 
     rows = [
         {
             **row._mapping,
-            "item_level_id": row.item_level_id.removesuffix("reached") + "revoked",
+            "item_level_id": ":revoked".join(row.item_level_id.rsplit(":reached", 1)),
             "event": "revoked",
             "sent_on": max(revoked_on or now.date(), row.sent_on),
             "created_at": now,
@@ -58,10 +63,21 @@ def record_revoked(connection: Connection, *, statement_id: str, now: datetime, 
 
 def was_sent(connection: Connection, statement_id: str) -> bool:
     """True where the statement reached its recipient: it gave levels that were not taken back."""
-    events = set(
-        connection.scalars(select(item_levels.c.event).where(item_levels.c.statement_id == statement_id).distinct())
+    done = _occasions(connection, statement_id)
+    return done["reached"] > done["revoked"]
+
+
+def _occasions(connection: Connection, statement_id: str) -> dict[str, int]:
+    """How often the statement's levels were reached and taken back (of the item with the most)."""
+    ids = connection.execute(
+        select(item_levels.c.event, func.count().label("times"))
+        .where(item_levels.c.statement_id == statement_id)
+        .group_by(item_levels.c.event, item_levels.c.invoice_key, item_levels.c.instalment)
     )
-    return events == {"reached"}
+    done = {"reached": 0, "revoked": 0}
+    for event, times in ids:
+        done[event] = max(done[event], times)
+    return done
 
 
 def _statement(connection: Connection, statement_id: str) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import provider_events, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
+_ENDS = ("conflict", "opted_out")
+
 
 def after_bounces(connection: Connection, ws: Workspace, keys: Sequence[str], *, now: datetime) -> None:
     """Follow each undelivered send up, once: where every To recipient is lost, the next recipient, a letter, or a
@@ -119,12 +121,19 @@ def _next_recipient(connection: Connection, ws: Workspace, row: Mapping[str, Any
 
 
 def _candidates(statement: Mapping[str, Any]) -> list[str]:
-    """Addresses of the people who come next, as the statement's trace of its recipients tells."""
+    """Addresses of the people who come next, as the statement's trace of its recipients tells (in their order).
+
+    A personal no and a conflict end the search here as they do in the models (dunning.recipient_choices).
+    """
     trace = (statement["recipients"] or {}).get("trace") or {}
     choices = trace.get("choices", []) if isinstance(trace, Mapping) else trace
     found: list[str] = []
     for choice in choices if isinstance(choices, list) else []:
-        if not isinstance(choice, Mapping) or choice.get("purpose") != "email" or not choice.get("address"):
+        if not isinstance(choice, Mapping) or choice.get("purpose") != "email":
+            continue
+        if choice.get("outcome") in _ENDS:
+            break
+        if choice.get("outcome") != "chosen" or not choice.get("address"):
             continue
         try:
             point = normal(str(choice["address"]), "email")
