@@ -115,7 +115,7 @@ def _percentile(values: list[float]) -> float:
 # -- people ------------------------------------------------------------------------------------------------------------
 
 
-def _people(port: int, tokens: list[str], given: argparse.Namespace, between) -> dict[str, list[float]]:  # type: ignore[no-untyped-def]
+def _people(port: int, tokens: list[str], given: argparse.Namespace, between) -> dict[str, list[float]]:
     """Server milliseconds by page; every person reads a page, thinks for about a second, reads the next."""
     times: dict[str, list[float]] = defaultdict(list)
     end = time.monotonic() + given.seconds
