@@ -13,6 +13,7 @@ from dunning_pipeline.delivery.gate_facts import gather
 from dunning_pipeline.delivery.leaks import allowed_words, leaks, words_of
 from dunning_pipeline.delivery.outcomes import cancel, hold, leave, record
 from dunning_pipeline.delivery.providers.protocol import Answer, BatchProvider, Message
+from dunning_pipeline.delivery.rendering import document_of
 from dunning_pipeline.delivery.session import Session
 from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import reading
@@ -122,7 +123,9 @@ class Lane:
         words = {}
         for row, message in ready:
             statement = self._statements.get(row["statement_id"] or "")
-            words[row["send_key"]] = words_of(message) - allowed_words(row, statement, company)
+            words[row["send_key"]] = words_of(message, document_of(row, statement)) - allowed_words(
+                row, statement, company
+            )
         wanted = set().union(*words.values()) if words else set()
         try:
             owners = session.facts.owners(wanted, as_of=business_day(session.now(), company))

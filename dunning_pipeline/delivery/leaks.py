@@ -9,13 +9,29 @@ from dunning_pipeline.delivery.providers.protocol import Message
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.company import Company
 
+PDF = "application/pdf"
 # At least five characters; of these, words of letters alone are no invoice number and no e-mail address.
 _WORD = re.compile(r"[A-Za-z0-9][\w.%+/@-]{3,}[A-Za-z0-9]")
 
 
-def words_of(message: Message) -> set[str]:
-    """The words of a message's subject and text part (what the HTML says, without markup) that may name somebody."""
-    return _words(f"{message.subject}\n{message.text}")
+def words_of(message: Message, document: Mapping[str, Any] | None) -> set[str]:
+    """The words that may name somebody: of subject, text part and HTML (what it shows and links to), and of the
+    document where a PDF made from it is attached."""
+    said = [message.subject, message.text, _shown(message.html)]
+    if document is not None and any(one.mime_type == PDF for one in message.attachments):
+        said.append(canonical_json(document))
+    return _words("\n".join(said))
+
+
+def _shown(html: str) -> str:
+    """What the body of an HTML part shows and where its links lead, one piece a line.
+
+    By splitting, because a regular expression over 40 kB of markup costs more than rendering it.
+    """
+    body = html[html.find("</head>") + 1 :]
+    shown = [piece.partition("<")[0] for piece in body.split(">")]
+    links = [piece.partition('"')[0].replace("/", "\n") for piece in body.split('href="')[1:]]
+    return "\n".join([text for text in (*shown, *links) if len(text) > 4])
 
 
 def allowed_words(row: Mapping[str, Any], statement: Mapping[str, Any] | None, company: Company) -> set[str]:

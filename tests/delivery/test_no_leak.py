@@ -48,7 +48,7 @@ def assert_no_leaks(desk: Desk, keys: dict[str, int], *, every_pdf: int) -> None
             page = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
             assert canaries(number)["invoice"] in page
             text += page
-        told = {int(digits) for digits in re.findall(r"(?:CANARY-|Kanarienvogel |Weg K|\ba)(\d{5})", text)}
+        told = {int(digits) for digits in re.findall(r"(?:CANARY-|Kanarienvogel |Weg K|(?<!-)\ba)(\d{5})", text)}
         assert told == {number}, key
 
 
@@ -63,3 +63,34 @@ def test_five_thousand_accounts_stay_apart(desk: Desk) -> None:
     keys = world(desk, 5_000)
     assert deliver(desk.ws, now=NOW, workers=4)["sent"] == 5_000
     assert_no_leaks(desk, keys, every_pdf=1)
+
+
+@pytest.mark.parametrize("where", ["html", "link", "pdf"])
+def test_what_only_the_html_or_the_pdf_says_is_seen_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from dataclasses import replace
+
+    from dunning_pipeline.delivery.rendering import Renderer
+
+    desk.invoice("INV-00001", account="acme")
+    desk.invoice("OTHER-00002", account="other")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-00001": 10000})
+    if where == "pdf":
+        charge = {"type": "fee", "reference": "OTHER-00002", "invoice_number": None, "amount": "1.00"}
+        content = {**statement["content"], "charges": [charge]}
+        # a document frozen with a mistake in it: no text part shows a charge's reference
+        monkeypatch.setattr("dunning_pipeline.delivery.lane.document_of", lambda row, statement: content)
+    made = Renderer.message
+
+    def mistaken(self: Renderer, connection: object, row: object, statement: object) -> object:
+        message = made(self, connection, row, statement)  # type: ignore[arg-type]
+        added = {"html": "<td>OTHER-00002</td></body>", "link": '<a href="https://x.y/OTHER-00002">x</a></body>'}
+        return replace(message, html=message.html.replace("</body>", added.get(where, "</body>")))
+
+    monkeypatch.setattr(Renderer, "message", mistaken)
+    [key] = desk.queue(statement)
+    assert deliver(desk.ws, now=NOW)["failed"] == 1
+    assert desk.attempts(key) == ["failed"] and "OTHER-00002" in desk.send(key)["reason"]
+    assert desk.outbox() == []
