@@ -17,21 +17,26 @@ _WORD = re.compile(r"[A-Za-z0-9][\w.%+/@-]{3,}[A-Za-z0-9]")
 def words_of(message: Message, document: Mapping[str, Any] | None) -> set[str]:
     """The words that may name somebody: of subject, text part and HTML (what it shows and links to), and of the
     document where a PDF made from it is attached."""
-    said = [message.subject, message.text, _shown(message.html)]
+    said = [message.subject, message.text]
     if document is not None and any(one.mime_type == PDF for one in message.attachments):
         said.append(canonical_json(document))
-    return _words("\n".join(said))
+    return _words("\n".join(said)).union(*map(_words_of_piece, _shown(message.html)))
 
 
-def _shown(html: str) -> str:
-    """What the body of an HTML part shows and where its links lead, one piece a line.
+def _shown(html: str) -> set[str]:
+    """What the body of an HTML part shows and where its links lead, in pieces.
 
     By splitting, because a regular expression over 40 kB of markup costs more than rendering it.
     """
     body = html[html.find("</head>") + 1 :]
-    shown = [piece.partition("<")[0] for piece in body.split(">")]
+    shown = [piece.partition("<")[0].strip() for piece in body.split(">") if piece[:1] != "<"]
     links = [piece.partition('"')[0].replace("/", "\n") for piece in body.split('href="')[1:]]
-    return "\n".join([text for text in (*shown, *links) if len(text) > 4])
+    return {text for text in (*shown, *links) if len(text) > 4}
+
+
+@lru_cache(maxsize=2_048)  # most pieces are the template's own and the same in each message
+def _words_of_piece(piece: str) -> frozenset[str]:
+    return frozenset(_words(piece))
 
 
 def allowed_words(row: Mapping[str, Any], statement: Mapping[str, Any] | None, company: Company) -> set[str]:
