@@ -1,6 +1,6 @@
 """Identity resolution measured: precision and recall on populations of known truth, time beside Splink, hostile shapes.
 
-`python -m benchmarks.identity [--people N] [--companies N] [--splink] [--spark]`. Prints Markdown tables, exits 1 below a floor.
+`python -m benchmarks.identity [--people N] [--companies N] [--splink]`. Prints Markdown tables, exits 1 below a floor.
 """
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 

@@ -10,7 +10,7 @@ import pytest
 from dunning_pipeline.identity import resolve
 from tests.identity.conftest import NOW, Parties
 
-RECORDS = 20_000
+RECORDS = 5_000
 
 
 @pytest.mark.java
@@ -47,7 +47,10 @@ def session(folder: Path) -> Any:
     os.environ["PYSPARK_PYTHON"] = sys.executable  # the workers need this environment's libraries
     return (
         SparkSession.builder.master("local[2]").appName("identity").config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "4").config("spark.driver.memory", "3g")
+        .config("spark.sql.shuffle.partitions", "2").config("spark.driver.memory", "2g")
+        # hundreds of small steps: compiling each to bytecode would take longer than running it
+        .config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
         .config("spark.sql.warehouse.dir", str(folder / "warehouse")).config("spark.sql.session.timeZone", "UTC")
         .getOrCreate()
     )  # fmt: skip
