@@ -1,6 +1,6 @@
 """Opens what the decision reads: the published snapshot and the ledger of now, limited to what was asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -54,18 +54,21 @@ class Facts:
         elif segment is not None:
             self._see_only(self._members(segment))
 
-    def bring_ledger(self, ws: Workspace, *, wanted: bool) -> None:
-        """`ops.*` as the ledger is now, unless it is there already; empty tables where it is not wanted."""
+    def bring_ledger(self, ws: Workspace, *, wanted: bool, tables: Collection[str] | None = None) -> None:
+        """`ops.*` as the ledger is now, unless it is there already; empty tables where it is not wanted.
+
+        `tables` are those that the caller's models read; the others stay empty too.
+        """
         self.con.execute("create schema if not exists ops")
         if wanted and not _has(self.con, None, "ops", "item_levels"):
-            self._export_ledger(ws)
+            self._export_ledger(ws, tables)
         self.con.execute(_empty_ledger())
 
-    def _export_ledger(self, ws: Workspace) -> None:
+    def _export_ledger(self, ws: Workspace, tables: Collection[str] | None) -> None:
         if self.account_key is None:
             from dunning_pipeline.ledger.export import export_to_warehouse
 
-            export_to_warehouse(self.con, ws)
+            export_to_warehouse(self.con, ws, tables=tables)
             return
         from dunning_pipeline.ledger.account_export import export_account
 

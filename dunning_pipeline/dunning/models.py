@@ -51,6 +51,18 @@ def rendered_models(
     ]
 
 
+def ledger_tables(ws: Workspace, model: str) -> frozenset[str]:
+    """The tables of `ops` that a model and what it stands on read."""
+    models = _read(*_files(ws)).models
+    needed, waiting = set(), [model]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed and name in models:
+            needed.add(name)
+            waiting += models[name].refs
+    return frozenset(table for name in needed for source, table in models[name].sources if source == "ops")
+
+
 @lru_cache(maxsize=32)
 def _rendered(
     folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str, part: Part

@@ -23,6 +23,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "carried_interest": ("invoice_number", "instalment"),
 }
 # What lists leave out: the merge document is read for one statement at a time.
+_DETAIL = tuple(column.name for column in statement_details.columns if column.name != "statement_id")
 _LISTED = [column for column in statements.columns if column.name != "content"]
 
 
@@ -93,21 +94,27 @@ def list_statements(
     query = select(*_LISTED).where(*wanted).order_by(s.dunning_date, s.account_id, s.currency, s.level, s.statement_id)
     if ids is None:
         return [dict(row._mapping) for row in connection.execute(query)]
+    names = [column.name for column in _LISTED]
     found: list[dict[str, Any]] = []
     for chunk in chunks(ids, 900):
         some = query.where(or_(s.statement_id.in_(chunk), s.number.in_(chunk)))
-        found += [dict(row._mapping) for row in connection.execute(some)]
+        found += [dict(zip(names, row, strict=True)) for row in connection.execute(some).all()]
     return found
 
 
-def details_of(connection: Connection, statement_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """The details of statements, by statement id, in their order."""
+def details_of(
+    connection: Connection, statement_ids: Iterable[str], *, columns: Sequence[str] = _DETAIL, kind: str | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """The details of statements, by statement id, in their order; only these `columns`, only of one type (`kind`)."""
     d = statement_details.c
+    chosen = select(d.statement_id, *(d[name] for name in columns)).order_by(d.statement_id, d.position)
+    if kind is not None:
+        chosen = chosen.where(d.type == kind)
+    names = ("statement_id", *columns)
     found: dict[str, list[dict[str, Any]]] = {}
     for chunk in chunks(statement_ids, 900):
-        query = select(statement_details).where(d.statement_id.in_(chunk)).order_by(d.statement_id, d.position)
-        for row in connection.execute(query):
-            found.setdefault(row.statement_id, []).append(dict(row._mapping))
+        for row in connection.execute(chosen.where(d.statement_id.in_(chunk))).all():
+            found.setdefault(row[0], []).append(dict(zip(names, row, strict=True)))
     return found
 
 

@@ -26,12 +26,13 @@ from dunning_pipeline.statements.levels import record_reached
 from dunning_pipeline.statements.numbering import next_numbers
 from dunning_pipeline.statements.posting import post_charges
 from dunning_pipeline.statements.printing import file_pdfs, letter_version
-from dunning_pipeline.statements.rechecking import change_of, standing_of
+from dunning_pipeline.statements.rechecking import CHECKED, change_of, standing_of
 from dunning_pipeline.statements.superseding import supersede_unsent
 
 Progress = Callable[[str, int, int], None]
 Row = dict[str, Any]
 CHUNK_STATEMENTS = 1_000
+_COLUMNS = tuple(column.name for column in statements.columns)
 
 
 @dataclass
@@ -94,8 +95,8 @@ def _rechecked(ws: Workspace, engine: Engine, drafts: Sequence[Row], *, now: dat
     """Statement id → why the facts of the moment forbid to close it."""
     today = now.astimezone(ws.company.zone).date()
     with reading(engine) as connection:
-        details = details_of(connection, [row["statement_id"] for row in drafts])
-    lines = {key: [line for line in some if line["type"] == "invoice"] for key, some in details.items()}
+        ids = [row["statement_id"] for row in drafts]
+        lines = details_of(connection, ids, columns=CHECKED, kind="invoice")
     found: dict[str, str] = {}
     for day in sorted({row["dunning_date"] for row in drafts}):
         same_day = [row for row in drafts if row["dunning_date"] == day]
@@ -149,7 +150,8 @@ class _Closing:
         rows: list[Row] = []
         for some in chunks(ids, 900):
             query = select(statements).where(statements.c.statement_id.in_(some), statements.c.status == "draft")
-            rows += [dict(row._mapping) for row in self.connection.execute(query.with_for_update())]
+            found = self.connection.execute(query.with_for_update()).all()
+            rows += [dict(zip(_COLUMNS, row, strict=True)) for row in found]
         rows.sort(key=lambda row: (row["dunning_date"], row["account_id"], row["statement_id"]))
         return rows, details_of(self.connection, [row["statement_id"] for row in rows])
 

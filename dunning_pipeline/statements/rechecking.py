@@ -12,13 +12,14 @@ from typing import Any
 import pyarrow
 
 from dunning_pipeline.dunning.facts import Facts, open_facts
-from dunning_pipeline.dunning.models import rendered_models
+from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.runner import RenderedModel, quoted
 
 Item = tuple[str, int]
+CHECKED = ("invoice_key", "invoice_number", "instalment", "open_minor", "due_date")  # of a detail
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
 # (instalments are read whole: they name their schedule, and only sometimes their invoice)
 _BY_INVOICE = ("invoices", "payment_allocations", "credit_applications", "payment_schedules")
@@ -55,7 +56,7 @@ def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collecti
     held: dict[Item, str] = {}
     latest: dict[Item, Standing] = {}
     with open_facts(ws, facts=None) as facts:
-        facts.bring_ledger(ws, wanted=True)
+        facts.bring_ledger(ws, wanted=True, tables={*ledger_tables(ws, "open_items"), "process_versions"})
         load_policy_tables(facts.con, ws)
         _see_only(facts, invoice_keys)
         facts.con.execute("create schema if not exists dunning")
