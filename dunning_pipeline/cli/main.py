@@ -1,7 +1,6 @@
 """The `dunning` command: names every command, and imports the module of one only when that one is called."""
 
 import os
-import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -47,6 +46,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 class LazyGroup(TyperGroup):
     """Resolves a command from COMMANDS when it is called; a missing part says so and exits 1."""
 
+    is_listing = False
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.is_listing = True  # the list of commands needs their summaries, not their modules
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.is_listing = False
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -54,7 +62,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, summary = COMMANDS[cmd_name]
-        if _is_listing():
+        if self.is_listing:
             return _single(cmd_name, lambda: None, summary)
         try:
             found = getattr(import_module(f"dunning_pipeline.cli.{module}"), attribute)
@@ -70,10 +78,6 @@ class LazyGroup(TyperGroup):
             group.name, group.help = cmd_name, group.help or summary
             return group
         return _single(cmd_name, found, summary)
-
-
-def _is_listing() -> bool:
-    return len(sys.argv) == 1 or sys.argv[1] in ("--help", "-h")
 
 
 def _single(name: str, function: Any, summary: str, **settings: Any) -> Any:
