@@ -125,17 +125,17 @@ def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, lis
     edges: dict[int, list[Edge]] = defaultdict(list)
     values: dict[int, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
     apart: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    inside = f"{labels} as l join {WORK}.{kind}_split as b on b.cluster_id = l.root"
+    broken = f"join {WORK}.{kind}_split as b on b.cluster_id = l.root"
     for cluster, left, right, rule in engine.rows(
-        f"select l.root, e.left_id, e.right_id, e.rule from {WORK}.{kind}_edges as e join {inside} on l.node_id = e.left_id"
+        f"select l.root, e.left_id, e.right_id, e.rule from {WORK}.{kind}_edges as e join {labels} as l on l.node_id = e.left_id {broken}"
     ):
         edges[cluster].append(Edge(left, right, strength[rule]))
     for cluster, record, name, value in engine.rows(
-        f"select l.root, a.record_id, a.attribute, a.value from {WORK}.{kind}_attributes as a join {inside} on l.node_id = a.record_id"
+        f"select l.root, a.record_id, a.attribute, a.value from {WORK}.{kind}_attributes as a join {labels} as l on l.node_id = a.record_id {broken}"
     ):
         values[cluster][name][record] = value
     for cluster, left, right in engine.rows(
-        f"select l.root, c.left_id, c.right_id from {WORK}.{kind}_cannot_link as c join {inside} on l.node_id = c.left_id"
+        f"select l.root, c.left_id, c.right_id from {WORK}.{kind}_cannot_link as c join {labels} as l on l.node_id = c.left_id {broken}"
     ):
         apart[cluster].append((left, right))
     order = (*ruleset.constraints.at_most_one, "open_case")
