@@ -47,8 +47,8 @@ def shipped_folder() -> Path:
 
 def doctor(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """What is configured, missing, stale. Exit code 1 when something keeps the pipeline from working."""
-    from dunning_pipeline.settings.clock import business_now
     from dunning_pipeline.examination import examine
+    from dunning_pipeline.settings.clock import business_now
 
     ws = open_workspace(workspace)
     findings = examine(ws, now=business_now())
