@@ -100,7 +100,8 @@ def console(demo: Workspace) -> Iterator[Console]:
         server.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+# of a module: while Playwright is open, nothing else in this process can run an event loop
+@pytest.fixture(scope="module")
 def chromium():  # type: ignore[no-untyped-def]
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian package chromium)")
@@ -112,7 +113,7 @@ def chromium():  # type: ignore[no-untyped-def]
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session_of(chromium, console: Console):  # type: ignore[no-untyped-def]
     """A function role → cookies of that user, logged in once through the form (logins a minute are limited)."""
     kept = {}
