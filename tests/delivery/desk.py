@@ -125,7 +125,8 @@ class Desk:
         """A closed statement over invoices (number → open amount in cents); its row."""
         total = sum(lines.values())
         row: dict[str, Any] = {
-            "statement_id": uuid4().hex, "number": f"D-2025-{uuid4().int % 10**15:015d}", "kind": "dunning", "status": "draft",
+            "statement_id": uuid4().hex, "number": f"D-2025-{uuid4().int % 10**15:015d}",
+            "kind": "dunning", "status": "draft",
             "run_id": "r1", "dunning_date": date(2025, 11, 4), "account_key": f"salesforce:{account}",
             "account_id": account, "account_name": f"{account} GmbH", "bill_group_key": f"salesforce:{account}",
             "unit_key": f"salesforce:{account}", "process": "standard", "level": 1, "level_name": "Friendly reminder",
