@@ -39,7 +39,7 @@ class Parties:
         self.columns = declared_columns()
         for table, columns in self.columns.items():
             self.con.execute(f"create table data_model.{table} ({', '.join(f'{n} {t}' for n, t in columns.items())})")
-        self.rulesets = shipped_rulesets()
+        self.rulesets = dict(shipped_rulesets())  # a test may replace one of its own
         self.runs = 0
 
     def account(self, key: str, **values: Any) -> None:
