@@ -174,7 +174,7 @@ def _snapshot(ws: Workspace, now: datetime) -> Iterator[Examined]:
 
 
 def _providers(ws: Workspace, now: datetime) -> Iterator[Examined]:
-    mail = os.environ.get("DUNNING_MAIL", "outbox")
+    mail = os.environ.get("DUNNING_MAIL") or "outbox"
     needs = {"sendgrid": "SENDGRID_API_KEY", "smtp": "DUNNING_SMTP_URL"}
     if mail not in ("outbox", *needs):
         yield Examined("mail", "error", f"DUNNING_MAIL={mail} is not known", "use outbox, smtp or sendgrid")

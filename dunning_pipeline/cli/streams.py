@@ -1,14 +1,12 @@
 """`dunning ingest`: reads the data streams and says per object what was read, loaded, rejected and closed."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, show
-from dunning_pipeline.data_streams.load_report import LoadReport, Progress
+from dunning_pipeline.cli.progress import progress_bar
+from dunning_pipeline.data_streams.load_report import LoadReport
 
 _COLUMNS = ("source", "object", "status", "rows_read", "rows_loaded", "rows_rejected", "rows_closed", "reject_file")
 
@@ -27,7 +25,7 @@ def ingest(
     from dunning_pipeline.settings.clock import business_now
 
     ws = open_workspace(workspace)
-    with _progress() as progress:
+    with progress_bar() as progress:
         reports = ingest_streams(ws, now=business_now(), sources=source, objects=object_, progress=progress)
     show(
         [report.as_row() for report in reports],
@@ -49,23 +47,3 @@ def _explain(report: LoadReport) -> None:
         typer.echo(f"{name}: {note}", err=True)
     if report.error:
         typer.echo(f"{name}: not loaded, the previous rows stay: {report.error}", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A progress bar on a terminal, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
