@@ -21,6 +21,9 @@ STATEMENT_MAY_CHANGE = frozenset(
 STATEMENT_TRANSITIONS = (("closed", "voided"), ("closed", "superseded"))
 # What identifies a send and its message; the outcome `sent` is final.
 SEND_NEVER_CHANGES = ("send_key", "kind", "channel", "statement_id", "account_key", "campaign", "occurrence")
+# Details follow their statement: verb → the row that says whose they are.
+_DETAILS_VERBS = {"insert": "new", "update": "old", "delete": "old"}
+_DETAILS_KEPT = "the details of a closed statement are immutable"
 
 
 def guard_statements(dialect: str) -> list[str]:
@@ -30,14 +33,16 @@ def guard_statements(dialect: str) -> list[str]:
     ddl = [
         sql for name, table, verb, condition, message in rules for sql in make(name, table, verb, condition, message)
     ]
-    if dialect == "postgresql":
-        ddl += [sql for table in _guarded() for sql in _no_truncate(table)]
-    return ddl
+    if dialect == "sqlite":
+        return ddl + [sql for rule in _details_rules() for sql in _sqlite_trigger(*rule)]
+    ddl += [sql for verb in _DETAILS_VERBS for sql in _postgres_details_trigger(verb)]
+    return ddl + [sql for table in _guarded() for sql in _no_truncate(table)]
 
 
 def drop_statements(dialect: str, tables: Collection[str]) -> list[str]:
     """The DDL that takes all guards off again, for a migration; `tables` are those that are there."""
-    names = [(name, table) for name, table, *_ in _rules("is not") if table in tables]
+    rules = [*_rules("is not"), *_details_rules()]
+    names = [(name, table) for name, table, *_ in rules if table in tables]
     if dialect == "sqlite":
         return [f"drop trigger if exists guard_{name}" for name, _ in names]
     return [f"drop trigger if exists guard_{name} on {table}" for name, table in names] + [
@@ -67,14 +72,6 @@ def _rules(differs: str) -> Iterator[tuple[str, str, str, str, str]]:
         "a closed statement is immutable: void it and make a new one",
     )
     yield "statements_stay", "statements", "delete", "true", "statements are never removed; drafts become deleted"
-    for verb, row in (("insert", "new"), ("update", "old"), ("delete", "old")):
-        yield (
-            f"statement_details_{verb}",
-            "statement_details",
-            verb,
-            f"(select s.status from statements s where s.statement_id = {row}.statement_id) <> 'draft'",
-            "the details of a closed statement are immutable",
-        )
     yield (
         "sends_outcome",
         "sends",
@@ -83,6 +80,12 @@ def _rules(differs: str) -> Iterator[tuple[str, str, str, str, str]]:
         "a send keeps its identity, and sent is final",
     )
     yield "sends_stay", "sends", "delete", "true", "sends are never deleted"
+
+
+def _details_rules() -> Iterator[tuple[str, str, str, str, str]]:
+    for verb, row in _DETAILS_VERBS.items():
+        closed = f"(select s.status from statements s where s.statement_id = {row}.statement_id) <> 'draft'"
+        yield f"statement_details_{verb}", "statement_details", verb, closed, _DETAILS_KEPT
 
 
 def _any(columns: Iterable[str], differs: str) -> str:
@@ -103,6 +106,19 @@ def _postgres_trigger(name: str, table: str, verb: str, condition: str, message:
         f"if {condition} then raise exception '{message}' using errcode = 'restrict_violation'; end if; "
         f"return {back}; end $guard$",
         f"create trigger guard_{name} before {verb} on {table} for each row execute function guard_{name}()",
+    ]
+
+
+def _postgres_details_trigger(verb: str) -> list[str]:
+    """Once per statement, not per row: thousands of details come in one COPY and are looked at in one join."""
+    name = f"guard_statement_details_{verb}"
+    return [
+        f"create or replace function {name}() returns trigger language plpgsql as $guard$ begin "
+        "if exists (select 1 from touched t join statements s on s.statement_id = t.statement_id "
+        f"where s.status <> 'draft') then raise exception '{_DETAILS_KEPT}' using errcode = 'restrict_violation'; "
+        "end if; return null; end $guard$",
+        f"create trigger {name} after {verb} on statement_details "
+        f"referencing {_DETAILS_VERBS[verb]} table as touched for each statement execute function {name}()",
     ]
 
 

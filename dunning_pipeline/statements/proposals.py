@@ -6,52 +6,31 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
+import orjson
 from sqlalchemy import Boolean, Column, Date, Engine, Integer, select
 
-from dunning_pipeline.ledger.bulk import CHUNK_ROWS
+from dunning_pipeline.ledger.bulk import CHUNK_ROWS, chunks
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.identifiers import new_ids
+from dunning_pipeline.ledger.identifiers import new_head
 from dunning_pipeline.ledger.schema import decisions, statement_details, statements
 from dunning_pipeline.ledger.types import Json, instant_text
 
 # What a decision says of a statement; everything else in the row is its life in the ledger.
-PROPOSED = [
-    "kind",
-    "dunning_date",
-    "account_key",
-    "account_id",
-    "account_name",
-    "unified_account_id",
-    "bill_group_key",
-    "bill_group_id",
-    "unit_key",
-    "legal_entity",
-    "process",
-    "process_hash",
-    "level",
-    "level_name",
-    "currency",
-    "due_date",
-    "language",
-    "time_zone",
-    "template",
-    "channels",
-    "approval",
-    "attach_invoices",
-    "do_not_send",
-    "recipients",
-    "address",
-    "principal_minor",
-    "credits_minor",
-    "interest_minor",
-    "fees_minor",
-    "please_pay_minor",
-    "hold_reason",
-    "draft_key",
-]
+PROPOSED = (
+    "kind", "dunning_date", "account_key", "account_id", "account_name", "unified_account_id", "bill_group_key",
+    "bill_group_id", "unit_key", "legal_entity", "process", "process_hash", "level", "level_name", "currency",
+    "due_date", "language", "time_zone", "template", "channels", "approval", "attach_invoices", "do_not_send",
+    "recipients", "address", "principal_minor", "credits_minor", "interest_minor", "fees_minor", "please_pay_minor",
+    "hold_reason", "draft_key",
+)  # fmt: skip
 DETAILS = [column.name for column in statement_details.columns if column.name not in ("statement_id", "position")]
 _DECIDED = [column.name for column in decisions.columns if column.name not in ("statement_id", "run_id")]
 _DEFAULTS = {"attach_invoices": "true", "do_not_send": "false", "recipients": "'{}'", "address": "'{}'"}
+# What is compared with a proposal, and what `stale` may ask about.
+_OF_DRAFTS = (
+    "draft_key", "statement_id", "proposal_sha256", "kind", "process", "level", "account_key", "account_id", "run_id",
+    "unit_key",
+)  # fmt: skip
 _EMPTY_JSON = ("distribution", "texts", "hand_edits", "conflicts")
 
 
@@ -78,15 +57,17 @@ class Proposals:
         self._con.execute(f"create table proposed as select {self._proposed()} from arrow_statements")
         self._con.execute(f"create table details as select {self._details()} from arrow_details")
         self._con.execute(
-            """
+            f"create table judged as select {self._decisions()} from arrow_decisions where draft_key is not null"
+        )
+        self._con.execute(
+            f"""
             create table hashed as
             with lines as (
-                select draft_key, string_agg(cast(to_json(details) as varchar), '|' order by position) as lines
+                select draft_key, string_agg({_joined("position", *DETAILS)}, chr(30) order by position) as lines
                 from details group by draft_key
             )
-            select proposed.*,
-                sha256(concat_ws('#', cast(to_json(proposed) as varchar), lines.lines)) as proposal_sha256
-            from proposed left join lines on lines.draft_key = proposed.draft_key
+            select draft_key, sha256(concat_ws(chr(30), {_joined(*PROPOSED)}, lines)) as proposal_sha256
+            from proposed left join lines using (draft_key)
             """
         )
 
@@ -98,32 +79,23 @@ class Proposals:
         self._load_drafts(engine)
         self._con.execute(
             """
-            create or replace table matched as
-            select hashed.*, drafts.statement_id as known_id, drafts.has_edits,
-                case when drafts.statement_id is null then 'new'
-                    when drafts.proposal_sha256 is distinct from hashed.proposal_sha256 then 'changed'
-                    else 'unchanged' end as fate
-            from hashed left join drafts on drafts.draft_key = hashed.draft_key
-            """
-        )
-        counts: dict[str, int] = dict(self._con.execute("select fate, count(*) from matched group by fate").fetchall())
-        ids = new_ids(counts.get("new", 0))
-        self._con.execute("create or replace table fresh (seq bigint, statement_id varchar)")
-        if ids:
-            import pyarrow
-
-            self._con.register("ids", pyarrow.table({"seq": range(len(ids)), "statement_id": ids}))
-            self._con.execute("insert into fresh from ids").fetchall()
-            self._con.unregister("ids")
-        self._con.execute(
-            """
             create or replace table numbered as
-            select matched.*, coalesce(known_id, fresh.statement_id) as statement_id,
-                row_number() over (partition by fate order by matched.draft_key) - 1 as seq_in_fate
-            from (select *, row_number() over (partition by fate order by draft_key) - 1 as seq from matched) as matched
-            left join fresh on matched.fate = 'new' and fresh.seq = matched.seq
-            """
+            with matched as (
+                select draft_key, hashed.proposal_sha256, drafts.statement_id as known_id,
+                    case when drafts.statement_id is null then 'new'
+                        when drafts.proposal_sha256 is distinct from hashed.proposal_sha256 then 'changed'
+                        else 'unchanged' end as fate
+                from hashed left join drafts using (draft_key)
+            )
+            select draft_key, proposal_sha256, fate,
+                row_number() over (partition by fate order by draft_key) - 1 as place,
+                coalesce(known_id, $head || printf('%06x', place)) as statement_id
+            from matched
+            """,
+            {"head": new_head()},
         )
+        found = self._con.execute("select fate, count(*) from numbered group by fate").fetchall()
+        counts: dict[str, int] = dict(found)
         return Comparison(*(counts.get(fate, 0) for fate in ("new", "changed", "unchanged")))
 
     def chunks(
@@ -137,38 +109,33 @@ class Proposals:
         constants: dict[str, Any] = {"status": "draft", "run_id": run_id, "updated_by": actor, "row_version": 1}
         constants |= {"created_at": at, "updated_at": at, **dict.fromkeys(_EMPTY_JSON, "{}")}
         chosen = ", ".join(f"${name}" if name in constants else name for name in STATEMENT_COLUMNS)
-        self._prepare_lines()
-        [(total,)] = self._con.execute("select count(*) from numbered where fate = ?", [fate]).fetchall()
-        for start in range(0, total, size):
-            window = {"fate": fate, "first": start, "last": start + size - 1}
-            mine = "where fate = $fate and seq_in_fate between $first and $last"
-            rows = self._con.execute(
-                f"select {chosen} from numbered {mine} order by seq_in_fate", constants | window
-            ).fetchall()
-            details = self._con.execute(
-                f"select * exclude (fate, seq_in_fate) from detail_rows {mine} order by seq_in_fate, position", window
-            ).fetchall()
-            judged = self._con.execute(
-                f"select * exclude (fate, seq_in_fate) from decision_rows {mine} order by seq_in_fate", window
-            ).fetchall()
-            judged = [(row[0], run_id, *row[1:]) for row in judged]
-            yield rows, details, judged
+        heads = self._of(fate, chosen, "proposed", constants)
+        lines = self._of(fate, ", ".join(DETAIL_COLUMNS), "details", then="position")
+        judged = self._of(
+            fate, ", ".join(f"${n}" if n == "run_id" else n for n in DECISION_COLUMNS), "judged", {"run_id": run_id}
+        )
+        sizes = zip(self._sizes(fate, "details", size), self._sizes(fate, "judged", size), strict=True)
+        for line_count, judged_count in sizes:
+            yield heads.fetchmany(size), lines.fetchmany(line_count), judged.fetchmany(judged_count)
 
-    def _prepare_lines(self) -> None:
-        """Details and decisions beside their statement's place, sorted, so that a chunk is one stretch of each."""
-        lines = ", ".join(f"details.{name}" for name in ("position", *DETAILS))
-        decided = ", ".join(f"d.{name}" for name in _DECIDED)
-        place = "n.fate, n.seq_in_fate, n.statement_id"
-        self._con.execute(
-            f"create or replace table detail_rows as select {place}, {lines} from numbered as n "
-            "inner join details on details.draft_key = n.draft_key "
-            "where n.fate <> 'unchanged' order by n.fate, n.seq_in_fate, details.position"
+    def _of(
+        self, fate: str, columns: str, table: str, constants: Mapping[str, Any] | None = None, then: str = "draft_key"
+    ) -> duckdb.DuckDBPyConnection:
+        """A cursor over the rows of `table` whose statements have this fate, in the order of their places."""
+        return self._con.cursor().execute(
+            f"select {columns} from numbered inner join {table} using (draft_key) where fate = $fate "
+            f"order by place, {then}",
+            {"fate": fate, **(constants or {})},
         )
-        self._con.execute(
-            f"create or replace table decision_rows as select {place}, {decided} from numbered as n "
-            f"inner join (select {self._decisions()} from arrow_decisions where draft_key is not null) as d "
-            "on d.draft_key = n.draft_key where n.fate <> 'unchanged' order by n.fate, n.seq_in_fate"
-        )
+
+    def _sizes(self, fate: str, table: str, size: int) -> list[int]:
+        """How many rows of `table` go with each chunk of `size` statements."""
+        found = self._con.execute(
+            f"select count({table}.draft_key) from numbered left join {table} using (draft_key) where fate = ? "
+            f"group by place // {size} order by place // {size}",
+            [fate],
+        ).fetchall()
+        return [count for (count,) in found]
 
     def stale(self, condition: str, parameters: Sequence[Any]) -> list[str]:
         """Ids of open drafts that fit `condition` (SQL over drafts) and were not proposed any more."""
@@ -187,28 +154,20 @@ class Proposals:
         """(statement id, account key, account name, hold reason) of proposals that need a person."""
         return self._con.execute(
             "select statement_id, account_key, account_name, hold_reason from numbered "
-            "where hold_reason is not null order by draft_key"
+            "inner join proposed using (draft_key) where hold_reason is not null order by draft_key"
         ).fetchall()
 
     # -- shapes ---------------------------------------------------------------------------------------------------
 
     def _load_drafts(self, engine: Engine) -> None:
-        import pyarrow
-
-        s = statements.c
-        columns = (
-            s.draft_key, s.statement_id, s.proposal_sha256, s.hand_edits, s.kind, s.process, s.level, s.account_key,
-            s.account_id, s.run_id, s.unit_key,
-        )  # fmt: skip
+        columns = [statements.c[name] for name in _OF_DRAFTS]
+        empty = _drafts_of("'[]'")
+        self._con.execute(f"create or replace table drafts as {empty}")
         with reading(engine) as connection:
-            found = connection.execute(select(*columns).where(s.status == "draft")).all()
-        names = ("draft_key", "statement_id", "proposal_sha256", "kind", "process", "account_key", "account_id",
-                 "run_id", "unit_key")  # fmt: skip
-        table = {name: pyarrow.array([getattr(row, name) for row in found], pyarrow.string()) for name in names}
-        table["level"] = pyarrow.array([row.level for row in found], pyarrow.int64())
-        table["has_edits"] = pyarrow.array([bool(row.hand_edits) for row in found], pyarrow.bool_())
-        self._con.register("arrow_drafts", pyarrow.table(table))
-        self._con.execute("create or replace table drafts as from arrow_drafts").fetchall()
+            found = connection.execute(select(*columns).where(statements.c.status == "draft"))
+            for some in chunks(found, 10 * CHUNK_ROWS):  # as JSON: making Arrow arrays of lists would load pandas
+                named = orjson.dumps([dict(zip(_OF_DRAFTS, row, strict=True)) for row in some]).decode()
+                self._con.execute(f"insert into drafts {_drafts_of('$drafts')}", {"drafts": named})
 
     def _types(self, relation: str) -> dict[str, str]:
         return {row[0]: row[1] for row in self._con.execute(f"describe {relation}").fetchall()}
@@ -235,6 +194,18 @@ STATEMENT_COLUMNS = (
 )  # fmt: skip
 DETAIL_COLUMNS = ("statement_id", "position", *DETAILS)
 DECISION_COLUMNS = ("statement_id", "run_id", *_DECIDED)
+
+
+def _drafts_of(text: str) -> str:
+    """SQL for the open drafts in `text`, itself SQL for JSON: a list of objects with the fields of _OF_DRAFTS."""
+    shape = ", ".join(f'"{name}": "{"BIGINT" if name == "level" else "VARCHAR"}"' for name in _OF_DRAFTS)
+    return f"select unnest(from_json({text}, '[{{{shape}}}]'), recursive := true)"
+
+
+def _joined(*columns: str) -> str:
+    """SQL for one text of these columns: what is hashed to tell a changed proposal from the same one."""
+    said = ", ".join(f"coalesce(cast({name} as varchar), chr(0))" for name in columns)
+    return f"concat_ws(chr(31), {said})"
 
 
 def _stored(column: Column[Any], known: Mapping[str, str], default: str) -> str:

@@ -55,7 +55,7 @@ class Server:
             ]
             log = (folder / "log").open("wb")
             process = subprocess.Popen(_as(user, *arguments), stdout=log, stderr=log, cwd="/tmp")
-            _wait(port)
+            _wait(binaries, port)
             yield cls(binaries, port)
         finally:
             if process is not None:
@@ -106,11 +106,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(port: int) -> None:
+def _wait(binaries: Path, port: int) -> None:
+    """Until it answers queries: a port that is open is not yet a server that has started."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        ready = subprocess.run([binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False)
+        if ready.returncode == 0:
+            return
         time.sleep(0.05)
     raise AssertionError("PostgreSQL did not start")
