@@ -111,12 +111,48 @@ def test_names_of_companies(name: str, core: str, form: str | None) -> None:
     assert normalised_company(name)[:2] == (core, form)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Acme SAS", "ACME S.A.S."), ("Acme LLP", "Acme L.L.P."), ("Acme GmbH & Co. KG", "Acme, GmbH und Co KG"), ("Acme SA", "Acme, S. A."),
+     ("Acme SARL", "Acme Sàrl"), ("Acme Sp. z o.o.", "ACME sp.z o.o."), ("Acme A/S", "Acme AS"), ("Acme Pvt. Ltd.", "Acme Private Limited"),
+     ("Acme SL", "Acme S.L.U."), ("Acme Co., Ltd.", "Acme Limited"), ("Acme e.V.", "Acme eV")],
+)  # fmt: skip
+def test_one_form_however_it_is_written(one: str, other: str) -> None:
+    assert normalised_company(one)[:2] == normalised_company(other)[:2]
+    assert normalised_company(one)[0] == "acme" and normalised_company(one)[1] is not None
+
+
+def test_one_company_with_umlauts_and_without() -> None:
+    assert (
+        normalised_company("Haas u. Koehler Bautechnik, eK")[:2]
+        == normalised_company("Haas & Köhler Bautechnik e. K.")[:2]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "core", "form"),
+    [("Miller J. R.", "miller j r", None), ("Acme S.A. de C.V.", "acme", "sacv"), ("S. A. Miller", "s a miller", None),
+     ("Hotel A B", "hotel a b", None), ("Private Limited", "private", "ltd"), ("Acme LP", "acme", "lp")],
+)  # fmt: skip
+def test_letters_that_are_no_form_stay_in_the_name(name: str, core: str, form: str | None) -> None:
+    assert normalised_company(name)[:2] == (core, form)
+
+
 def test_official_numbers_need_right_check_digits() -> None:
     assert normalised_official_id("vat_id", "DE 811 907 980", "")[0] == "VAT:DE811907980"
     assert normalised_official_id("tax_id", "811907980", "Germany")[0] == "VAT:DE811907980"
     assert normalised_official_id("vat_id", "DE811907981", "DE") == (None, "invalid")
     assert normalised_official_id("lei", "529900T8BM49AURSDO55", "")[0] is not None
     assert normalised_official_id("lei", "529900T8BM49AURSDO56", "") == (None, "invalid")
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["FR40303265045", "ESB58378431", "PL8567346215", "NL123456789B13", "IT00743110157", "GB980780684", "ATU13585627"],
+)
+def test_vat_numbers_of_other_countries(number: str) -> None:
+    assert normalised_official_id("vat_id", number, "") == (f"VAT:{number}", None)
+    assert normalised_official_id("vat_id", number[:-1] + str((int(number[-1]) + 1) % 10), "")[1] == "invalid"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from stdnum.util import get_cc_module
+
 from dunning_pipeline.identity.values.places import country_code
 from dunning_pipeline.identity.values.words import cleaned
 
@@ -58,10 +60,11 @@ def _national(text: str, nation: str) -> tuple[str | None, str | None]:
 
 @cache
 def _module(name: str) -> Any:
-    try:
-        return import_module(f"stdnum.{name}")
-    except ModuleNotFoundError:
-        return None
+    country, _, number = name.rpartition(".")
+    # most countries call their VAT number otherwise: stdnum.fr.vat is the name of stdnum.fr.tva inside its package
+    if country:
+        return get_cc_module(country, number)
+    return import_module(f"stdnum.{number}")
 
 
 def _is_valid(name: str, text: str) -> bool:
