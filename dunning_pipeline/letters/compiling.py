@@ -103,7 +103,7 @@ def compile_html(source: Assembled, labels: Mapping[str, str]) -> tuple[str, Mas
     if mistakes:
         raise combined(mistakes)
     masked = mask(source)
-    compiled = run_mjml(masked.text, source)
+    compiled = _without_indentation(run_mjml(masked.text, source))
     _nothing_lost(masked, compiled, source)
     return masked.restore(compiled, labels), masked
 
@@ -123,6 +123,11 @@ def run_mjml(text: str, source: Assembled) -> str:
             file=file,
             remedy="look at the element that was changed last; `dunning template check` names known limits",
         ) from error
+
+
+def _without_indentation(html: str) -> str:
+    """The same page a quarter smaller: white space around line breaks means nothing outside of <pre>."""
+    return html if "<pre" in html.lower() or "<textarea" in html.lower() else re.sub(r"[ \t\r\n]*\n[ \t]*", "\n", html)
 
 
 def combined(mistakes: list[Mistake]) -> InvalidDeclaration:

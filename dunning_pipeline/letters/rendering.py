@@ -7,7 +7,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from jinja2 import Template, UndefinedError
+from jinja2 import Environment, Template, UndefinedError
+from jinja2.runtime import Context
 from jinja2.sandbox import SecurityError
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
@@ -41,12 +42,12 @@ class RenderedEmail:
 def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> RenderedEmail:
     """The e-mail of one recipient; raises InvalidDeclaration with template, line and field where it cannot be made."""
     texts = document.get("texts") or {}
-    values = _values(document)
-    html = _filled(version, "html", values)
-    text = _filled(version, "text", values) if version.compiled.get("text") else _text_of(html)
+    filling = _Filling(version, document)
+    html = filling.part("html")
+    text = filling.part("text") if version.compiled.get("text") else _text_of(html)
     return RenderedEmail(
-        subject=one_line(texts.get("subject") or _filled(version, "subject", values)),
-        preheader=one_line(_filled(version, "preheader", values)),
+        subject=one_line(texts.get("subject") or filling.part("subject")),
+        preheader=one_line(filling.part("preheader")),
         html=html,
         text=tidy(text),
     )
@@ -55,7 +56,7 @@ def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> Rende
 def render_sms(version: TemplateVersion, document: Mapping[str, Any]) -> str:
     """The text of one SMS, in letters of the GSM alphabet where these exist."""
     own = (document.get("texts") or {}).get("sms")
-    return normalised(" ".join((own or _filled(version, "text", _values(document))).split()))
+    return normalised(" ".join((own or _Filling(version, document).part("text")).split()))
 
 
 def render_wording(version: TemplateVersion, document: Mapping[str, Any]) -> dict[str, str]:
@@ -70,8 +71,8 @@ def render_wording(version: TemplateVersion, document: Mapping[str, Any]) -> dic
 def letter_wording(version: TemplateVersion, document: Mapping[str, Any]) -> dict[str, str]:
     """The same with **bold** as marks (BOLD, UNBOLD) that no typed text contains: values cannot become bold."""
     texts = document.get("texts") or {}
-    values = _values(document)
-    wording = {part: mark_bold(texts[part]) if texts.get(part) else _filled(version, part, values) for part in PARTS}
+    filling = _Filling(version, document)
+    wording = {part: mark_bold(texts[part]) if texts.get(part) else filling.part(part) for part in PARTS}
     return {**{part: tidy(text) for part, text in wording.items()}, "subject": one_line(wording["subject"])}
 
 
@@ -116,19 +117,25 @@ def programs(version: TemplateVersion) -> Programs:
     return found[1]
 
 
-def _values(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template sees; one budget of steps for all parts of a message."""
-    return {**document, BUDGET: [MAX_STEPS], "range": counted_range}
+class _Filling:
+    """One document in the templates of one version: what they see, with one budget of steps for all parts."""
 
+    def __init__(self, version: TemplateVersion, document: Mapping[str, Any]) -> None:
+        self._version = version
+        self._values: dict[str, Any] = {**document, BUDGET: [MAX_STEPS], "range": counted_range}
+        self._contexts: dict[Environment, Context] = {}
 
-def _filled(version: TemplateVersion, part: str, values: dict[str, Any]) -> str:
-    template = programs(version)[part]
-    context = template.new_context(values, shared=True)  # shared: not copied for each part, ten per cent faster
-    try:
-        return "".join(_bounded(template.root_render_func(context)))
-    except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
-            ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
-        raise _explained(error, version, part, template) from error
+    def part(self, name: str) -> str:
+        template = programs(self._version)[name]
+        context = self._contexts.get(template.environment)
+        if context is None or context.vars:  # a part that sets names keeps them to itself
+            context = template.new_context(self._values, shared=True)
+            self._contexts[template.environment] = context
+        try:
+            return "".join(_bounded(template.root_render_func(context)))
+        except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
+                ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
+            raise _explained(error, self._version, name, template) from error
 
 
 def _bounded(chunks: Iterator[str]) -> Iterator[str]:
