@@ -24,7 +24,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
 }
 # What lists leave out: the merge document is read for one statement at a time.
 _DETAIL = tuple(column.name for column in statement_details.columns if column.name != "statement_id")
-_LISTED = [column for column in statements.columns if column.name != "content"]
+_LISTED = tuple(column.name for column in statements.columns if column.name != "content")
 
 
 def read_statements(ws: Workspace, **filters: Any) -> "Rows":
@@ -66,8 +66,9 @@ def list_statements(
     currency: str | None = None,
     approval: str | None = None,
     held: bool | None = None,
+    columns: Sequence[str] = _LISTED,
 ) -> list[dict[str, Any]]:
-    """Rows of `statements` without content; deleted drafts only where `status` names them.
+    """Rows of `statements` (these columns; default: all but content); deleted drafts only where `status` names them.
 
     `account` is an account key or the source's id, `ids` are statement ids or numbers.
     """
@@ -91,14 +92,14 @@ def list_statements(
         wanted.append(or_(s.account_key == account, s.account_id == account))
     if held is not None:
         wanted.append(s.hold_reason.is_not(None) if held else s.hold_reason.is_(None))
-    query = select(*_LISTED).where(*wanted).order_by(s.dunning_date, s.account_id, s.currency, s.level, s.statement_id)
+    query = select(*(s[name] for name in columns)).where(*wanted)
+    query = query.order_by(s.dunning_date, s.account_id, s.currency, s.level, s.statement_id)
     if ids is None:
         return [dict(row._mapping) for row in connection.execute(query)]
-    names = [column.name for column in _LISTED]
     found: list[dict[str, Any]] = []
     for chunk in chunks(ids, 900):
         some = query.where(or_(s.statement_id.in_(chunk), s.number.in_(chunk)))
-        found += [dict(zip(names, row, strict=True)) for row in connection.execute(some).all()]
+        found += [dict(zip(columns, row, strict=True)) for row in connection.execute(some).all()]
     return found
 
 

@@ -89,10 +89,10 @@ def audit_many(
     connection: Connection, ids: Sequence[str], *, action: str, actor: str, now: datetime, reason: str | None = None
 ) -> None:
     """One audit row per statement, written in bulk."""
-    at = instant_text(now)
+    at, written_at = instant_text(now), instant_text(datetime.now(now.tzinfo))
     columns = ("audit_id", "at", "business_at", "actor", "action", "object_kind", "object_id", "reason")
     rows = [
-        (audit_id, instant_text(datetime.now(now.tzinfo)), at, actor, action, "statement", statement_id, reason)
+        (audit_id, written_at, at, actor, action, "statement", statement_id, reason)
         for audit_id, statement_id in zip(new_ids(len(ids)), ids, strict=True)
     ]
     insert_stored(connection, audit, columns, rows)

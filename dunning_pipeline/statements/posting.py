@@ -23,11 +23,13 @@ def post_charges(
     now: datetime,
 ) -> int:
     """Post the new charges of statements (row, details), once each: the key is statement and position. How many."""
-    made = []
-    for statement, details in rows:
-        for detail in details:
-            if detail["type"] in CHARGED and detail["amount_minor"]:
-                made.append(_charge(statement, detail, actor=actor, now=now))
+    at = instant_text(now)
+    made = [
+        (*_charge(statement, detail), at, actor)
+        for statement, details in rows
+        for detail in details
+        if detail["type"] in CHARGED and detail["amount_minor"]
+    ]
     ids = new_ids(len(made))
     insert_stored(connection, postings, _COLUMNS, [(key, *row) for key, row in zip(ids, made, strict=True)])
     return len(made)
@@ -74,7 +76,8 @@ def charges_owed(
     return {currency: int(total) for currency, total in connection.execute(query) if total}
 
 
-def _charge(statement: Mapping[str, Any], detail: Mapping[str, Any], *, actor: str, now: datetime) -> tuple[Any, ...]:
+def _charge(statement: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of a posting, but for its id and the two last: when and by whom it was made."""
     return (
         f"{statement['statement_id']}:{detail['position']}",
         detail["type"],
@@ -90,6 +93,4 @@ def _charge(statement: Mapping[str, Any], detail: Mapping[str, Any], *, actor: s
         detail["amount_minor"],
         statement["dunning_date"].isoformat(),
         None,
-        instant_text(now),
-        actor,
     )

@@ -26,7 +26,7 @@ def supersede_unsent(
     now: datetime,
     actor: str,
 ) -> list[str]:
-    """Supersede what the `fresh` statements (just closed) replace; ids of the superseded ones.
+    """Supersede what the `fresh` statements (about to be closed) replace; ids of the superseded ones.
 
     Replaced is a closed statement of the same kind that lists one of their items and has not left: no send of it is
     sent, under way or of unknown outcome, and no level counts by it. Its waiting sends become superseded.
