@@ -3,24 +3,28 @@
 {{ config(materialized='view') }}
 with
 
+roles as (
+
+    -- a contact holds a role of an account once
+    select account_key, contact_key, list_sort(list(role)) as roles
+    from {{ ref('recipient_roles') }}
+    group by account_key, contact_key
+
+),
+
 related as (
 
     select account_key, contact_key
     from {{ ref('contacts') }}
     where account_key is not null
 
-    union
+    union all
 
-    select account_key, contact_key
-    from {{ ref('recipient_roles') }}
-
-),
-
-roles as (
-
-    select account_key, contact_key, list_sort(list(distinct role)) as roles
-    from {{ ref('recipient_roles') }}
-    group by account_key, contact_key
+    -- who speaks for an account without being its own contact
+    select roles.account_key, roles.contact_key
+    from roles
+    anti join {{ ref('contacts') }} as contacts
+        on contacts.contact_key = roles.contact_key and contacts.account_key = roles.account_key
 
 ),
 
