@@ -231,7 +231,6 @@ class Story:
 def _import_everything() -> None:
     """What the forked workers need, so that a round costs milliseconds; imports only, no thread and no connection."""
     warnings.simplefilter("ignore")
-    import urllib3  # noqa: F401
 
     import dunning_pipeline.delivery.providers.sendgrid
     import dunning_pipeline.delivery.webhook

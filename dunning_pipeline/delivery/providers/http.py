@@ -1,6 +1,5 @@
-"""The HTTP side of providers: pooled keep-alive connections with timeouts, and one classification of every answer."""
+"""The HTTP side of providers: which hosts are allowed, and one classification of every answer."""
 
-import os
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,21 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ProxyError,
-    SSLError,
-)
 
 from dunning_pipeline.delivery.providers.protocol import Answer, shorten
 from dunning_pipeline.errors import InvalidInput
-
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
-CONNECTIONS = 64
 
 
 def checked_host(url: str, variable: str) -> str:
@@ -47,41 +34,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def read_seconds() -> float:
-    """How long an answer may take: DUNNING_HTTP_TIMEOUT_SECONDS, else 30."""
-    return float(os.environ.get("DUNNING_HTTP_TIMEOUT_SECONDS") or READ_SECONDS)
-
-
-class Wire:
-    """A pool of connections that stay open; never follows a redirect and never repeats a request."""
-
-    def __init__(self, *, ca_file: str | None = None) -> None:
-        self._pool = urllib3.PoolManager(
-            maxsize=CONNECTIONS,
-            retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds()),
-            ca_certs=ca_file,
-        )
-
-    def request(
-        self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]
-    ) -> "urllib3.BaseHTTPResponse | Answer":
-        """The response, or the Answer where there is none: refused where nothing can have left, unknown else."""
-        try:
-            return self._pool.request(method, url, body=body, headers=headers, redirect=False)
-        except (NewConnectionError, ConnectTimeoutError, ProxyError) as error:
-            return Answer("refused", status="not_connected", detail=shorten(str(error)))
-        except SSLError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                return Answer("locked_out", status="certificate", detail=shorten(str(error)))
-            return Answer("unknown", status="tls", detail=shorten(str(error)))
-        except (HTTPError, OSError) as error:
-            return Answer("unknown", status=type(error).__name__, detail=shorten(str(error)))
-
-    def close(self) -> None:
-        self._pool.clear()
 
 
 def classify(

@@ -2,13 +2,15 @@
 
 import os
 from base64 import b64encode
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
-from dunning_pipeline.delivery.providers.http import Wire, checked_host, classify
+from dunning_pipeline.delivery.providers.http import checked_host, classify
 from dunning_pipeline.delivery.providers.protocol import Answer, Message, shorten
+from dunning_pipeline.delivery.providers.wire import Wire
 from dunning_pipeline.errors import InvalidInput
 
 PUBLIC_HOST = "https://api.sendgrid.com"
@@ -83,18 +85,14 @@ def payload(message: Message, *, sandbox: bool = False) -> dict[str, Any]:
     """The body of /v3/mail/send for one message."""
     from sendgrid.helpers.mail import (
         Attachment,
-        ClickTracking,
         Content,
         CustomArg,
         Email,
         Header,
         Mail,
         MailSettings,
-        OpenTracking,
         Personalization,
         SandBoxMode,
-        SubscriptionTracking,
-        TrackingSettings,
     )
 
     mail = Mail()
@@ -102,16 +100,16 @@ def payload(message: Message, *, sandbox: bool = False) -> dict[str, Any]:
     mail.subject = message.subject or "-"  # the API refuses an empty one
     who = Personalization()
     for address in message.to:
-        who.add_to(Email(address))
+        who.add_to(_email(address))
     for address in message.cc:
-        who.add_cc(Email(address))
+        who.add_cc(_email(address))
     for address in message.bcc:
-        who.add_bcc(Email(address))
+        who.add_bcc(_email(address))
     # on the personalisation: SendGrid's own contract calls the one of the whole send a string
     who.add_custom_arg(CustomArg(KEY, message.key))
     mail.add_personalization(who)
     if message.reply_to:
-        mail.reply_to = Email(message.reply_to)
+        mail.reply_to = _email(message.reply_to)
     for kind, text in (("text/plain", message.text), ("text/html", message.html)):
         if text:
             mail.add_content(Content(kind, text))
@@ -119,12 +117,28 @@ def payload(message: Message, *, sandbox: bool = False) -> dict[str, Any]:
         mail.add_attachment(Attachment(b64encode(one.content).decode(), one.filename, one.mime_type, "attachment"))
     for name, value in message.headers.items():
         mail.add_header(Header(name, value))
-    tracking = TrackingSettings()
-    tracking.click_tracking = ClickTracking(False, False)
-    tracking.open_tracking = OpenTracking(False)
-    tracking.subscription_tracking = SubscriptionTracking(False)
-    mail.tracking_settings = tracking
+    mail.tracking_settings = _no_tracking()
     if sandbox:
         mail.mail_settings = MailSettings()
         mail.mail_settings.sandbox_mode = SandBoxMode(True)
     return dict(mail.get())
+
+
+def _email(address: str) -> Any:
+    """The client's Email of a bare address; its constructor would look for a display name in it."""
+    from sendgrid.helpers.mail import Email
+
+    made = Email()
+    made.email = address
+    return made
+
+
+@lru_cache(maxsize=1)
+def _no_tracking() -> Any:
+    from sendgrid.helpers.mail import ClickTracking, OpenTracking, SubscriptionTracking, TrackingSettings
+
+    tracking = TrackingSettings()
+    tracking.click_tracking = ClickTracking(False, False)
+    tracking.open_tracking = OpenTracking(False)
+    tracking.subscription_tracking = SubscriptionTracking(False)
+    return tracking

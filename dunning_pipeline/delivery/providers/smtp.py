@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dunning_pipeline.delivery.mime import build_mime
-from dunning_pipeline.delivery.providers.http import CONNECT_SECONDS, is_loopback, read_seconds
+from dunning_pipeline.delivery.providers.http import is_loopback
 from dunning_pipeline.delivery.providers.protocol import Answer, Message, shorten
+from dunning_pipeline.delivery.providers.wire import CONNECT_SECONDS, read_seconds
 from dunning_pipeline.errors import DunningError, InvalidInput
 
 IDLE_SECONDS = 10.0  # a connection that was idle for longer is asked first whether it still lives

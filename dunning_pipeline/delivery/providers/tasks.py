@@ -4,8 +4,9 @@ import os
 
 import orjson
 
-from dunning_pipeline.delivery.providers.http import Wire, checked_host, classify
+from dunning_pipeline.delivery.providers.http import checked_host, classify
 from dunning_pipeline.delivery.providers.protocol import Answer, Message
+from dunning_pipeline.delivery.providers.wire import Wire
 from dunning_pipeline.errors import InvalidInput
 
 

@@ -4,8 +4,9 @@ import os
 from typing import Any
 from urllib.parse import quote
 
-from dunning_pipeline.delivery.providers.http import checked_host, read_seconds
+from dunning_pipeline.delivery.providers.http import checked_host
 from dunning_pipeline.delivery.providers.protocol import Answer, Message, shorten
+from dunning_pipeline.delivery.providers.wire import read_seconds
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 
