@@ -179,7 +179,7 @@ def load_streams(ws: Workspace) -> dict[str, StreamSource]:
 
 
 def _load(files: list[Path], schema: Path) -> dict[str, StreamSource]:
-    from dunning_pipeline.data_streams.mapping_checks import check_mappings
+    from dunning_pipeline.data_streams.mapping.mapping_checks import check_mappings
 
     streams: dict[str, StreamSource] = {}
     trees: dict[str, tuple[Path, Any]] = {}

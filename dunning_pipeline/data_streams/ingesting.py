@@ -8,14 +8,14 @@ import duckdb
 
 from dunning_pipeline.data_streams.consent_files import import_consent_files
 from dunning_pipeline.data_streams.declaration import Format, StreamSource, load_streams
-from dunning_pipeline.data_streams.fetched_pages import pages_in
-from dunning_pipeline.data_streams.inbox import files_of
+from dunning_pipeline.data_streams.files.inbox import files_of
 from dunning_pipeline.data_streams.load_log import record_loads
 from dunning_pipeline.data_streams.load_report import LoadReport, Progress
 from dunning_pipeline.data_streams.mapped import refresh_mapped_views
 from dunning_pipeline.data_streams.object_loading import ObjectLoad
-from dunning_pipeline.data_streams.salesforce_bulk import SalesforceBulk
-from dunning_pipeline.data_streams.sql_source import fetch_query
+from dunning_pipeline.data_streams.remote.fetched_pages import pages_in
+from dunning_pipeline.data_streams.remote.salesforce_bulk import SalesforceBulk
+from dunning_pipeline.data_streams.remote.sql_source import fetch_query
 from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.warehouse import open_warehouse

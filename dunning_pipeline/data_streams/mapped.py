@@ -2,11 +2,11 @@
 
 import duckdb
 
-from dunning_pipeline.data_streams.countries import create_country_macro
-from dunning_pipeline.data_streams.data_model import DataModelObject, load_data_model
 from dunning_pipeline.data_streams.declaration import Mapping, StreamSource, load_streams, table_name
 from dunning_pipeline.data_streams.landing_tables import ensure_landing_table, whole_landing_table
-from dunning_pipeline.data_streams.mapping_checks import columns_of, field_sql
+from dunning_pipeline.data_streams.mapping.countries import create_country_macro
+from dunning_pipeline.data_streams.mapping.data_model import DataModelObject, load_data_model
+from dunning_pipeline.data_streams.mapping.mapping_checks import columns_of, field_sql
 from dunning_pipeline.settings.workspace import Workspace
 
 

@@ -9,13 +9,13 @@ from uuid import uuid4
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.extracting import EXTRACT, KEPT, Extract, Extraction
-from dunning_pipeline.data_streams.inbox import InboxFile, extracts_of
+from dunning_pipeline.data_streams.files.extracting import EXTRACT, KEPT, Extract, Extraction
+from dunning_pipeline.data_streams.files.inbox import InboxFile, extracts_of
+from dunning_pipeline.data_streams.files.rejects import write_rejects
+from dunning_pipeline.data_streams.files.staging import STAGE
 from dunning_pipeline.data_streams.landing_tables import existing_types, landing_table
 from dunning_pipeline.data_streams.load_report import LoadReport
 from dunning_pipeline.data_streams.merging import merge
-from dunning_pipeline.data_streams.rejects import write_rejects
-from dunning_pipeline.data_streams.staging import STAGE
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 

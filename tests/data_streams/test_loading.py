@@ -160,7 +160,7 @@ def test_countries_become_iso_codes_where_they_can_be_told(inbox: Inbox) -> None
 
 
 def test_mapped_views_have_the_data_models_columns_and_types_even_without_data(inbox: Inbox) -> None:
-    from dunning_pipeline.data_streams.data_model import load_data_model
+    from dunning_pipeline.data_streams.mapping.data_model import load_data_model
 
     inbox.ingest()
     model = load_data_model(inbox.workspace.models / "data_model" / "schema.yml")

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from dunning_pipeline.data_streams import salesforce_bulk
+from dunning_pipeline.data_streams.remote import salesforce_bulk
 
 ROOT = Path(__file__).resolve().parents[2]
 _READ = re.compile(r"""environ(?:\.get\(|\[)\s*["']([A-Z][A-Z0-9_]+)["']""")

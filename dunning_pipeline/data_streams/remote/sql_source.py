@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.fetched_pages import new_fetch, watermark
+from dunning_pipeline.data_streams.remote.fetched_pages import new_fetch, watermark
 from dunning_pipeline.errors import Busy, InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 

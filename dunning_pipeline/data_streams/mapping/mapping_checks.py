@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from dunning_pipeline.data_streams.data_model import DataModelObject, load_data_model
 from dunning_pipeline.data_streams.declaration import Constant, FieldExpression, Mapping, StreamSource, ValueMap
-from dunning_pipeline.data_streams.expressions import BadExpression, compile_expression
+from dunning_pipeline.data_streams.mapping.data_model import DataModelObject, load_data_model
+from dunning_pipeline.data_streams.mapping.expressions import BadExpression, compile_expression
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.yaml_files import position
 

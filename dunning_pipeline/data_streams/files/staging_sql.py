@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import cached_property
 
 from dunning_pipeline.data_streams.declaration import Column, Format, StreamObject, StreamSource
-from dunning_pipeline.data_streams.file_text import ReadableFile
-from dunning_pipeline.data_streams.header import Header
+from dunning_pipeline.data_streams.files.file_text import ReadableFile
+from dunning_pipeline.data_streams.files.header import Header
+from dunning_pipeline.data_streams.files.typed_columns import misfit_sql, reason_for, typed_sql
 from dunning_pipeline.data_streams.landing_tables import quoted
-from dunning_pipeline.data_streams.typed_columns import misfit_sql, reason_for, typed_sql
 
 MAX_LINE_BYTES = 16 << 20
 _KEY_ARGUMENTS = re.compile(r"\bkey(?:_of)?\(([^()]*)\)")

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.inbox import InboxFile
+from dunning_pipeline.data_streams.files.inbox import InboxFile
 from dunning_pipeline.data_streams.landing_tables import existing_types, landing_table
 from dunning_pipeline.settings.workspace import Workspace
 

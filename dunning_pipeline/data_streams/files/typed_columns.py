@@ -1,7 +1,7 @@
 """SQL that types one text column as declared and never guesses: what does not fit becomes null and is rejected."""
 
 from dunning_pipeline.data_streams.declaration import Column, Format
-from dunning_pipeline.data_streams.expressions import business_date_sql
+from dunning_pipeline.data_streams.mapping.expressions import business_date_sql
 
 _CURRENCY_SIGN = r"^\s*(?:[A-Za-z]{3}|[€$£¥₣₹]|Fr\.?|kr)\s*|\s*(?:[A-Za-z]{3}|[€$£¥₣₹]|Fr\.?|kr)\s*$"
 

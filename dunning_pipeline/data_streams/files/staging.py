@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from dunning_pipeline.data_streams.file_text import ReadableFile
-from dunning_pipeline.data_streams.header import Header
-from dunning_pipeline.data_streams.staging_sql import Shape, stage_sql
+from dunning_pipeline.data_streams.files.file_text import ReadableFile
+from dunning_pipeline.data_streams.files.header import Header
+from dunning_pipeline.data_streams.files.staging_sql import Shape, stage_sql
 from dunning_pipeline.errors import InvalidInput
 
 STAGE = 'landing."_stage"'

@@ -9,10 +9,10 @@ import duckdb
 import pyarrow as pa
 
 from dunning_pipeline.data_streams.declaration import StreamSource, table_name
-from dunning_pipeline.data_streams.file_text import ReadableFile, opened_bytes
-from dunning_pipeline.data_streams.header import Header
+from dunning_pipeline.data_streams.files.file_text import ReadableFile, opened_bytes
+from dunning_pipeline.data_streams.files.header import Header
+from dunning_pipeline.data_streams.files.staging import STAGE
 from dunning_pipeline.data_streams.landing_tables import quoted
-from dunning_pipeline.data_streams.staging import STAGE
 from dunning_pipeline.settings.workspace import Workspace
 
 _VALUE_LENGTH = 500

@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.file_text import ReadableFile
-from dunning_pipeline.data_streams.header import Header
-from dunning_pipeline.data_streams.rejects import Reject
-from dunning_pipeline.data_streams.staging import STAGE
+from dunning_pipeline.data_streams.files.file_text import ReadableFile
+from dunning_pipeline.data_streams.files.header import Header
+from dunning_pipeline.data_streams.files.rejects import Reject
+from dunning_pipeline.data_streams.files.staging import STAGE
 from dunning_pipeline.errors import InvalidInput
 
 _SLASHED = r"^\s*[0-9]{1,2}[/.-][0-9]{1,2}[/.-]([0-9]{2}|[0-9]{4})(\s.*)?$"

@@ -7,11 +7,10 @@ from pathlib import Path
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.file_text import ReadableFile, header_of, readable
-from dunning_pipeline.data_streams.header import Header, match_header
-from dunning_pipeline.data_streams.inbox import InboxFile, done_marker
-from dunning_pipeline.data_streams.landing_tables import quoted
-from dunning_pipeline.data_streams.rejects import (
+from dunning_pipeline.data_streams.files.file_text import ReadableFile, header_of, readable
+from dunning_pipeline.data_streams.files.header import Header, match_header
+from dunning_pipeline.data_streams.files.inbox import InboxFile, done_marker
+from dunning_pipeline.data_streams.files.rejects import (
     Reject,
     duplicate_rejects,
     keys_of_lines,
@@ -19,9 +18,10 @@ from dunning_pipeline.data_streams.rejects import (
     reader_rejects,
     value_rejects,
 )
-from dunning_pipeline.data_streams.staging import STAGE, stage_file
-from dunning_pipeline.data_streams.staging_sql import Shape
-from dunning_pipeline.data_streams.suspicions import refuse_ambiguous_dates, refuse_cut_off
+from dunning_pipeline.data_streams.files.staging import STAGE, stage_file
+from dunning_pipeline.data_streams.files.staging_sql import Shape
+from dunning_pipeline.data_streams.files.suspicions import refuse_ambiguous_dates, refuse_cut_off
+from dunning_pipeline.data_streams.landing_tables import quoted
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 

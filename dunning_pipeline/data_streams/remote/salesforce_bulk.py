@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.fetched_pages import new_fetch, watermark
+from dunning_pipeline.data_streams.remote.fetched_pages import new_fetch, watermark
 from dunning_pipeline.errors import Busy, DunningError, InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 
