@@ -1,6 +1,6 @@
 """The calendar: what was sent, what is queued, what is planned; as rows for people and as .ics for their calendars."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -16,18 +16,22 @@ from dunning_pipeline.ledger.schema import campaign_occurrences, sends
 from dunning_pipeline.settings.workspace import Workspace
 
 Entry = dict[str, Any]
+MessageCounter = Callable[[Workspace, datetime, datetime], Iterable[Entry]]
 NOT_SENT = ("queued", "in_flight", "held", "superseded", "cancelled", "failed", "unknown")
 
 
-def entries(ws: Workspace, *, first: date, last: date, now: datetime) -> list[Entry]:
+def entries(
+    ws: Workspace, *, first: date, last: date, now: datetime, counted: MessageCounter | None = None
+) -> list[Entry]:
     """Rows {at, kind, name, status, messages, note} from `first` to `last` (company days), in order of time.
 
     Kinds: daily (the day's path), campaign, messages (sends of a day, channel and status), closed (no sends).
+    `counted` stands in for `messages` where somebody remembers what it counted.
     """
     zone = ws.company.zone
     start = datetime.combine(first, time(), tzinfo=zone)
     end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
-    found = [*_days(ws, first, last, now), *_campaigns(ws, start, end, now), *_messages(ws, start, end)]
+    found = [*_days(ws, first, last, now), *_campaigns(ws, start, end, now), *(counted or messages)(ws, start, end)]
     return sorted(found, key=lambda entry: (entry["at"], entry["kind"], entry["name"]))
 
 
@@ -62,8 +66,8 @@ def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> 
                 yield _entry(instant, "campaign", campaign.campaign, status, note=note)
 
 
-def _messages(ws: Workspace, start: datetime, end: datetime) -> Iterable[Entry]:
-    """Sends summed by company day, channel, campaign and status."""
+def messages(ws: Workspace, start: datetime, end: datetime) -> Iterable[Entry]:
+    """Sends from `start` to before `end`, summed by company day, channel, campaign and status."""
     s = sends.c
     left = (s.sent_at, (s.sent_at >= start, s.sent_at < end))
     waits = (s.due_at, (s.status.in_(NOT_SENT), s.sent_at.is_(None), s.due_at >= start, s.due_at < end))

@@ -13,19 +13,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dunning_pipeline.console import access, pages
+from dunning_pipeline.console import access, pages, published
 from dunning_pipeline.console.desk import Desk
 from dunning_pipeline.console.jobs import Worker
 from dunning_pipeline.console.oidc import issuer_from_environment
+from dunning_pipeline.console.scope import teach_scopes
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -46,32 +48,44 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
 }
 
 
-class Doorkeeper(BaseHTTPMiddleware):
+class Doorkeeper:
     """Finds the session's user, limits the rate, and puts the security headers and the time taken on every answer."""
 
-    def __init__(self, app: Any) -> None:
-        super().__init__(app)
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
         self.seen: dict[tuple[str, bool], deque[float]] = defaultdict(deque)
 
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         started = time.perf_counter()
+        request = Request(scope)
         request.state.user = None
-        if not request.url.path.startswith("/static/"):
+        is_static = request.url.path.startswith("/static/")
+        if not is_static:
             token = request.cookies.get(COOKIE)
             request.state.user = await run_in_threadpool(access.user_of, request.app.state.engine, token)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Server-Timing"] = f"page;dur={(time.perf_counter() - started) * 1000:.1f}"
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if is_static:
+                    headers["Cache-Control"] = "public, max-age=86400"
+            await send(message)
+
         if self._too_many(request):
-            return PlainTextResponse("Too many requests: wait a minute.", 429, {"Retry-After": "60"})
-        response = await call_next(request)
-        response.headers["Server-Timing"] = f"page;dur={(time.perf_counter() - started) * 1000:.1f}"
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        if request.url.path.startswith("/static/"):
-            response.headers["Cache-Control"] = "public, max-age=86400"
-        return response
+            too_many = PlainTextResponse("Too many requests: wait a minute.", 429, {"Retry-After": "60"})
+            await too_many(scope, receive, answer)
+        else:
+            await self.app(scope, receive, answer)
 
     def _too_many(self, request: Request) -> bool:
         is_login = request.method == "POST" and request.url.path == "/login"
@@ -102,15 +116,34 @@ def build_app(
         routes += import_module(f"{pages.__name__}.{module.name}").routes
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(GZipMiddleware, minimum_size=1024), Middleware(Doorkeeper)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5), Middleware(Doorkeeper)],
         lifespan=_worker_beside,
         exception_handlers={HTTPException: _refusal, 500: _failure},
     )
     app.state.workspace = workspace
     app.state.engine = engine or open_ledger(workspace)
+    teach_scopes(app.state.engine, workspace)
     app.state.requests_per_minute = requests_per_minute or REQUESTS_PER_MINUTE
     app.state.issuer = issuer_from_environment()
-    app.state.templates = Environment(
+    app.state.templates = page_templates()
+    return app
+
+
+METHODS = frozenset(dir(dict))
+
+
+class PageEnvironment(Environment):
+    """Rows are dicts: `row.name` is looked for among the keys first, where most lookups end."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj and attribute not in METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+def page_templates() -> Environment:
+    """The templates of the pages; every value is escaped, an unknown one is an error."""
+    return PageEnvironment(
         loader=PackageLoader("dunning_pipeline.console", "html"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
@@ -118,12 +151,12 @@ def build_app(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return app
 
 
 @asynccontextmanager
 async def _worker_beside(app: Starlette) -> AsyncIterator[None]:
-    """The thread that runs long actions lives as long as the server."""
+    """The lookups are made before the first page is asked for; the thread of the long actions lives as long."""
+    await run_in_threadpool(published.first, app.state.workspace, "select 1")
     worker = Worker(app.state.workspace, app.state.engine)
     worker.start()
     yield

@@ -93,6 +93,7 @@ class Desk:
             day=wording.day,
             moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
             number=wording.number,
+            badge=wording.badge,
             language=wording.language,
             link=self.link,
             notice=self.asked("notice"),

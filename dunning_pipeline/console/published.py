@@ -1,33 +1,31 @@
-"""Reads of the published snapshot for pages: one open connection per snapshot, a cursor per query."""
+"""Reads the published snapshot for pages: by key from its indexed lookups, over all rows from the snapshot itself."""
 
+import sqlite3
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from dunning_pipeline.console import lookups
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
+sqlite3.register_converter("decimal_text", lambda text: Decimal(text.decode()))
+sqlite3.register_converter("day_text", lambda text: date.fromisoformat(text.decode()))
+sqlite3.register_converter("flag", lambda digit: digit == b"1")
+
 _lock = threading.Lock()
 _open: dict[Path, tuple[Path, duckdb.DuckDBPyConnection]] = {}  # serving folder → newest file and its connection
-
-
-def _cursor(workspace: Workspace) -> duckdb.DuckDBPyConnection:
-    file = snapshot_file(workspace)
-    with _lock:
-        known = _open.get(workspace.serving)
-        if known is None or known[0] != file:
-            connection = duckdb.connect(str(file), read_only=True)
-            connection.execute("set timezone = 'UTC'")
-            _open[workspace.serving] = (file, connection)
-            # the old connection is closed when the last cursor of a request lets go of it
-            known = _open[workspace.serving]
-        return known[1].cursor()
+_making: dict[Path, subprocess.Popen[bytes]] = {}  # lookups → the process that makes them
+_mine = threading.local()  # the lookups' connection of this thread
 
 
 def rows(workspace: Workspace, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
@@ -43,6 +41,67 @@ def rows(workspace: Workspace, sql: str, parameters: Parameters = ()) -> list[di
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
+def _cursor(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+    file = snapshot_file(workspace)
+    with _lock:
+        known = _open.get(workspace.serving)
+        if known is None or known[0] != file:
+            connection = duckdb.connect(str(file), read_only=True)
+            connection.execute("set timezone = 'UTC'")
+            _open[workspace.serving] = (file, connection)
+            # the old connection is closed when the last cursor of a request lets go of it
+            known = _open[workspace.serving]
+        return known[1].cursor()
+
+
+def found(workspace: Workspace, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
+    """Rows of a query over the tables of console.lookups as dicts; empty where nothing is published."""
+    try:
+        cursor = _lookups(workspace).execute(sql, parameters)
+    except NotThere:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 def first(workspace: Workspace, sql: str, parameters: Parameters = ()) -> dict[str, Any] | None:
-    found = rows(workspace, sql, parameters)
-    return found[0] if found else None
+    """The first row that `found` finds."""
+    return next(iter(found(workspace, sql, parameters)), None)
+
+
+def lookups_file(workspace: Workspace) -> Path:
+    """The newest lookups. Made here where there are none yet; else beside the server, and the older ones serve
+    meanwhile. Raises NotThere before the first build."""
+    snapshot = snapshot_file(workspace)
+    target = lookups.file_for(workspace, snapshot)
+    if target.exists():
+        return target
+    with _lock:
+        older = max(target.parent.glob("*.sqlite"), key=lambda file: file.stat().st_mtime_ns, default=None)
+        process = _making.get(target)
+        if older is None or (process is not None and process.poll()):
+            return lookups.make(workspace, snapshot)
+        if process is None:
+            _making.clear()
+            _making[target] = lookups.make_beside(workspace)
+        return older
+
+
+def _lookups(workspace: Workspace) -> sqlite3.Connection:
+    for _ in range(3):
+        file = lookups_file(workspace)
+        if getattr(_mine, "file", None) == file:
+            break
+        try:
+            fresh = sqlite3.connect(
+                f"{file.as_uri()}?mode=ro&immutable=1",
+                uri=True,
+                detect_types=sqlite3.PARSE_DECLTYPES,
+                isolation_level=None,
+            )
+            fresh.execute("select 1 from accounts limit 1")
+        except sqlite3.OperationalError:  # dropped between looking and opening: look again
+            continue
+        _mine.file, _mine.connection = file, fresh
+    connection: sqlite3.Connection = _mine.connection
+    return connection

@@ -1,16 +1,35 @@
 """Row scope: a collector with a scope sees only the accounts whose owner in the source is that name."""
 
+import json
+from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    String,
+    and_,
+    any_,
+    cast,
+    event,
+    func,
+    or_,
+    select,
+)
 from starlette.exceptions import HTTPException
 
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.schema import findings, sends, statements
-from dunning_pipeline.sql_models.snapshot import snapshot_file
+from dunning_pipeline.settings.workspace import Workspace
+
+FEW = 1_000  # accounts: up to here their rows are fetched by index, above it every row of a list is asked
 
 
 def within_scope(desk: Desk, query: Select[Any], account_key: ColumnElement[Any]) -> Select[Any]:
@@ -18,7 +37,26 @@ def within_scope(desk: Desk, query: Select[Any], account_key: ColumnElement[Any]
     if desk.user.row_scope is None:
         return query
     keys = account_keys(desk)
-    return query.where(account_key.in_(keys) if keys else false())
+    if len(keys) > FEW and desk.engine.dialect.name == "sqlite":
+        return query.where(func.is_of_owner(account_key, desk.user.row_scope) == 1)
+    return query.where(one_of(desk, account_key, keys))
+
+
+def teach_scopes(engine: Engine, workspace: Workspace) -> None:
+    """Give SQLite the function `is_of_owner(account_key, owner)`, so that a list of a large scope stops at its page."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "checkout")
+    def _teach(connection: Any, *_: Any) -> None:
+        known: dict[str, frozenset[str]] = {}  # of one request: the snapshot is not asked again for every row
+
+        def is_of_owner(key: str, owner: str) -> int:
+            if owner not in known:
+                known[owner] = _owned_set(workspace, published.lookups_file(workspace), owner)
+            return int(key in known[owner])
+
+        connection.create_function("is_of_owner", 2, is_of_owner, deterministic=True)
 
 
 def needs_all_accounts(desk: Desk) -> None:
@@ -32,48 +70,61 @@ def findings_within_scope(desk: Desk, connection: Connection, query: Select[Any]
     if desk.user.row_scope is None:
         return query
     f, keys = findings.c, account_keys(desk)
-    of_statements = within_scope(desk, select(statements.c.statement_id), statements.c.account_key)
-    of_sends = within_scope(desk, select(sends.c.send_key), sends.c.account_key)
+    of_statements = select(statements.c.statement_id).where(statements.c.statement_id == f.object_id)
+    of_sends = select(sends.c.send_key).where(sends.c.send_key == f.object_id)
     about = connection.scalars(
         select(f.object_id).where(f.status == "open", f.object_kind.in_(("invoice", "bill_group"))).distinct()
     )
     owned = _owned_things(desk, list(about))
     return query.where(
         or_(
-            and_(f.object_kind == "account", f.object_id.in_(keys)),
-            and_(f.object_kind.in_(("invoice", "bill_group")), f.object_id.in_([*owned, *keys])),
-            and_(f.object_kind == "statement", f.object_id.in_(of_statements)),
-            and_(f.object_kind == "send", f.object_id.in_(of_sends)),
+            and_(f.object_kind == "account", one_of(desk, f.object_id, keys)),
+            and_(f.object_kind.in_(("invoice", "bill_group")), one_of(desk, f.object_id, [*owned, *keys])),
+            and_(f.object_kind == "statement", within_scope(desk, of_statements, statements.c.account_key).exists()),
+            and_(f.object_kind == "send", within_scope(desk, of_sends, sends.c.account_key).exists()),
         )
     )
 
 
 def _owned_things(desk: Desk, keys: list[str]) -> list[str]:
     sql = """
-        with things as (
-            select invoice_key as key, account_key from data_model.invoices
-            union all select bill_group_key, account_key from data_model.bill_groups
+        with wanted as (select value as key from json_each(:keys)),
+        things as (
+            select key, account_key from wanted join invoices on invoice_key = key
+            union all select key, account_key from wanted join bill_groups on bill_group_key = key
         )
-        select distinct things.key from things join data_model.accounts using (account_key)
-        where accounts.owner = $owner and things.key in (select unnest($keys))
+        select distinct key from things join accounts using (account_key) where accounts.owner = :owner
     """
-    found = published.rows(desk.workspace, sql, {"owner": desk.user.row_scope, "keys": keys}) if keys else []
+    found = published.found(desk.workspace, sql, {"owner": desk.user.row_scope, "keys": json.dumps(keys)})
     return [row["key"] for row in found]
 
 
 def account_keys(desk: Desk) -> tuple[str, ...]:
     """The account keys in the user's scope, from the published snapshot; none while nothing is published."""
     try:
-        snapshot = str(snapshot_file(desk.workspace))
+        return _owned(desk.workspace, published.lookups_file(desk.workspace), desk.user.row_scope or "")
     except NotThere:
         return ()
-    return _owned(snapshot, desk.user.row_scope or "")
 
 
-@lru_cache(maxsize=256)
-def _owned(snapshot: str, owner: str) -> tuple[str, ...]:
-    import duckdb
+@lru_cache(maxsize=64)
+def _owned(workspace: Workspace, lookups: Path, owner: str) -> tuple[str, ...]:
+    found = published.found(workspace, "select account_key from accounts where owner = ?", [owner])
+    return tuple(row["account_key"] for row in found)
 
-    with duckdb.connect(snapshot, read_only=True) as connection:
-        rows = connection.execute("select account_key from data_model.accounts where owner = ?", [owner]).fetchall()
-    return tuple(row[0] for row in rows)
+
+def one_of(desk: Desk, column: ColumnElement[Any], keys: Sequence[str]) -> ColumnElement[bool]:
+    """`column in keys` as one bound parameter: a query may hold some ten thousand of them, a scope more accounts."""
+    if desk.engine.dialect.name == "postgresql":
+        return column == any_(cast(list(keys), ARRAY(String)))
+    return column.in_(select(func.json_each(_as_json(tuple(keys))).table_valued("value").c.value))
+
+
+@lru_cache(maxsize=64)
+def _as_json(keys: tuple[str, ...]) -> str:
+    return json.dumps(keys)
+
+
+@lru_cache(maxsize=64)
+def _owned_set(workspace: Workspace, lookups: Path, owner: str) -> frozenset[str]:
+    return frozenset(_owned(workspace, lookups, owner))

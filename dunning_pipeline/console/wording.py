@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
+from markupsafe import Markup
 
 from dunning_pipeline.money import from_minor
 
@@ -31,6 +32,22 @@ def _money(amount: Decimal, currency: str, language: str) -> str:
 @lru_cache(maxsize=16_384)
 def _day(value: date, language: str) -> str:
     return format_date(value, "medium", locale=language)
+
+
+@lru_cache(maxsize=16_384)
+def _minute(value: datetime, zone: ZoneInfo, language: str) -> str:
+    return format_datetime(value.astimezone(zone), "d MMM yyyy HH:mm", locale=language)
+
+
+@lru_cache(maxsize=16_384)
+def _number(value: int | float | Decimal, language: str) -> str:
+    return format_decimal(value, locale=language)
+
+
+@lru_cache(maxsize=1_024)
+def _badge(status: str, language: str) -> Markup:
+    word = _words(language).get(spoken := status.replace("_", " "), spoken)
+    return Markup('<span class="badge {}">{}</span>').format(status.replace("_", "-"), word)
 
 
 class Wording:
@@ -60,9 +77,11 @@ class Wording:
         return _day(date.fromisoformat(value[:10]) if isinstance(value, str) else value, self.language)
 
     def moment(self, value: datetime | None, *, zone: ZoneInfo) -> str:
-        if value is None:
-            return ""
-        return format_datetime(value.astimezone(zone), "d MMM yyyy HH:mm", locale=self.language)
+        return "" if value is None else _minute(value.replace(second=0, microsecond=0), zone, self.language)
 
     def number(self, value: int | float | Decimal | None) -> str:
-        return "" if value is None else format_decimal(value, locale=self.language)
+        return "" if value is None else _number(value, self.language)
+
+    def badge(self, status: str) -> Markup:
+        """A status as a coloured word."""
+        return _badge(status, self.language)

@@ -1,5 +1,6 @@
 """Accounts: search over the snapshot, and one account with its profile, debts, holds, charges and timeline."""
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -24,49 +25,52 @@ from dunning_pipeline.ledger.schema import (
 )
 
 _ACCOUNTS = """
-    with page as (
-        select account_key, account_id, source, name, country, owner
-        from data_model.accounts
-        where ($scope is null or owner = $scope) and ({condition})
-        order by lower(name), account_key
-        limit {limit} offset {offset}
-    )
     select page.*, links.unified_account_id
-    from page left join unified.account_links as links on links.account_key = page.account_key
-    order by lower(page.name), page.account_key
+    from (
+        select account_key, account_id, source, name, country, owner, sort_name from accounts
+        where {condition} order by sort_name, account_key limit {limit} offset {offset}
+    ) as page
+    left join account_links as links on links.account_key = page.account_key
+    order by page.sort_name, page.account_key
+"""
+# each an index of its own; any part of the name is looked for in the index, not in the rows
+NAMED = """
+    account_key in (
+        select account_key from accounts where instr(sort_name, :lower) {scope}
+        union select account_key from accounts where account_id = :q
+        union select account_key from accounts where sort_email = :lower
+        union select account_key from contacts where sort_email = :lower
+    )
 """
 
 
 def found_accounts(desk: Desk, condition: str, parameters: dict[str, Any], *, page: int = 1) -> list[dict[str, Any]]:
     """Accounts in the user's scope that fit a condition (of ours, with bound parameters), one page and one row more."""
+    if desk.user.row_scope is not None:
+        condition = f"owner = :owner and {condition}"
     sql = _ACCOUNTS.format(condition=condition, limit=PAGE_SIZE + 1, offset=(page - 1) * PAGE_SIZE)
-    return published.rows(desk.workspace, sql, {"scope": desk.user.row_scope, **parameters})
+    return published.found(desk.workspace, sql, {"owner": desk.user.row_scope, **parameters})
+
+
+def named(desk: Desk, wanted: str) -> tuple[str, dict[str, Any]]:
+    """The condition for accounts with `wanted` in the name, or as their id, e-mail or a contact's e-mail."""
+    scope = "and owner = :owner" if desk.user.row_scope is not None else ""
+    return NAMED.format(scope=scope), {"q": wanted, "lower": wanted.lower(), "owner": desk.user.row_scope}
 
 
 @allowed("viewer")
 def list_accounts(desk: Desk) -> Response:
     page = max(1, desk.whole(desk.asked("page"), most=2_000) or 1)
-    wanted = desk.asked("q")
-    condition, parameters = "true", {}
-    if wanted:
-        condition, parameters = (
-            "contains(lower(name), lower($q)) or account_id = $q",
-            {"q": wanted},
-        )
+    condition, parameters = named(desk, desk.asked("q")) if desk.asked("q") else ("true", {})
     found = found_accounts(desk, condition, parameters, page=page)
     owed = _owed(desk, [row["account_key"] for row in found[:PAGE_SIZE]])
     return desk.page("accounts.html", rows=found[:PAGE_SIZE], owed=owed, page=page, has_more=len(found) > PAGE_SIZE)
 
 
 def _owed(desk: Desk, keys: list[str]) -> dict[str, list[dict[str, Any]]]:
-    sql = """
-        select account_key, currency, sum(open_amount) as open, max(days_overdue) as days,
-            sum(open_amount) filter (where days_overdue > 0) as overdue
-        from dunning.open_items where account_key in (select unnest($1))
-        group by account_key, currency order by currency
-    """
+    sql = "select * from owed where account_key in (select value from json_each(?)) order by currency"
     by_account: dict[str, list[dict[str, Any]]] = {}
-    for row in published.rows(desk.workspace, sql, [keys]) if keys else []:
+    for row in published.found(desk.workspace, sql, [json.dumps(keys)]) if keys else []:
         by_account.setdefault(row["account_key"], []).append(row)
     return by_account
 
@@ -81,18 +85,13 @@ def search(desk: Desk) -> Response:
         statement = connection.execute(select(statements.c.statement_id).where(statements.c.number == wanted)).first()
     if statement:
         return RedirectResponse(f"/statements/{statement[0]}", status_code=303)
-    accounts = found_accounts(
-        desk,
-        """contains(lower(name), lower($q)) or account_id = $q or email = lower($q) or account_key in
-        (select account_key from data_model.contacts where lower(email) = lower($q))""",
-        {"q": wanted},
-    )
-    invoices = published.rows(
+    accounts = found_accounts(desk, *named(desk, wanted))
+    invoices = published.found(
         desk.workspace,
         """select invoices.invoice_key, invoices.invoice_number, invoices.account_key, accounts.name, invoices.due_date
-        from data_model.invoices join data_model.accounts on accounts.account_key = invoices.account_key
-        where invoices.invoice_number = $id and ($scope is null or accounts.owner = $scope) limit 50""",
-        {"id": wanted, "scope": desk.user.row_scope},
+        from invoices join accounts on accounts.account_key = invoices.account_key
+        where invoices.invoice_number = :q and (:owner is null or accounts.owner = :owner) limit 50""",
+        {"q": wanted, "owner": desk.user.row_scope},
     )
     return desk.page("search.html", wanted=wanted, accounts=accounts[:PAGE_SIZE], invoices=invoices)
 
@@ -108,49 +107,38 @@ def show_account(desk: Desk) -> Response:
 
 def account_row(desk: Desk, key: str) -> dict[str, Any]:
     """The account's row, by key or the source's id. Raises 404 where it is not there or out of the user's scope."""
-    found = found_accounts(desk, "accounts.account_key = $key or accounts.account_id = $key", {"key": key})
+    found = found_accounts(desk, "(account_key = :key or account_id = :key)", {"key": key})
     if not found:
         raise HTTPException(404, "there is no such account")
-    row = published.first(
-        desk.workspace, "select * from data_model.accounts where account_key = ?", [found[0]["account_key"]]
-    )
+    row = published.first(desk.workspace, "select * from accounts where account_key = ?", [found[0]["account_key"]])
     return {**(row or {}), "unified_account_id": found[0]["unified_account_id"]}
 
 
+_PROFILE = {
+    "contacts": "select * from contacts where account_key = ? order by last_name nulls last, contact_key",
+    "bill_groups": "select * from bill_groups where account_key = ? order by name",
+    "items": "select * from open_items where account_key = ? order by due_date, invoice_number",
+    "plans": "select * from collection_plans where account_key = ? order by plan_due_date",
+}
+
+
 def _profile(desk: Desk, account: dict[str, Any]) -> dict[str, Any]:
-    ws, key = desk.workspace, account["account_key"]
-    unified = account["unified_account_id"]
-    return {
-        "sources": published.rows(
-            ws,
-            """select links.*, accounts.name from unified.account_links as links
-            join data_model.accounts on accounts.account_key = links.account_key
-            where links.unified_account_id = ? order by links.account_key""",
-            [unified],
-        ),
-        "contacts": published.rows(
-            ws, "select * from data_model.contacts where account_key = ? order by last_name, contact_key", [key]
-        ),
-        "bill_groups": published.rows(
-            ws, "select * from data_model.bill_groups where account_key = ? order by name", [key]
-        ),
-        "items": published.rows(
-            ws, "select * from dunning.open_items where account_key = ? order by due_date, invoice_number", [key]
-        ),
-        "plans": published.rows(
-            ws, "select * from data_model.collection_plans where account_key = ? order by plan_due_date", [key]
-        ),
-    }
+    sources = """select links.*, accounts.name from account_links as links
+        join accounts on accounts.account_key = links.account_key
+        where links.unified_account_id = ? order by links.account_key"""
+    key = account["account_key"]
+    profile = {name: published.found(desk.workspace, sql, [key]) for name, sql in _PROFILE.items()}
+    return {**profile, "sources": published.found(desk.workspace, sources, [account["unified_account_id"]])}
 
 
 def _record(desk: Desk, key: str) -> dict[str, Any]:
     sql = """
-        select $key as thing
-        union all select bill_group_key from data_model.bill_groups where account_key = $key
-        union all
-        (select invoice_key from data_model.invoices where account_key = $key order by due_date desc limit 5000)
+        select :key as thing
+        union all select bill_group_key from bill_groups where account_key = :key
+        union all select invoice_key from
+            (select invoice_key from invoices where account_key = :key order by due_date desc limit 5000)
     """
-    things = [row["thing"] for row in published.rows(desk.workspace, sql, {"key": key})] or [key]
+    things = [row["thing"] for row in published.found(desk.workspace, sql, {"key": key})] or [key]
     queries = {
         "statements": select(statements)
         .where(statements.c.account_key == key, statements.c.status != "deleted")
@@ -186,7 +174,7 @@ def find(desk: Desk) -> Response:
     kind, key = desk.request.path_params["kind"], desk.request.path_params["key"]
     if kind not in ("invoice", "bill_group"):
         raise HTTPException(404, "there is no such thing")
-    sql = f"select account_key from data_model.{kind}s where {kind}_key = ? order by account_key limit 1"
+    sql = f"select account_key from {kind}s where {kind}_key = ? order by account_key limit 1"
     row = published.first(desk.workspace, sql, [key])
     account = account_row(desk, row["account_key"] if row else key)
     return desk.go(account_path(account["account_key"]))

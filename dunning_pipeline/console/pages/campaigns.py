@@ -1,7 +1,7 @@
 """Campaigns and the marketing calendar: what is planned and done, run now, plan, pause; the .ics feed."""
 
 import calendar as months
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,9 +13,13 @@ from dunning_pipeline.campaigns.running import run_campaign
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
+from dunning_pipeline.console.remembered import remembered
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.settings.clock import business_now
+from dunning_pipeline.settings.workspace import Workspace
+
+SETTLED = timedelta(days=2)  # nothing is recorded any more as sent on days before that
 
 
 @allowed("viewer")
@@ -110,7 +114,9 @@ def show_calendar(desk: Desk) -> Response:
     )
     rows, error = [], None
     try:
-        rows = calendar.entries(desk.workspace, first=days[0], last=days[-1], now=desk.now)
+        rows = calendar.entries(
+            desk.workspace, first=days[0], last=days[-1], now=desk.now, counted=_counter(desk.today)
+        )
     except DunningError as mistake:
         error = mistake
     zone = desk.workspace.company.zone
@@ -132,6 +138,25 @@ def show_calendar(desk: Desk) -> Response:
         after=(days[-1] + timedelta(days=1)).isoformat() if not is_week else (day + step).isoformat(),
         error=error,
     )
+
+
+def _counter(today: date) -> calendar.MessageCounter:
+    """Counts messages day by day: days that are over are remembered for long, the others for some seconds."""
+
+    def counted(ws: Workspace, start: datetime, end: datetime) -> list[calendar.Entry]:
+        zone, found = ws.company.zone, []
+        settled = max(start, min(end, datetime.combine(today - SETTLED, time(), tzinfo=zone)))
+        for offset in range((settled.date() - start.date()).days):
+            day = start + timedelta(days=offset)
+            found += _remembered(ws, day, day + timedelta(days=1), seconds=600)
+        return found + (_remembered(ws, settled, end, seconds=15) if settled < end else [])
+
+    return counted
+
+
+def _remembered(ws: Workspace, start: datetime, end: datetime, *, seconds: int) -> list[calendar.Entry]:
+    key = ("messages", ws.ledger_url, start, end)
+    return remembered(key, lambda: list(calendar.messages(ws, start, end)), seconds=seconds)
 
 
 def _week(day: date) -> list[date]:

@@ -88,7 +88,7 @@ def dun_one_invoice(desk: Desk) -> Response:
         raise InvalidInput("a level is a number", value=level)
     if not found_accounts(
         desk,
-        "accounts.account_key in (select account_key from data_model.invoices where invoice_key = $i)",
+        "account_key in (select account_key from invoices where invoice_key = :i)",
         {"i": invoice},
     ):
         raise HTTPException(404, "there is no such invoice")

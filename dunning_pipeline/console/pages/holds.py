@@ -28,12 +28,12 @@ LARGEST_AMOUNT = Decimal(10) ** 12
 def show_holds(desk: Desk) -> Response:
     account = account_row(desk, desk.request.path_params["account_key"])
     key = account["account_key"]
-    groups = published.rows(
-        desk.workspace, "select bill_group_key, name from data_model.bill_groups where account_key = ?", [key]
+    groups = published.found(
+        desk.workspace, "select bill_group_key, name from bill_groups where account_key = ?", [key]
     )
-    items = published.rows(
+    items = published.found(
         desk.workspace,
-        "select invoice_key, invoice_number, instalment, currency, open_amount from dunning.open_items "
+        "select invoice_key, invoice_number, instalment, currency, open_amount from open_items "
         "where account_key = ? order by due_date, invoice_number",
         [key],
     )
@@ -215,8 +215,8 @@ def _of_account(desk: Desk, account: dict[str, Any], key: str) -> str:
     """`key` where it is the account, one of its bill groups or one of its invoices; 404 otherwise."""
     owned = published.first(
         desk.workspace,
-        """select 1 from data_model.invoices where invoice_key = $key and account_key = $account
-        union all select 1 from data_model.bill_groups where bill_group_key = $key and account_key = $account""",
+        """select 1 from invoices where invoice_key = :key and account_key = :account
+        union all select 1 from bill_groups where bill_group_key = :key and account_key = :account""",
         {"key": key, "account": account["account_key"]},
     )
     if key != account["account_key"] and owned is None:

@@ -17,12 +17,12 @@ from dunning_pipeline.letters.catalogue import Catalogue
 @allowed("viewer")
 def show_plan(desk: Desk) -> Response:
     plan = _plan(desk)
-    items = published.rows(
+    items = published.found(
         desk.workspace,
         """select items.*, invoices.invoice_number, open_items.open_amount, open_items.days_overdue, open_items.currency
-        from data_model.collection_plan_items as items
-        left join data_model.invoices on invoices.invoice_key = items.invoice_key
-        left join dunning.open_items on open_items.invoice_key = items.invoice_key
+        from collection_plan_items as items
+        left join invoices on invoices.invoice_key = items.invoice_key
+        left join open_items on open_items.invoice_key = items.invoice_key
         where items.plan_key = ? order by invoices.invoice_number""",
         [plan["plan_key"]],
     )
@@ -47,7 +47,7 @@ def send(desk: Desk) -> Response:
 
 def _plan(desk: Desk) -> dict[str, Any]:
     key = desk.request.path_params["plan_key"]
-    plan = published.first(desk.workspace, "select * from data_model.collection_plans where plan_key = ?", [key])
+    plan = published.first(desk.workspace, "select * from collection_plans where plan_key = ?", [key])
     if plan is None:
         raise HTTPException(404, "there is no such collection plan")
     account_row(desk, plan["account_key"])  # 404 out of the user's scope

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -12,8 +12,9 @@ from starlette.routing import Route
 from dunning_pipeline.console import previews, published
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.pages.accounts import named
 from dunning_pipeline.console.pages.segments import members_of, segment_names
-from dunning_pipeline.console.scope import within_scope
+from dunning_pipeline.console.scope import one_of, within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
 from dunning_pipeline.statements.editing import draft_document
@@ -69,16 +70,16 @@ def filtered(desk: Desk) -> Select[Any]:
         query = query.where(_named(desk, desk.asked("q")))
     if desk.asked("segment"):
         keys = members_of(desk, desk.asked("segment"))
-        query = query.where(s.account_key.in_(keys) if keys else false())
+        query = query.where(one_of(desk, s.account_key, keys))
     return query
 
 
 def _named(desk: Desk, wanted: str) -> ColumnElement[bool]:
     """Statements by number, by how the account's name begins, or of accounts whose name holds it; an index each."""
     s = statements.c
-    sql = """select account_key from data_model.accounts
-        where contains(lower(name), lower($q)) or account_id = $q or email = lower($q) limit 500"""
-    keys = [row["account_key"] for row in published.rows(desk.workspace, sql, {"q": wanted})]
+    condition, parameters = named(desk, wanted)
+    sql = f"select account_key from accounts where {condition} limit 500"
+    keys = [row["account_key"] for row in published.found(desk.workspace, sql, parameters)]
     begins = and_(s.account_name >= wanted, s.account_name < wanted + LAST_LETTER)
     return or_(s.number == wanted, begins, s.account_key.in_(keys)) if keys else or_(s.number == wanted, begins)
 
