@@ -44,7 +44,7 @@ demo: setup ## the whole pipeline on a generated company
 	@$(BIN)/dunning demo
 
 test: setup ## the tests; GROUPS='' runs the long ones too
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(if $(GROUPS),-m "$(GROUPS)") $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(if $(GROUPS),-m "$(GROUPS)") $(ARGS)
 
 check: setup ## ruff, mypy, import contracts, SQL lint
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

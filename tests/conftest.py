@@ -1,10 +1,14 @@
 """What all tests share: a workspace of their own, the real data sets where present, no business clock from outside."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from dunning_pipeline.ledger import migrating
+from dunning_pipeline.ledger.engine import dispose, open_ledger_url, sqlite_file
 from dunning_pipeline.settings.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,6 +18,31 @@ ROOT = Path(__file__).resolve().parents[1]
 def _no_environment_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DUNNING_NOW", "DUNNING_WORKSPACE", "DUNNING_LEDGER_URL", "DUNNING_MAIL", "SENDGRID_API_KEY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new SQLite ledger begins as a copy of one that the migrations made: hundreds of tests open one."""
+    template = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    url, migrate = f"sqlite:///{template}", migrating.migrate
+    open_ledger_url(url)
+    dispose(url)  # the last connection takes the write-ahead log into the file
+
+    def copied_then_migrated(engine: Engine) -> None:
+        file = sqlite_file(str(engine.url))
+        if file is not None and not file.exists():
+            shutil.copy(template, file)
+        migrate(engine)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrating, "migrate", copied_then_migrated)
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first, so that no worker is left alone with one at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture
