@@ -6,6 +6,8 @@ import typer
 
 from dunning_pipeline.cli.output import WorkspaceOption, open_workspace
 
+SWITCH_SECONDS = 0.0005
+
 
 def console(
     workspace: WorkspaceOption = None,
@@ -13,6 +15,8 @@ def console(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8400,
 ) -> None:
     """The clerk's web console."""
+    import sys
+
     import uvicorn
 
     from dunning_pipeline.console.access import make_first_admin
@@ -26,6 +30,8 @@ def console(
     if not is_loopback(host):
         typer.echo("Others can reach this address: put a proxy with TLS in front of it.", err=True)
     typer.echo(f"The console is at http://{host}:{port}")
+    # a page that reads the ledger gives up the interpreter at every query; behind a page that renders it would wait 5 ms
+    sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
 
 

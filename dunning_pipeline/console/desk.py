@@ -1,6 +1,7 @@
 """What one request has on its desk: the workspace, the ledger, the user, the form, and how to answer with a page."""
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -147,11 +148,14 @@ def allowed(role: str) -> Callable[[Handler], Callable[[Request], Any]]:
 
 
 def _answered(handler: Handler, desk: Desk) -> Response:
+    started = time.thread_time()
     try:
         _check_texts(desk.form)
         return handler(desk)
     except DunningError as error:
         return problem(desk, error)
+    finally:
+        desk.request.state.cpu_ms = (time.thread_time() - started) * 1000
 
 
 def _check_texts(form: FormData) -> None:
