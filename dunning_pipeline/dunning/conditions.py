@@ -1,13 +1,15 @@
 """A level's `condition`: a SQL boolean over account.*, invoice.*, bill_group.*, plan.*, checked and made runnable."""
 
+import re
 from functools import cache, lru_cache
 from pathlib import Path
-
-import sqlglot
-from sqlglot import exp
+from typing import TYPE_CHECKING
 
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.yaml_files import read_yaml
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 # What an analyst may ask about besides the columns of the data model.
 _COMPUTED = {
@@ -17,13 +19,11 @@ _COMPUTED = {
     ),
 }  # fmt: skip
 _TABLES = {"account": "accounts", "invoice": "invoices", "bill_group": "bill_groups", "plan": "collection_plans"}
-_FORBIDDEN = (exp.Query, exp.Subquery, exp.Table, exp.Command, exp.Window, exp.Star, exp.Parameter, exp.Placeholder)
-# No function reads a file, a clock or another table.
-_FUNCTIONS = (
-    exp.Connector, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Abs,
-    exp.Round, exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.StartsWith, exp.Contains, exp.RegexpLike,
-    exp.RegexpFullMatch, exp.Year, exp.Month, exp.Substring, exp.Replace,
-)  # fmt: skip
+# Most conditions are one comparison of a field with a constant; those are read without loading a parser of all SQL.
+_SIMPLE = re.compile(
+    r"(?i)\s*([a-z_]+)\.([a-z_0-9]+)\s*(=|<>|<=|>=|<|>|is(?:\s+not)?(?:\s+distinct\s+from)?)\s*"
+    r"(true|false|null|'[^'\\]*'|-?\d+(?:\.\d+)?)\s*"
+)
 _MODELS = Path(__file__).resolve().parents[2] / "dbt_like_sql" / "data_model" / "schema.yml"
 _SHIPPED = Path(__file__).resolve().parents[1] / "shipped" / "dbt_like_sql" / "data_model" / "schema.yml"
 
@@ -42,6 +42,24 @@ def render_condition(text: str) -> str:
     """
     if not text.strip():
         return "true"
+    if (simple := _SIMPLE.fullmatch(text)) and (field := _field(simple[1], simple[2])):
+        return f"{field} {' '.join(simple[3].upper().split())} {simple[4]}"
+    return _parsed(text)
+
+
+def _parsed(text: str) -> str:
+    import sqlglot
+    from sqlglot import exp
+
+    forbidden = (
+        exp.Query, exp.Subquery, exp.Table, exp.Command, exp.Window, exp.Star, exp.Parameter, exp.Placeholder,
+    )  # fmt: skip
+    # no function reads a file, a clock or another table
+    functions = (
+        exp.Connector, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Abs,
+        exp.Round, exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.StartsWith, exp.Contains, exp.RegexpLike,
+        exp.RegexpFullMatch, exp.Year, exp.Month, exp.Substring, exp.Replace,
+    )  # fmt: skip
     try:
         tree = sqlglot.parse_one(text, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:
@@ -49,7 +67,7 @@ def render_condition(text: str) -> str:
             f"condition is no SQL: {str(error).splitlines()[0]}", remedy="write one SQL boolean"
         ) from None
     for node in tree.walk():
-        if isinstance(node, _FORBIDDEN) or (isinstance(node, exp.Func) and not isinstance(node, _FUNCTIONS)):
+        if isinstance(node, forbidden) or (isinstance(node, exp.Func) and not isinstance(node, functions)):
             raise InvalidDeclaration(
                 f"condition may not use {node.sql(dialect='duckdb')!r}",
                 remedy="compare fields of account, invoice, bill_group and plan; for more write a segment",
@@ -59,22 +77,29 @@ def render_condition(text: str) -> str:
     return tree.sql(dialect="duckdb")
 
 
-def _resolve(column: exp.Column) -> None:
+def _resolve(column: "exp.Column") -> None:
+    from sqlglot import exp
+
     table = column.table.lower()
     if table not in _TABLES:
         raise InvalidDeclaration(
             f"condition names {column.sql()!r}",
             remedy="write account.<field>, invoice.<field>, bill_group.<field> or plan.<field>",
         )
-    known = _fields()[table]
-    name = known.get(_plain(column.name))
+    name = _field(table, column.name)
     if name is None:
         raise InvalidDeclaration(
             f"condition names {column.sql()!r}, which does not exist",
-            remedy=f"fields of {table}: {', '.join(sorted(set(known.values())))}",
+            remedy=f"fields of {table}: {', '.join(sorted(set(_fields()[table].values())))}",
         )
-    column.set("this", exp.to_identifier(name))
+    column.set("this", exp.to_identifier(name.partition(".")[2]))
     column.set("table", exp.to_identifier(table))
+
+
+def _field(table: str, name: str) -> str | None:
+    """The field as the models have it (invoice.due_date); None where there is none."""
+    known = _fields().get(table.lower(), {}).get(_plain(name))
+    return f"{table.lower()}.{known}" if known else None
 
 
 @cache

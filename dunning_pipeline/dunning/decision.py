@@ -10,21 +10,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from dunning_pipeline.dunning.facts import Facts, open_facts
-from dunning_pipeline.dunning.models import rendered_models
+from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.runner import RenderedModel, quoted
 
-__all__ = ["Decision", "Scope", "decide"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
+__all__ = ["Decision", "Scope", "decide", "decide_items"]
+
+_ORDER = "account_key, invoice_number, invoice_key, instalment"  # of decision rows
 RESULTS = {
     "dunning": {"statements": "proposed_statements", "details": "proposed_details"},
     "account": {"statements": "account_statements", "details": "account_statement_details"},
@@ -43,13 +46,13 @@ class Decision:
 
     dunning_date: date
     scope: Scope
-    decisions: pa.Table
-    statements: pa.Table
-    details: pa.Table
-    assignments: pa.Table
-    waivers: pa.Table
+    decisions: "pa.Table"
+    statements: "pa.Table"
+    details: "pa.Table"
+    assignments: "pa.Table"
+    waivers: "pa.Table"
     findings: list[dict[str, Any]]
-    process_versions: pa.Table
+    process_versions: "pa.Table"
     snapshot: str | None = None
     facts_as_of: datetime | None = None  # last ingest of payments
     seconds: Mapping[str, float] = field(default_factory=dict)  # per model
@@ -74,10 +77,44 @@ def decide(
     with open_facts(ws, facts=facts) as opened:
         opened.limit_to(account=scope.account, invoice=scope.invoice, segment=scope.segment)
         opened.bring_ledger(ws, wanted=ledger)
-        load_policy_tables(opened.con, ws, processes=processes)
+        load_policy_tables(opened.con, ws, processes=processes, catalogs=opened.catalogs)
         _known_process(opened.con, scope)
         seconds = run_models(opened, ws, dunning_date, scope)
         return _collect(opened, dunning_date, scope, seconds)
+
+
+def decide_items(
+    ws: Workspace,
+    target: str,
+    *,
+    dunning_date: date,
+    ledger: bool = True,
+    facts: duckdb.DuckDBPyConnection | Path | None = None,
+) -> list[dict[str, Any]]:
+    """The rows of `decide(…).decisions` of one account or invoice, by the models that lead to them alone.
+
+    `target` is a key, an id in the source or a number. Quick enough for a person who waits: no recipients, no lines,
+    no letters' dates, and of the ledger only the account's rows. Raises NotThere.
+    """
+    with open_facts(ws, facts=facts) as opened:
+        account_key, invoice_key = opened.find(target)
+        opened.limit_to(account=account_key, invoice=None, segment=None)
+        opened.bring_ledger(ws, wanted=ledger, tables={*ledger_tables(ws, "decisions"), "process_versions"})
+        load_policy_tables(opened.con, ws, catalogs=opened.catalogs, rules_only=True)
+        con = opened.con
+        models = rendered_models(
+            ws, run_date=dunning_date, kind="dunning", variables=_variables(opened, Scope(account=account_key)),
+            catalogs=opened.catalogs, relations=opened.relations, up_to="decisions",
+        )  # fmt: skip
+        con.execute("create schema if not exists dunning")
+        for model in models:
+            _make(con, model)
+        mine = f"account_key = '{_escaped(account_key)}'"
+        if invoice_key is not None:
+            mine += f" and invoice_key = '{_escaped(invoice_key)}'"
+        result = con.execute(f"select * from dunning.decisions where {mine} order by {_ORDER}")
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _known_process(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
@@ -91,23 +128,27 @@ def _known_process(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 def run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -> dict[str, float]:
     """Run the decision's SQL for one date in the scratch database; seconds per model. `policy` and `ops` are there."""
     con = opened.con
-    variables = {
-        **model_variables(con),
-        "scope_levels": list(scope.levels) if not scope.invoice else [],
-        "forced_level": scope.levels[0] if scope.invoice and scope.levels else 0,
-        "scope_invoice": opened.invoice_key or "",
-        "scope_process": scope.process or "",
-    }
     con.execute("create schema if not exists dunning")
     rendered = partial(
-        rendered_models, ws, run_date=dunning_date, kind=scope.kind, variables=variables, catalogs=opened.catalogs
-    )
+        rendered_models, ws, run_date=dunning_date, kind=scope.kind, variables=_variables(opened, scope),
+        catalogs=opened.catalogs,
+    )  # fmt: skip
     # who is written to is asked for the accounts that get a statement, not for all
     debts = rendered(relations=opened.relations, part="debts")
     seconds = {model.name: _make(con, model) for model in debts}
     owing = "draft_items" if scope.kind == "dunning" else "open_items"
     addressed = opened.addressed(f"select account_key from dunning.{owing}")
     return seconds | {model.name: _make(con, model) for model in rendered(relations=addressed, part="recipients")}
+
+
+def _variables(opened: Facts, scope: Scope) -> dict[str, Any]:
+    return {
+        **model_variables(opened.con),
+        "scope_levels": list(scope.levels) if not scope.invoice else [],
+        "forced_level": scope.levels[0] if scope.invoice and scope.levels else 0,
+        "scope_invoice": opened.invoice_key or "",
+        "scope_process": scope.process or "",
+    }
 
 
 def _make(con: duckdb.DuckDBPyConnection, model: RenderedModel) -> float:
@@ -126,13 +167,13 @@ def _collect(opened: Facts, dunning_date: date, scope: Scope, seconds: dict[str,
     elif opened.account_key is not None:
         decisions += f" where account_key = '{_escaped(opened.account_key)}'"
 
-    def table(sql: str) -> pa.Table:
+    def table(sql: str) -> "pa.Table":
         return con.sql(sql).to_arrow_table()
 
     return Decision(
         dunning_date=dunning_date,
         scope=scope,
-        decisions=table(f"{decisions} order by account_key, invoice_number, invoice_key, instalment"),
+        decisions=table(f"{decisions} order by {_ORDER}"),
         statements=table(f"select * from dunning.{names['statements']} order by account_key, draft_key"),
         details=table(f"select * from dunning.{names['details']} order by draft_key, position"),
         assignments=table(

@@ -10,10 +10,8 @@ import duckdb
 import orjson
 from sqlalchemy import select
 
-from dunning_pipeline.dunning.decision import decide
-from dunning_pipeline.dunning.facts import locate
+from dunning_pipeline.dunning.decision import decide_items
 from dunning_pipeline.dunning.reasons import in_words
-from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import decisions, statements
@@ -37,12 +35,9 @@ def explain(
     date show what it was based on. Rows have invoice_id, invoice_number, instalment, included, reason, text,
     level_before, level_after, process, inputs, statement (number). Raises NotThere.
     """
-    account_key, invoice_key = locate(ws, target, facts=facts)
-    scope = Scope(account=account_key)
-    decision = decide(ws, dunning_date=dunning_date, scope=scope, facts=facts, ledger=ledger)
-    recorded = _recorded(ws, account_key, dunning_date) if ledger else {}
-    rows = [row | recorded.get((row["invoice_key"], row["instalment"]), {}) for row in decision.decisions.to_pylist()]
-    return [_explained(row) for row in rows if invoice_key is None or row["invoice_key"] == invoice_key]
+    rows = decide_items(ws, target, dunning_date=dunning_date, facts=facts, ledger=ledger)
+    recorded = _recorded(ws, rows[0]["account_key"], dunning_date) if ledger and rows else {}
+    return [_explained(row | recorded.get((row["invoice_key"], row["instalment"]), {})) for row in rows]
 
 
 def _recorded(ws: Workspace, account_key: str, dunning_date: date) -> dict[tuple[str, int], dict[str, Any]]:

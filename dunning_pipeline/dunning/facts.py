@@ -73,7 +73,8 @@ class Facts:
         from dunning_pipeline.ledger.account_export import export_account
 
         invoices = self.con.execute("select invoice_key from scope.invoices").fetchall()
-        export_account(self.con, ws, accounts=[self.account_key], invoices=[key for (key,) in invoices])
+        keys = [key for (key,) in invoices]
+        export_account(self.con, ws, accounts=[self.account_key], invoices=keys, tables=tables)
 
     def addressed(self, owing: str) -> dict[str, str]:
         """Relations whose accounts and contacts are those of `owing` alone (SQL for account_key), related ones too."""
@@ -116,6 +117,20 @@ class Facts:
             "invoice",
         )
         return found[0], found[1]
+
+    def find(self, text: str) -> tuple[str, str | None]:
+        """(account key, invoice key or None) of an account or invoice named by key, id or number; raises NotThere."""
+        try:
+            return self.find_account(text), None
+        except NotThere:
+            pass
+        try:
+            invoice_key, account_key = self.find_invoice(text)
+        except NotThere:
+            raise NotThere(
+                f"there is no account or invoice {text!r}", remedy="name it by its id in the source or its number"
+            ) from None
+        return account_key, invoice_key
 
     def _one(self, sql: str, text: str, kind: str) -> tuple[str, ...]:
         rows = self.con.execute(f"{sql} limit 1", [text]).fetchall()
@@ -209,24 +224,6 @@ def open_facts(ws: Workspace, *, facts: duckdb.DuckDBPyConnection | Path | None)
         yield opened
     finally:
         con.close()
-
-
-def locate(
-    ws: Workspace, text: str, *, facts: duckdb.DuckDBPyConnection | Path | None = None
-) -> tuple[str, str | None]:
-    """(account key, invoice key or None) of an account or invoice named by key, id or number; raises NotThere."""
-    with open_facts(ws, facts=facts) as opened:
-        try:
-            return opened.find_account(text), None
-        except NotThere:
-            pass
-        try:
-            invoice_key, account_key = opened.find_invoice(text)
-            return account_key, invoice_key
-        except NotThere:
-            raise NotThere(
-                f"there is no account or invoice {text!r}", remedy="name it by its id in the source or its number"
-            ) from None
 
 
 def _published(ws: Workspace) -> Path:

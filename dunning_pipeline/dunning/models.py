@@ -38,37 +38,32 @@ def rendered_models(
     catalogs: Mapping[str, str],
     relations: Mapping[str, str],
     part: Part = "all",
+    up_to: str | None = None,
 ) -> list[RenderedModel]:
     """The decision's models in dependency order, those of the other kind of statement left out.
 
-    `part` "recipients" is who is written to and what depends on it, "debts" everything before. Raises
-    InvalidDeclaration with the analyst's file and line.
+    `part` "recipients" is who is written to and what depends on it, "debts" everything before; `up_to` names one
+    model: only it and what it stands on. Raises InvalidDeclaration with the analyst's file and line.
     """
     arguments = canonical_json({"variables": variables, "catalogs": catalogs, "relations": relations})
     return [
         RenderedModel(model, sql.replace(_DATE.isoformat(), run_date.isoformat()))
-        for model, sql in _rendered(*_files(ws), kind, arguments, part)
+        for model, sql in _rendered(*_files(ws), kind, arguments, part, up_to)
     ]
 
 
 def ledger_tables(ws: Workspace, model: str) -> frozenset[str]:
     """The tables of `ops` that a model and what it stands on read."""
-    models = _read(*_files(ws)).models
-    needed, waiting = set(), [model]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed and name in models:
-            needed.add(name)
-            waiting += models[name].refs
-    return frozenset(table for name in needed for source, table in models[name].sources if source == "ops")
+    read = _read(*_files(ws), model).models.values()
+    return frozenset(table for one in read for source, table in one.sources if source == "ops")
 
 
 @lru_cache(maxsize=32)
 def _rendered(
-    folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str, part: Part
+    folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str, part: Part, up_to: str | None
 ) -> tuple[tuple[Model, str], ...]:
     """Model and SQL with _DATE in place of the run date: a simulation renders once for all its days."""
-    project = _read(folder, files)
+    project = _read(folder, files, up_to)
     renderer = Renderer(project, run_date=_DATE, **orjson.loads(arguments))
     chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in _KINDS[kind]]
     if part != "all":
@@ -96,16 +91,25 @@ def _signature(file: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-@lru_cache(maxsize=4)
-def _read(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> Project:
+@lru_cache(maxsize=8)
+def _read(folder: Path, files: tuple[tuple[Path, int, int], ...], up_to: str | None = None) -> Project:
     paths = [file for file, _, _ in files]
     macros = tuple(file for file in paths if file.parent.name == "macros")
-    models = [file for file in paths if file.parent.name not in ("macros", "tests")]
-    names = {file.stem for file in models}
-    read = {
-        file.stem: read_model_file(file, file.read_text(encoding="utf-8"), names, _AnySource())
-        if file.parent.name == FOLDER
-        else read_model_file(file, "", names, _AnySource())
-        for file in models
-    }
-    return Project(folder=folder, models=read, sources=_AnySource(), singular=(), variables={}, macro_files=macros)
+    known = {file.stem: file for file in paths if file.parent.name not in ("macros", "tests")}
+    read: dict[str, Model] = {}
+    waiting = [up_to] if up_to else list(known)
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in read:
+            read[name] = _model(known[name], set(known))
+            waiting += read[name].refs
+    # in the order of the files, whatever was asked for: equal questions render equal SQL
+    ordered = {name: read[name] for name in known if name in read}
+    return Project(folder=folder, models=ordered, sources=_AnySource(), singular=(), variables={}, macro_files=macros)
+
+
+def _model(file: Path, names: set[str]) -> Model:
+    """A model of the decision as it is written; of the others only the name: they are tables already."""
+    if file.parent.name != FOLDER:
+        return Model(file.stem, file.parent.name, file, "")
+    return read_model_file(file, file.read_text(encoding="utf-8"), names, _AnySource())

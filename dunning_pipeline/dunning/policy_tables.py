@@ -16,6 +16,7 @@ from dunning_pipeline.law.packs import load_laws
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.money import known_currencies
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.runner import quoted
 
 PERCENT_UNIT = 10_000  # per cent are stored as integers of a ten-thousandth: 9.12 % = 91200
 FIRST_YEAR, LAST_YEAR = 2010, 2040  # of the deadline calendar
@@ -52,22 +53,32 @@ TABLES: Mapping[str, str] = {
 
 
 def load_policy_tables(
-    con: duckdb.DuckDBPyConnection, ws: Workspace, *, processes: Mapping[str, DeclaredProcess] | None = None
+    con: duckdb.DuckDBPyConnection,
+    ws: Workspace,
+    *,
+    processes: Mapping[str, DeclaredProcess] | None = None,
+    catalogs: Mapping[str, str] | None = None,
+    rules_only: bool = False,
 ) -> None:
     """Replace every table of `policy` in `con` by what the workspace declares now (or by `processes`, by name).
 
     Processes: the current files and every version that `ops.process_versions` holds (running cases keep theirs).
     Members of the segments that levels name come from the published `segments.*` and `unified.account_links`, where
-    `con` has them. Raises InvalidDeclaration.
+    `con` has them; `catalogs` says in which attached database. `rules_only` leaves the law's
+    rates and the calendar of deadlines empty: who only asks for reasons computes no interest and dates no letter.
+    Raises InvalidDeclaration.
     """
     rows = {name: list(found) for name, found in _rows(con, ws, processes).items()}
+    if not rules_only:
+        rows |= {name: list(found) for name, found in _law_rows(ws).items()}
     con.execute("create schema if not exists policy")
     for name, columns in TABLES.items():
         con.execute(f"create or replace table policy.{name} ({columns})")
         if rows.get(name):
             _insert(con, name, rows[name])
-    _load_deadlines(con, ws)
-    _load_segment_members(con)
+    if not rules_only:
+        _load_deadlines(con, ws)
+    _load_segment_members(con, catalogs or {})
 
 
 def model_variables(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -86,7 +97,6 @@ def _rows(
     con: duckdb.DuckDBPyConnection, ws: Workspace, processes: Mapping[str, DeclaredProcess] | None
 ) -> dict[str, Iterable[Sequence[Any]]]:
     versions = list(_versions(con, load_processes(ws) if processes is None else processes))
-    laws = [declared.pack for declared in load_laws(ws).values()]
     company = ws.company
     return {
         "processes": (_process_row(*version) for version in versions),
@@ -96,6 +106,16 @@ def _rows(
         ),
         "amounts": (row for key, process, _ in versions for row in _amount_rows(key, process)),
         "currencies": ((code, digits, 10 ** (4 - digits)) for code, digits in known_currencies().items()),
+        "company": [
+            (company.name, company.country, company.default_process, company.default_language, company.time_zone,
+             company.default_party, company.consent_for_dunning)
+        ],
+    }  # fmt: skip
+
+
+def _law_rows(ws: Workspace) -> dict[str, Iterable[Sequence[Any]]]:
+    laws = [declared.pack for declared in load_laws(ws).values()]
+    return {
         "laws": ((law.law, law.basis, law.source, law.rule, law.known_until) for law in laws),
         "law_margins": ((law.law, party, _e4(margin)) for law in laws for party, margin in law.margins.items()),
         "law_rates": (
@@ -109,11 +129,7 @@ def _rows(
             for lump in law.compensation
             for currency, amount in lump.amount.items()
         ),
-        "company": [
-            (company.name, company.country, company.default_process, company.default_language, company.time_zone,
-             company.default_party, company.consent_for_dunning)
-        ],
-    }  # fmt: skip
+    }
 
 
 def _versions(
@@ -121,7 +137,7 @@ def _versions(
 ) -> Iterator[tuple[str, Process, bool]]:
     current = {declared.process_hash: declared.process for declared in processes.values()}
     yield from ((key, process, True) for key, process in current.items())
-    if not _exists(con, "ops", "process_versions"):
+    if not _exists(con, None, "ops", "process_versions"):
         return
     for key, content in con.execute("select process_hash, content from ops.process_versions order by all").fetchall():
         if key in current:
@@ -234,31 +250,36 @@ def _holidays(calendar: str) -> list[str]:
     return [day.isoformat() for day in holidays.country_holidays(country, subdiv=subdivision or None, years=years)]
 
 
-def _load_segment_members(con: duckdb.DuckDBPyConnection) -> None:
+def _load_segment_members(con: duckdb.DuckDBPyConnection, catalogs: Mapping[str, str]) -> None:
     found = con.execute("select distinct segment from policy.process_levels where segment is not null").fetchall()
-    if not _exists(con, "unified", "account_links"):
+    if not found or not _exists(con, catalogs.get("unified"), "unified", "account_links"):
         return
     for (segment,) in found:
-        if _exists(con, "segments", segment):
+        if _exists(con, catalogs.get("segments"), "segments", segment):
             con.execute(
                 f"""
                 insert into policy.segment_members
                 select ?, links.account_key
-                from segments."{segment.replace('"', "")}" as members
-                inner join unified.account_links as links on links.unified_account_id = members.unified_account_id
+                from {_place(catalogs, "segments", segment)} as members
+                inner join {_place(catalogs, "unified", "account_links")} as links
+                    on links.unified_account_id = members.unified_account_id
                 """,
                 [segment],
             )
 
 
-def _exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+def _place(catalogs: Mapping[str, str], schema: str, table: str) -> str:
+    return ".".join(quoted(part) for part in (catalogs.get(schema), schema, table) if part)
+
+
+def _exists(con: duckdb.DuckDBPyConnection, catalog: str | None, schema: str, table: str) -> bool:
     return bool(
         con.execute(
             """
             select 1 from information_schema.tables
-            where table_catalog = current_database() and table_schema = ? and table_name = ?
+            where table_catalog = coalesce(?, current_database()) and table_schema = ? and table_name = ?
             """,
-            [schema, table],
+            [catalog, schema, table],
         ).fetchall()
     )
 

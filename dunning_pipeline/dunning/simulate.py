@@ -128,7 +128,7 @@ def _play(
     with open_facts(ws, facts=facts) as opened, _undone(opened.con):
         opened.limit_to(account=scope.account, invoice=scope.invoice, segment=scope.segment)
         opened.bring_ledger(ws, wanted=ledger)
-        load_policy_tables(opened.con, ws, processes=processes)
+        load_policy_tables(opened.con, ws, processes=processes, catalogs=opened.catalogs)
         if pays == "observed":
             _pay_as_observed(opened, start)
         for offset in range(0, days, every):

@@ -3,7 +3,7 @@
 The whole ledger goes by Arrow (export.py); for a handful of rows loading the Arrow driver alone takes longer than this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import duckdb
@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Boolean, Connection, Integer, LargeBinary, String, Table, cast, null, or_, select
 
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.export import KEPT_BACK, KEPT_BACK_COLUMNS, typed
+from dunning_pipeline.ledger.export import KEPT_BACK_COLUMNS, typed
 from dunning_pipeline.ledger.schema import metadata, statements
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -26,17 +26,23 @@ _CHUNK = 10_000  # rows
 
 
 def export_account(
-    con: duckdb.DuckDBPyConnection, ws: Workspace, *, accounts: Sequence[str], invoices: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    ws: Workspace,
+    *,
+    accounts: Sequence[str],
+    invoices: Sequence[str],
+    tables: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Make `ops.<table>` of what the ledger says of these accounts and invoices (keys); rows per table.
 
-    Columns and types are those of `export_to_warehouse`; tables that no decision reads are left out.
+    Columns and types are those of `export_to_warehouse`; tables that no decision reads (or not among `tables`) are
+    left out.
     """
     con.execute("create schema if not exists ops")
     counts = {}
     with reading(open_ledger(ws)) as ledger:
         for table in metadata.sorted_tables:
-            if table.name in _READ and table.name not in KEPT_BACK:
+            if table.name in _READ and (tables is None or table.name in tables):
                 counts[table.name] = _copy(con, ledger, table, accounts, invoices)
     return counts
 

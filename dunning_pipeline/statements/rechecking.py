@@ -16,7 +16,7 @@ from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import RenderedModel, quoted
+from dunning_pipeline.sql_models.runner import quoted
 
 Item = tuple[str, int]
 CHECKED = ("invoice_key", "invoice_number", "instalment", "open_minor", "due_date")  # of a detail
@@ -57,7 +57,7 @@ def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collecti
     latest: dict[Item, Standing] = {}
     with open_facts(ws, facts=None) as facts:
         facts.bring_ledger(ws, wanted=True, tables={*ledger_tables(ws, "open_items"), "process_versions"})
-        load_policy_tables(facts.con, ws)
+        load_policy_tables(facts.con, ws, rules_only=True)
         _see_only(facts, invoice_keys)
         facts.con.execute("create schema if not exists dunning")
         for day in sorted(set(dates)):
@@ -90,8 +90,9 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         variables=model_variables(con),
         catalogs=facts.catalogs,
         relations=facts.relations,
+        up_to="open_items",
     )
-    for model in _up_to_open_items(models):
+    for model in models:
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
@@ -105,10 +106,3 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         (key, instalment): Standing(to_minor(amount, currency), due_on, held_by)
         for key, instalment, amount, currency, due_on, held_by in rows
     }
-
-
-def _up_to_open_items(models: Sequence[RenderedModel]) -> list[RenderedModel]:
-    needed = {"open_items"}
-    for model in reversed(models):
-        needed.update(model.model.refs if model.name in needed else ())
-    return [model for model in models if model.name in needed]

@@ -1,12 +1,18 @@
 """Stories of the decision beyond the golden cases: assignment, blocks, promises, anchors, channels, bad input."""
 
+from datetime import date
+from pathlib import Path
+
+import duckdb
 import pytest
 
+from dunning_pipeline.dunning.conditions import _parsed, render_condition
+from dunning_pipeline.dunning.decision import decide
 from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.dunning.reasons import REASONS, reference_page
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from tests.dunning.world import ROOT, World
+from tests.dunning.world import ROOT, Outcome, World
 
 ONE = "levels: [{level: 1, when: {days: 1}, template: a}]"
 TWO = "levels: [{level: 1, when: {days: 1}, template: a}, {level: 2, when: {days: 10}, template: b}]"
@@ -452,3 +458,48 @@ def test_the_list_of_reasons_is_closed_and_documented() -> None:
         used |= {code for code in REASONS if f"'{code}'" in text}
     assert set(REASONS) == used
     assert (ROOT / "docs" / "reason_codes.md").read_text(encoding="utf-8") == reference_page()
+
+
+def test_a_level_for_a_segment_fires_for_its_published_members_alone(world: World, tmp_path: Path) -> None:
+    world.process("levels:\n  - {level: 1, when: {days: 1}, template: a, segment: key_accounts}")
+    world.invoice("IN", due="2026-01-01", account="member")
+    world.invoice("OUT", due="2026-01-01", account="other")
+    snapshot = tmp_path / "snapshot.duckdb"
+    world.publish(
+        snapshot,
+        """
+        create schema unified;
+        create table unified.account_links as
+        select 'salesforce' as source, 'salesforce:' || name as account_key, 'u-' || name as unified_account_id
+        from (values ('member'), ('other')) as accounts (name);
+        create schema segments;
+        create table segments.key_accounts as select 'u-member' as unified_account_id;
+        """,
+    )
+    assert world.folder is not None
+    decision = decide(Workspace(world.folder), dunning_date=date(2026, 2, 1), facts=snapshot, ledger=False)
+    assert Outcome(decision).reasons == {"IN": "advances", "OUT": "not_in_segment"}
+    [told] = explain(Workspace(world.folder), "OUT", dunning_date=date(2026, 2, 1), facts=snapshot, ledger=False)
+    assert told["reason"] == "not_in_segment"
+
+
+@pytest.mark.parametrize(
+    ("written", "runs"),
+    [
+        ("", "true"),
+        ("plan.risk = 'high'", "plan.risk = 'high'"),
+        ("account.PreventDunning__c is  not true", "account.prevent_dunning IS NOT true"),
+        ("invoice.open_amount>=50.5", "invoice.open_amount >= 50.5"),
+        ("plan.risk is distinct from 'high'", "plan.risk IS DISTINCT FROM 'high'"),
+        ("lower(account.country) = 'de'", "LOWER(account.country) = 'de'"),
+    ],
+)
+def test_a_simple_condition_needs_no_parser_and_means_the_same(written: str, runs: str) -> None:
+    assert render_condition(written) == runs
+    facts = """(
+        select {'prevent_dunning': flag, 'country': country} as account, {'open_amount': amount} as invoice,
+            {'risk': risk} as plan
+        from (values (true, 'DE', 50.5, 'high'), (false, 'FR', 50.4, 'low'), (null, null, null, null))
+            as rows (flag, country, amount, risk))"""
+    answers = [duckdb.sql(f"select {sql} from {facts}").fetchall() for sql in (runs, _parsed(written or "true"))]
+    assert answers[0] == answers[1]

@@ -44,7 +44,7 @@ def test_the_shipped_rates_are_those_of_the_sources(ws: Workspace, shared_data: 
 
 def test_an_import_extends_the_pack_and_keeps_its_comments(ws: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "rates.csv"
-    file.write_text("from,percent\n2026-01-01,1.27\n2026-07-01,1.52\n", encoding="utf-8")
+    file.write_text("from,percent\n2025-07-01,1.27\n2026-07-01,1.52\n", encoding="utf-8")
 
     added = import_rates(ws, law="de", file=file, known_until=date(2026, 12, 31), source="Bundesbank, 2026-07-01")
     assert added == 1  # the first was known already

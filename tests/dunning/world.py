@@ -304,9 +304,15 @@ class World:
             deadline=deadline, is_before_due=before_due,
         )  # fmt: skip
 
-    def database(self, *, reverse: bool = False) -> duckdb.DuckDBPyConnection:
+    def publish(self, file: Path, more: str = "") -> None:
+        """The same as a snapshot file, with whatever else the SQL `more` makes in it."""
+        con = self.database(file=str(file))
+        con.execute(more)
+        con.close()
+
+    def database(self, *, reverse: bool = False, file: str = ":memory:") -> duckdb.DuckDBPyConnection:
         """Every table of the data model and the ledger, with the rows added so far."""
-        con = duckdb.connect(config={"threads": 1})
+        con = duckdb.connect(file, config={"threads": 1})
         con.execute("set timezone = 'UTC'")
         for schema, tables in (("data_model", DATA_MODEL), ("ops", OPS)):
             con.execute(f"create schema {schema}")
