@@ -85,7 +85,9 @@ def claim(
         .values(status="in_flight", phase="claimed", claimed_by=worker, claimed_at=real)
         .returning(*sends.c)
     )
-    rows = [dict(row) for row in connection.execute(taken).mappings()]
+    result = connection.execute(taken)
+    names = tuple(result.keys())
+    rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in result]
     return sorted(rows, key=lambda row: (row["due_at"], row["send_key"]))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.schema import consents
@@ -82,17 +82,18 @@ def _newest(
 ) -> dict[tuple[str, str], tuple[datetime, int, str]]:
     newest: dict[tuple[str, str], tuple[datetime, int, str]] = {}
     for chunk in chunks(sorted(points), 900):
-        rows = connection.execute(
-            select(consents.c.contact_point, consents.c.subscription, consents.c.consented_at, consents.c.status).where(
-                consents.c.contact_point.in_(chunk), consents.c.channel == channel
-            )
-        )
+        rows = connection.execute(_SAID, {"points": chunk, "channel": channel})
         for point, subscription, at, status in rows:
             rank = (at, _STRENGTH[status], status)
             known = newest.get((point, subscription))
             if known is None or rank > known:
                 newest[point, subscription] = rank
     return newest
+
+
+_SAID = select(consents.c.contact_point, consents.c.subscription, consents.c.consented_at, consents.c.status).where(
+    consents.c.contact_point.in_(bindparam("points", expanding=True)), consents.c.channel == bindparam("channel")
+)
 
 
 def import_consent_file(ws: Workspace, file: Path, declared: Any, now: datetime) -> Any:

@@ -34,6 +34,8 @@ class PublishedFacts:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
+        self._pointer = ws.serving / POINTER
+        self._stamp: tuple[tuple[int, int], str] = ((0, 0), "")  # the pointer is replaced, never written again
         self._lock = threading.Lock()
         self._loaded: tuple[str, date] | None = None
         self._con: duckdb.DuckDBPyConnection | None = None
@@ -42,9 +44,13 @@ class PublishedFacts:
     def stamp(self) -> str:
         """Name of the newest snapshot; empty before the first. What was judged under another stamp is judged again."""
         try:
-            return (self._ws.serving / POINTER).read_text(encoding="utf-8")
+            status = self._pointer.stat()
+            seen = (status.st_ino, status.st_mtime_ns)
+            if self._stamp[0] != seen:
+                self._stamp = (seen, self._pointer.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return ""
+        return self._stamp[1]
 
     def items(self, invoice_keys: Collection[str], *, as_of: date) -> dict[Item, ItemNow]:
         """The items of these invoices as of a date, paid ones included; an invoice that is unknown is left out."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from dunning_pipeline.delivery.consent import consents_of
 from dunning_pipeline.delivery.contact_points import normal
@@ -15,6 +15,19 @@ from dunning_pipeline.delivery.suppressions import suppressed
 from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
 from dunning_pipeline.settings.company import Company
+
+# Made once: building a statement costs more than running it.
+_object = func.lower(stream_loads.c.object)
+_PAYMENTS_LOADED_AT = select(func.max(stream_loads.c.loaded_at)).where(
+    or_(_object.like("payment"), _object.like("payments"), _object.like("paymentline%"), _object.like("payment_alloc%"))
+)
+_SWITCHES = select(switches.c.name)
+_BLOCKS = select(blocks.c.target_key, blocks.c.kind).where(
+    blocks.c.target_key.in_(bindparam("keys", expanding=True)),
+    blocks.c.valid_from <= bindparam("day"),
+    or_(blocks.c.valid_to.is_(None), blocks.c.valid_to >= bindparam("day")),
+    blocks.c.ended_at.is_(None),
+)
 
 
 def gather(
@@ -32,7 +45,7 @@ def gather(
     invoices = {item[0] for items in listed.values() for item in items}
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     addresses, invalid = _addresses(rows)
-    names = set(connection.scalars(select(switches.c.name)))
+    names = set(connection.scalars(_SWITCHES))
     by_channel = {
         channel: {addresses[a] for row in rows if row["channel"] == channel for a in _to(row) if a in addresses}
         for channel in ("email", "sms")
@@ -73,27 +86,14 @@ def loads_known(connection: Connection) -> set[str]:
 
 def payments_loaded_at(connection: Connection) -> datetime | None:
     """When payments were last read, business clock; None where no payment stream was ever read."""
-    name = func.lower(stream_loads.c.object)
-    return connection.scalar(
-        select(func.max(stream_loads.c.loaded_at)).where(
-            or_(name.like("payment"), name.like("payments"), name.like("paymentline%"), name.like("payment_alloc%"))
-        )
-    )
+    return connection.scalar(_PAYMENTS_LOADED_AT)
 
 
 def blocks_in_force(connection: Connection, keys: Collection[str], *, on: date) -> dict[str, str]:
     """Key of an account, bill group or invoice → kind of the block in force on a date."""
     if not keys:
         return {}
-    rows = connection.execute(
-        select(blocks.c.target_key, blocks.c.kind).where(
-            blocks.c.target_key.in_(list(keys)),
-            blocks.c.valid_from <= on,
-            or_(blocks.c.valid_to.is_(None), blocks.c.valid_to >= on),
-            blocks.c.ended_at.is_(None),
-        )
-    )
-    return {row.target_key: row.kind for row in rows}
+    return dict(connection.execute(_BLOCKS, {"keys": list(keys), "day": on}).tuples().all())
 
 
 def _listed(connection: Connection, ids: Collection[str]) -> dict[str, dict[Item, int]]:

@@ -10,8 +10,8 @@ from dunning_pipeline.delivery.claims import give_back
 from dunning_pipeline.delivery.fallback import obstructed
 from dunning_pipeline.delivery.gate import Verdict, business_day, judge
 from dunning_pipeline.delivery.gate_facts import gather
-from dunning_pipeline.delivery.leaks import allowed_words, leaks, words_of
-from dunning_pipeline.delivery.outcomes import cancel, hold, leave, record
+from dunning_pipeline.delivery.leaks import allowed_words, company_words, leaks, words_of
+from dunning_pipeline.delivery.outcomes import cancel, hold, leave_together, record_together
 from dunning_pipeline.delivery.providers.protocol import Answer, BatchProvider, Message
 from dunning_pipeline.delivery.rendering import document_of
 from dunning_pipeline.delivery.session import Session
@@ -19,7 +19,7 @@ from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import reading
 
 BATCH = 100  # messages that are written with one sync
-AHEAD = 16  # messages claimed at once where each is a request of its own
+AHEAD = 32  # messages claimed at once where each is a request of its own
 JUDGED_FOR_SECONDS = 3.0  # a verdict older than this, or on an older snapshot, is made anew before the request
 
 Row = dict[str, Any]
@@ -120,12 +120,11 @@ class Lane:
 
     def _without_leaks(self, ready: list[tuple[Row, Message]]) -> tuple[Any, list[tuple[Row, Answer, None]]]:
         session, company = self._session, self._ws.company
-        words = {}
+        words, of_the_company = {}, company_words(company)
         for row, message in ready:
             statement = self._statements.get(row["statement_id"] or "")
-            words[row["send_key"]] = words_of(message, document_of(row, statement)) - allowed_words(
-                row, statement, company
-            )
+            said = words_of(message, document_of(row, statement))
+            words[row["send_key"]] = said - of_the_company - allowed_words(row, statement)
         wanted = set().union(*words.values()) if words else set()
         try:
             owners = session.facts.owners(wanted, as_of=business_day(session.now(), company))
@@ -189,7 +188,7 @@ class Lane:
         if not rows:
             return set()
         loads = self._judged_loads
-        left = self._session.recorder.run(lambda connection: leave(connection, rows, provider=provider, loads=loads))
+        left: set[str] = self._session.recorder.together(leave_together, (rows, provider, loads)).result()
         kept_back = [row for row in rows if row["send_key"] not in left]
         if kept_back:  # stopped, paused, voided or taken over in this very moment: look again
             self._apply([(row, v) for row, v in self._judge(kept_back) if v.action != "go"])
@@ -200,14 +199,14 @@ class Lane:
         row = {**row, "provider": provider}
         digest, now = _digest(message), self._session.now()
         self._session.count(COUNTED.get(answer.kind, answer.kind))
-        return self._session.recorder.post(lambda c: record(c, self._ws, [(row, answer, digest)], now=now))
+        return self._session.recorder.together(record_together, (self._ws, [(row, answer, digest)], now))
 
     def _record(self, done: Sequence[tuple[Row, Answer, str | None]], *, provider: str | None = None) -> None:
         if not done:
             return
         named = [({**row, "provider": provider}, answer, digest) for row, answer, digest in done]
         now = self._session.now()
-        self._session.recorder.run(lambda connection: record(connection, self._ws, named, now=now))
+        self._session.recorder.together(record_together, (self._ws, named, now)).result()
         for _, answer, _ in done:
             self._session.count(COUNTED.get(answer.kind, answer.kind))
 

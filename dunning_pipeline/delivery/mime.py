@@ -10,7 +10,7 @@ from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import InvalidInput
 
 _READABLE_BYTES = 8_000
-_LINE_BYTES = 57  # of content per base64 line of 76 characters
+_LINE_CHARACTERS = 76  # of base64
 _SPECIAL = frozenset('()<>[]:;@\\,."')
 
 
@@ -140,10 +140,9 @@ def _mixed(body: bytes, attachments: tuple[Attachment, ...], boundary: str) -> b
 
 
 def base64_lines(content: bytes) -> bytes:
-    view = memoryview(content)
-    return b"".join(
-        b2a_base64(view[at : at + _LINE_BYTES], newline=False) + b"\r\n" for at in range(0, len(content), _LINE_BYTES)
-    )
+    whole = b2a_base64(content, newline=False)
+    lines = [whole[at : at + _LINE_CHARACTERS] for at in range(0, len(whole), _LINE_CHARACTERS)]
+    return b"\r\n".join([*lines, b""])
 
 
 def safe_filename(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, literal, or_, select, tuple_, update
 
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.providers.protocol import Answer
@@ -32,9 +32,9 @@ _mine = and_(
 _LEAVE = (
     update(sends)
     .where(
-        sends.c.send_key == bindparam("k"),
+        sends.c.send_key.in_(bindparam("keys", expanding=True)),
+        tuple_(sends.c.send_key, sends.c.claimed_by).in_(bindparam("mine", expanding=True)),
         sends.c.status == "in_flight",
-        sends.c.claimed_by == bindparam("w"),
         ~exists(select(switches.c.name).where(switches.c.name == "stop")),
         ~exists(select(switches.c.name).where(switches.c.name == literal("campaign:").concat(sends.c.campaign))),
         or_(
@@ -48,6 +48,7 @@ _LEAVE = (
         ),
     )
     .values(phase="leaving", attempts=sends.c.attempts + 1, provider=bindparam("p"))
+    .returning(sends.c.send_key)
 )
 _SENT = (
     update(sends)
@@ -72,14 +73,24 @@ def leave(
     still closed. Nothing passes where another number of loads than `loads` is known: what was just read has to be
     judged first. What does not pass keeps its claim.
     """
-    if loads is not None and number_of_loads(connection) != loads:
-        return set()
-    left = set()
-    for row in rows:
-        told = {"k": row["send_key"], "w": row["claimed_by"], "p": provider}
-        if connection.execute(_LEAVE, told).rowcount:
-            left.add(row["send_key"])
-    return left
+    return leave_together(connection, [(rows, provider, loads)])[0]
+
+
+Leaving = tuple[Sequence[Mapping[str, Any]], str, int | None]  # rows, provider, loads as `leave` takes them
+
+
+def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set[str]]:
+    """`leave` for many workers that ask at the same moment: one statement, and one sync, for all."""
+    known = number_of_loads(connection)
+    may: dict[str, list[tuple[str, str]]] = {}
+    for rows, provider, loads in asked:
+        if loads is None or loads == known:
+            may.setdefault(provider, []).extend((row["send_key"], row["claimed_by"]) for row in rows)
+    left: set[str] = set()
+    for provider, mine in may.items():
+        told = {"keys": [key for key, _ in mine], "mine": mine, "p": provider}
+        left.update(connection.scalars(_LEAVE, told))
+    return [{row["send_key"] for row in rows} & left for rows, _, _ in asked]
 
 
 def record(
@@ -106,6 +117,16 @@ def record(
                 origin=f"provider answer to {row['send_key']}",
                 at=now,
             )
+
+
+Recording = tuple[Workspace, Sequence[tuple[Mapping[str, Any], Answer, str | None]], datetime]
+
+
+def record_together(connection: Connection, asked: Sequence[Recording]) -> list[None]:
+    """`record` for many workers at once."""
+    ws, now = asked[0][0], max(at for _, _, at in asked)
+    record(connection, ws, [one for _, done, _ in asked for one in done], now=now)
+    return [None] * len(asked)
 
 
 def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any, Answer, Any]], now: datetime) -> None:

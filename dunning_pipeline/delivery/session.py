@@ -62,8 +62,8 @@ class Session:
     def claim(self, worker: str, limit: int, channels: Collection[str] | None = None) -> list[dict[str, Any]]:
         if self.stopping.is_set():
             return []
-        with self.engine.begin() as connection:
-            return claim(
+        return self.recorder.run(
+            lambda connection: claim(
                 connection,
                 worker=worker,
                 now=self.now(),
@@ -72,6 +72,7 @@ class Session:
                 channels=channels,
                 avoid=self.closed_channels,
             )
+        )
 
     def count(self, outcome: str, number: int = 1) -> None:
         with self._lock:

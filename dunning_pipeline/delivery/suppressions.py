@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.ledger import audit
@@ -59,12 +59,12 @@ def lift(connection: Connection, contact_point: str, *, channel: str, actor: str
 
 def suppressed(connection: Connection, points: Iterable[str], *, channel: str) -> dict[str, str]:
     """Which of these normal contact points are suppressed on the channel, and why."""
-    wanted = list(points)
-    rows = connection.execute(
-        select(suppressions.c.contact_point, suppressions.c.reason).where(
-            suppressions.c.contact_point.in_(wanted),
-            suppressions.c.channel == channel,
-            suppressions.c.lifted_at.is_(None),
-        )
-    )
-    return {row.contact_point: row.reason for row in rows}
+    rows = connection.execute(_SUPPRESSED, {"points": list(points), "channel": channel})
+    return dict(rows.tuples().all())
+
+
+_SUPPRESSED = select(suppressions.c.contact_point, suppressions.c.reason).where(
+    suppressions.c.contact_point.in_(bindparam("points", expanding=True)),
+    suppressions.c.channel == bindparam("channel"),
+    suppressions.c.lifted_at.is_(None),
+)
