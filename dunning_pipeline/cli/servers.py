@@ -30,7 +30,7 @@ def console(
     if not is_loopback(host):
         typer.echo("Others can reach this address: put a proxy with TLS in front of it.", err=True)
     typer.echo(f"The console is at http://{host}:{port}")
-    # a page that reads the ledger gives up the interpreter at every query; behind a page that renders it would wait 5 ms
+    # a page gives up the interpreter at every query of the ledger; it would wait 5 ms behind one that renders
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
 

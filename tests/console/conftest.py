@@ -1,7 +1,9 @@
 """A console over an empty ledger, with one user of each role; requests go through the real application."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -9,7 +11,9 @@ from starlette.testclient import TestClient
 
 from dunning_pipeline.console import access
 from dunning_pipeline.console.app import build_app
+from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
 from dunning_pipeline.settings.workspace import Workspace
+from tests.conftest import ROOT
 
 PASSWORD = "correct horse battery staple"
 
@@ -34,13 +38,31 @@ class Person:
         return self.client.post(path, data={"csrf_token": self.csrf, **fields}, follow_redirects=False)
 
 
-@pytest.fixture
-def app(workspace: Workspace) -> Starlette:
-    application = build_app(workspace, requests_per_minute=100_000)
-    with application.state.engine.begin() as connection:
+@pytest.fixture(scope="session")
+def ledger_with_users(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated ledger with one user of each role; hashing passwords is slow on purpose, so it is done once."""
+    root = tmp_path_factory.mktemp("users")
+    (root / "policies").mkdir()
+    workspace = Workspace(root)
+    with open_ledger(workspace).begin() as connection:
         for role in access.ROLES:
             access.add_user(connection, login=role, name=role.title(), role=role, password=PASSWORD)
-    return application
+    dispose(workspace.ledger_url)
+    file = sqlite_file(workspace.ledger_url)
+    assert file is not None
+    return file
+
+
+@pytest.fixture
+def app(tmp_path: Path, ledger_with_users: Path) -> Iterator[Starlette]:
+    """The console over a copy of that ledger; policies, templates and models are the shipped ones, to read only."""
+    for folder in ("policies", "templates", "dbt_like_sql"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    workspace = Workspace(tmp_path)
+    workspace.state.mkdir()
+    shutil.copy(ledger_with_users, workspace.state / ledger_with_users.name)
+    yield build_app(workspace, requests_per_minute=100_000)
+    dispose(workspace.ledger_url)
 
 
 @pytest.fixture
