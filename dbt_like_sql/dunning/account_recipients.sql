@@ -16,10 +16,11 @@ answers as (
             then outcome end) as email_refusal,
         max(case when purpose = 'sms' and outcome not in ('chosen', 'conflict', 'no_address', 'invalid_address')
             then outcome end) as sms_refusal,
-        list_sort(list(struct_pack(
+        -- sorted as texts: lists of structs cost several times as much
+        list_sort(list(cast(to_json(struct_pack(
             purpose := purpose, step := step, said_by := said_by, strength := strength, contact := contact_key,
             address := address, outcome := outcome, is_answer := is_answer
-        ))) as trace
+        )) as varchar))) as trace
     from {{ ref('recipient_choices') }}
     group by account_key
 
@@ -32,7 +33,8 @@ copies as (
         list_sort(list(distinct address) filter (where place = 'cc_role' and refusal is null)) as email_cc_role,
         list_sort(list(distinct address) filter (where place = 'cc_account' and refusal is null)) as email_cc_account,
         list_sort(list(distinct address) filter (where place = 'bcc' and refusal is null)) as email_bcc,
-        list_sort(list(struct_pack(place := place, written := written, refusal := refusal))) as trace
+        list_sort(list(cast(to_json(struct_pack(place := place, written := written, refusal := refusal)) as varchar)))
+            as trace
     from {{ ref('recipient_ccs') }}
     group by account_key
 
@@ -57,7 +59,8 @@ select
     coalesce(at_address.street, at_address.city, accounts.street, accounts.city) is not null as has_address,
     answers.conflict_role is not null as has_conflict,
     'several contacts with the role ' || answers.conflict_role as conflict_text,
-    cast(to_json(struct_pack(choices := answers.trace, copies := copies.trace)) as varchar) as trace,
+    '{"choices":' || coalesce('[' || array_to_string(answers.trace, ',') || ']', 'null')
+        || ',"copies":' || coalesce('[' || array_to_string(copies.trace, ',') || ']', 'null') || '}' as trace,
     case when answers.email_to is null then answers.email_refusal end as email_blocked_reason,
     case when answers.sms_to is null then answers.sms_refusal end as sms_blocked_reason,
     coalesce(accounts.language, addressee.language) as language,

@@ -21,19 +21,29 @@ judged as (
         on points.holder_key = candidates.contact_key and points.channel = candidates.purpose
     left join {{ ref('contacts') }} as contacts on contacts.contact_key = candidates.contact_key
 
+),
+
+-- an aggregate and a join, because a window would sort every candidate
+first_answers as (
+
+    select account_key, purpose, min(step) as step
+    from judged
+    where outcome = 'chosen' or ends_here
+    group by account_key, purpose
+
 )
 
 select
-    account_key,
-    purpose,
-    step,
-    said_by,
-    strength,
-    contact_key,
-    address,
-    contact_point,
-    outcome,
-    (outcome = 'chosen' or ends_here)
-    and step = min(case when outcome = 'chosen' or ends_here then step end)
-        over (partition by account_key, purpose) as is_answer
+    judged.account_key,
+    judged.purpose,
+    judged.step,
+    judged.said_by,
+    judged.strength,
+    judged.contact_key,
+    judged.address,
+    judged.contact_point,
+    judged.outcome,
+    (judged.outcome = 'chosen' or judged.ends_here) and judged.step = first_answers.step as is_answer
 from judged
+left join first_answers
+    on first_answers.account_key = judged.account_key and first_answers.purpose = judged.purpose

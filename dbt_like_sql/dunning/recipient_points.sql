@@ -2,6 +2,19 @@
 -- Grain: one row per holder_key (contact_key or account_key) and channel; refusal says why it may not be used.
 with
 
+-- a number in national format is read in the contact's country, else in that of its account
+mobiles as (
+
+    select contacts.contact_key, contacts.mobile_phone as written,
+        {{ e164('contacts.mobile_phone', 'dialling.calling_code', 'dialling.trunk_prefix') }} as address
+    from {{ ref('contacts') }} as contacts
+    left join {{ ref('accounts') }} as accounts on accounts.account_key = contacts.account_key
+    left join {{ ref('recipient_dialling') }} as dialling
+        on dialling.country = upper(coalesce(contacts.country, accounts.country))
+    where contacts.mobile_phone is not null
+
+),
+
 points as (
 
     select contact_key as holder_key, 'email' as channel, email as written, {{ written_email('email') }} as address,
@@ -14,10 +27,8 @@ points as (
     from {{ ref('accounts') }}
     where email is not null
     union all
-    select contact_key as holder_key, 'sms' as channel, mobile_phone as written, {{ e164('mobile_phone') }} as address,
-        {{ e164('mobile_phone') }} as contact_point
-    from {{ ref('contacts') }}
-    where mobile_phone is not null
+    select contact_key as holder_key, 'sms' as channel, written, address, address as contact_point
+    from mobiles
 
 ),
 

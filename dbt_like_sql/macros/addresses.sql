@@ -14,10 +14,18 @@
     case when regexp_matches({{ bare }}, '^[^@\s,;<>()]+@[^@\s,;<>()]+\.[^@\s,;<>().]+$') then {{ bare }} end
 {%- endmacro %}
 
-{#- A phone number with its country code as E.164; null for a number that does not say its country. -#}
-{% macro e164(column) -%}
+{#- A phone number as E.164: as it says itself (+49 …, 0049 …), else as dialled inside the country of those prefixes.
+    Null for a number that does not say its country where that is not known, and for what is no number. -#}
+{% macro e164(column, calling_code, trunk_prefix) -%}
+    {%- set plain = "regexp_replace(replace(" ~ column ~ ", '(0)', ''), '[^0-9+]', '', 'g')" -%}
     case
-        when regexp_matches(regexp_replace({{ column }}, '[^0-9+]', '', 'g'), '^(\+|00)[1-9][0-9]{6,14}$')
-            then '+' || regexp_replace(regexp_replace({{ column }}, '[^0-9]', '', 'g'), '^00', '')
+        when regexp_matches({{ column }}, '[A-Za-z]') then null
+        when regexp_matches({{ plain }}, '^(\+|00)[1-9][0-9]{6,14}$') then '+' || regexp_replace({{ plain }}, '^(\+|00)', '')
+        when regexp_matches({{ plain }}, '^[0-9]{6,13}$')
+            then '+' || {{ calling_code }} || case
+                when {{ trunk_prefix }} <> '' and starts_with({{ plain }}, {{ trunk_prefix }})
+                    then substr({{ plain }}, length({{ trunk_prefix }}) + 1)
+                else {{ plain }}
+            end
     end
 {%- endmacro %}

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
+import phonenumbers
 import pytest
+from phonenumbers.phonemetadata import PhoneMetadata
 
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.export import export_to_warehouse
@@ -83,9 +85,9 @@ class Office:
         self.con.execute("create schema if not exists policy; create schema if not exists dunning")
         self.con.execute(f"create or replace table policy.company as select '{self.policy}' as consent_for_dunning")
         export_to_warehouse(self.con, self.ws, tables={"consents", "suppressions"})
-        selected = "recipient_roles recipient_refusals recipient_points recipient_candidates recipient_choices "
+        selected = "recipient_roles recipient_refusals recipient_dialling recipient_points recipient_candidates "
         renderer = Renderer(self.project, run_date=date.fromisoformat(on))
-        for name in (selected + "recipient_ccs account_recipients").split():
+        for name in (selected + "recipient_choices recipient_ccs account_recipients").split():
             self.con.execute(f"create or replace table dunning.{name} as {renderer.render(self.project.models[name])}")
         [row] = self.con.sql("from dunning.account_recipients").to_arrow_table().to_pylist()
         return row
@@ -224,6 +226,45 @@ def test_required_consent_needs_a_recorded_opt_in(office: Office) -> None:
     office.consent("+491711234567", "opt_in", channel="sms")
     row = office.asked()
     assert row["email_to"] == ["anna@acme.example"] and row["sms_to"] == "+491711234567"
+
+
+@pytest.mark.parametrize(
+    ("country", "written", "sent_to"),
+    [
+        ("DE", "0171 / 123-4567", "+491711234567"),
+        ("de", "+49 (0)171 1234567", "+491711234567"),
+        ("US", "(650) 277-9500", "+16502779500"),
+        ("US", "1 650 277 9500", "+16502779500"),
+        ("IT", "347 123 4567", "+393471234567"),
+        ("HU", "06 20 123 4567", "+36201234567"),
+        ("DE", "0041 79 123 45 67", "+41791234567"),
+        (None, "0171 1234567", None),
+        ("DE", "0171 1234567 ext. 5", None),
+        ("DE", "12345", None),
+    ],
+)
+def test_a_mobile_number_in_national_format_is_that_of_its_country(
+    office: Office, country: str | None, written: str, sent_to: str | None
+) -> None:
+    office.account(country=country)
+    office.contact("anna", "Dunning Contact", mobile_phone=written)
+    assert office.asked()["sms_to"] == sent_to
+    office.contact("anna", "Dunning Contact", mobile_phone=written, country="GB")  # the contact's own country wins
+    assert sent_to is None or written.startswith(("+", "00")) or office.asked()["sms_to"].startswith("+44")
+
+
+def test_calling_codes_are_those_of_libphonenumber(project: Project) -> None:
+    written = {
+        country: (code, trunk)
+        for country, code, trunk in duckdb.sql(project.models["recipient_dialling"].text).fetchall()
+    }
+    assert written == {
+        country: (
+            str(phonenumbers.country_code_for_region(country)),
+            getattr(PhoneMetadata.metadata_for_region(country), "national_prefix", None) or "",
+        )
+        for country in phonenumbers.SUPPORTED_REGIONS
+    }
 
 
 def test_the_address_is_that_of_the_role_then_of_the_account(office: Office) -> None:
