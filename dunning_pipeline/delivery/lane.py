@@ -18,8 +18,9 @@ from dunning_pipeline.delivery.session import Session
 from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import reading
 
-BATCH = 100  # messages that are written with one sync
+BATCH = 250  # messages that are written with one sync
 AHEAD = 32  # messages claimed at once where each is a request of its own
+MAX_HELD_BYTES = 64_000_000  # of attachments in rendered messages; what is beyond is left for the next claim
 JUDGED_FOR_SECONDS = 3.0  # a verdict older than this, or on an older snapshot, is made anew before the request
 
 Row = dict[str, Any]
@@ -70,6 +71,7 @@ class Lane:
                 self._write_batch(provider, ready)
             else:
                 self._send_each(provider, ready)
+        self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
 
     # -- judging and rendering -------------------------------------------------------------------------------------
     def _judge(self, rows: Sequence[Row]) -> list[tuple[Row, Verdict]]:
@@ -100,10 +102,15 @@ class Lane:
             self._statements = self._session.renderer.statements_of(
                 connection, {row["statement_id"] for row in going if row["statement_id"]}
             )
+            held = 0
             for row in going:
+                if held > MAX_HELD_BYTES:
+                    break
                 try:
                     statement = self._statements.get(row["statement_id"] or "")
-                    ready.append((row, self._with_means(row, session.renderer.message(connection, row, statement))))
+                    message = self._with_means(row, session.renderer.message(connection, row, statement))
+                    ready.append((row, message))
+                    held += sum(len(one.content) for one in message.attachments)
                 except (DunningError, OSError) as error:
                     failed.append((row, Answer("failed", status="not_rendered", detail=str(error)), None))
         ready, leaking = self._without_leaks(ready)
@@ -142,9 +149,7 @@ class Lane:
 
     # -- leaving -----------------------------------------------------------------------------------------------------
     def _write_batch(self, provider: BatchProvider, ready: list[tuple[Row, Message]]) -> None:
-        if not ready:
-            return
-        if self._is_stale():
+        if ready and self._is_stale():
             ready = self._still(ready)
         left = self._leave([row for row, _ in ready], provider.name)
         gone = [(row, message) for row, message in ready if row["send_key"] in left]
@@ -153,8 +158,6 @@ class Lane:
             [(row, answer, _digest(message)) for (row, message), answer in zip(gone, answers, strict=True)],
             provider=provider.name,
         )
-        if len(gone) < len(ready):
-            self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
 
     def _send_each(self, provider: Any, ready: list[tuple[Row, Message]]) -> None:
         session, waiting = self._session, []
@@ -171,7 +174,6 @@ class Lane:
             waiting.append(self._post(row, answer, message, provider.name))
         for future in waiting:
             future.result()
-        session.recorder.run(lambda connection: give_back(connection, worker=self.name))
 
     def _is_stale(self) -> bool:
         old = time.monotonic() - self._judged_at > JUDGED_FOR_SECONDS

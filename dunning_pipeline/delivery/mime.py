@@ -14,11 +14,12 @@ _LINE_CHARACTERS = 76  # of base64
 _SPECIAL = frozenset('()<>[]:;@\\,."')
 
 
-def build_mime(message: Message, *, date: datetime, with_bcc: bool = False) -> bytes:
+def build_mime(message: Message, *, date: datetime, is_copy: bool = False) -> bytes:
     """The message as bytes with CRLF: alternative of text and HTML, attachments around it.
 
-    Message-ID and boundaries are made from the key, so the same message is the same bytes. `with_bcc` writes the
-    header into archive copies; it never goes over the wire. Raises InvalidInput for a line break in a header.
+    Message-ID and boundaries are made from the key, so the same message is the same bytes. `is_copy` is for files,
+    which never go over the wire: with Bcc, and with texts as they are (8bit), so that any editor shows them.
+    Raises InvalidInput for a line break in a header.
     """
     seed = hashlib.sha256(message.key.encode()).hexdigest()
     domain = message.sender.rpartition("@")[2] or "localhost"
@@ -26,7 +27,7 @@ def build_mime(message: Message, *, date: datetime, with_bcc: bool = False) -> b
         ("From", mailbox(message.sender_name, message.sender)),
         ("To", ", ".join(message.to)),
         *([("Cc", ", ".join(message.cc))] if message.cc else []),
-        *([("Bcc", ", ".join(message.bcc))] if message.bcc and with_bcc else []),
+        *([("Bcc", ", ".join(message.bcc))] if message.bcc and is_copy else []),
         *([("Reply-To", message.reply_to)] if message.reply_to else []),
         ("Subject", encoded_words(message.subject, used=9)),
         ("Date", format_datetime(date)),
@@ -36,7 +37,7 @@ def build_mime(message: Message, *, date: datetime, with_bcc: bool = False) -> b
         ("MIME-Version", "1.0"),
         *message.headers.items(),
     ]
-    body = _alternative(message, seed[:24])
+    body = _alternative(message, seed[:24], is_copy)
     if message.attachments:
         body = _mixed(body, message.attachments, seed[24:48])
     lines = []
@@ -101,12 +102,12 @@ def _folded(value: str, used: int) -> str:
     return "\r\n ".join(lines)
 
 
-def _alternative(message: Message, boundary: str) -> bytes:
+def _alternative(message: Message, boundary: str, is_copy: bool) -> bytes:
     parts = []
     if message.text:
-        parts.append(_text_part("plain", message.text))
+        parts.append(_text_part("plain", message.text, is_copy))
     if message.html:
-        parts.append(_text_part("html", message.html))
+        parts.append(_text_part("html", message.html, is_copy))
     if len(parts) == 1:
         return parts[0]
     mark = f"alt-{boundary}".encode()
@@ -116,9 +117,11 @@ def _alternative(message: Message, boundary: str) -> bytes:
     )  # fmt: skip
 
 
-def _text_part(subtype: str, text: str) -> bytes:
+def _text_part(subtype: str, text: str, is_copy: bool) -> bytes:
     plain = text.replace("\r\n", "\n").encode()
-    if len(plain) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long
+    if is_copy:
+        name, encoded = "8bit", plain.replace(b"\n", b"\r\n")
+    elif len(plain) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long
         name, encoded = "base64", base64_lines(plain.replace(b"\n", b"\r\n"))
     else:
         name, encoded = "quoted-printable", b2a_qp(plain, istext=True).replace(b"\n", b"\r\n")

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dunning_pipeline.delivery.events import sendgrid
-from dunning_pipeline.delivery.events.recording import record_events
+from dunning_pipeline.delivery.events.recording import record_together
 from dunning_pipeline.delivery.events.vocabulary import Event
 from dunning_pipeline.delivery.preference_page import answer_preferences, show_preferences
 from dunning_pipeline.delivery.recorder import Recorder
@@ -123,15 +121,13 @@ class Hooks:
         if events:
             ws, received_at, now = self._ws, datetime.now(UTC), business_now()
             try:
-                new = await self._commit(lambda c: record_events(c, ws, events, received_at=received_at, now=now))
+                stored = self._recorder.together(record_together, (ws, events, received_at, now))
+                new = await asyncio.wrap_future(stored)
             except Exception as error:  # the provider sends it again; nothing is lost
                 return _problem(500, f"not recorded: {type(error).__name__}")
         else:
             new = 0
         return JSONResponse({"events": len(events), "new": new, "skipped": skipped})
-
-    async def _commit(self, work: Callable[[Any], Any]) -> Any:
-        return await asyncio.wrap_future(self._recorder.post(work))
 
     def _urls(self, request: Request) -> list[str]:
         """The addresses that the provider may have signed: the public one, and the one that we see."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dunning_pipeline.delivery.consent import record_consent
@@ -19,6 +20,15 @@ from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 
+# Made once: building a statement costs more than running it.
+_INSERT = {
+    dialect.__name__.rpartition(".")[2]: dialect.insert(provider_events)
+    .on_conflict_do_nothing()
+    .returning(provider_events.c.event_id)
+    for dialect in (postgresql, sqlite)
+}
+_UNSETTLED = or_(sends.c.status == "unknown", and_(sends.c.status == "queued", sends.c.attempts > 0))
+_UNSETTLED_OF = select(sends).where(sends.c.send_key.in_(bindparam("keys", expanding=True)), _UNSETTLED)
 # An unsubscribe at the provider is a no to everything that we send by mail.
 SUBSCRIPTIONS = ("dunning", "campaigns")
 
@@ -30,10 +40,27 @@ def record_events(
 
     `received_at` is the real instant, `now` the business one.
     """
-    events = _with_keys(connection, events)
-    fresh = _store(connection, events, received_at)
-    if not fresh:
-        return 0
+    return record_together(connection, [(ws, events, received_at, now)])[0]
+
+
+Told = tuple[Workspace, Sequence[Event], datetime, datetime]  # as record_events takes them
+
+
+def record_together(connection: Connection, asked: Sequence[Told]) -> list[int]:
+    """`record_events` for many requests that came at the same moment; how many were new in each."""
+    ws, _, received_at, now = asked[-1]
+    fresh = _store(connection, _with_keys(connection, [event for told in asked for event in told[1]]), received_at)
+    if fresh:
+        _apply(connection, ws, fresh, now)
+    new, counts = {event.event_id for event in fresh}, []
+    for _, events, _, _ in asked:
+        mine = {event.event_id for event in events} & new
+        new -= mine
+        counts.append(len(mine))
+    return counts
+
+
+def _apply(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: datetime) -> None:
     _settle(connection, ws, fresh, now)
     _move(connection, fresh)
     for event in fresh:
@@ -43,7 +70,6 @@ def record_events(
     undelivered = {event.send_key for event in fresh if event.event in UNDELIVERED and event.send_key}
     if undelivered:
         after_bounces(connection, ws, sorted(undelivered), now=now)
-    return len(fresh)
 
 
 def _with_keys(connection: Connection, events: Sequence[Event]) -> list[Event]:
@@ -65,7 +91,7 @@ def _with_keys(connection: Connection, events: Sequence[Event]) -> list[Event]:
 
 def _store(connection: Connection, events: Iterable[Event], received_at: datetime) -> list[Event]:
     once = {event.event_id: event for event in events}
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert = _INSERT[connection.dialect.name]
     fresh: list[Event] = []
     for chunk in chunks(list(once.values()), 500):
         rows = [
@@ -81,9 +107,7 @@ def _store(connection: Connection, events: Iterable[Event], received_at: datetim
             }
             for event in chunk
         ]
-        added = connection.execute(
-            insert(provider_events).on_conflict_do_nothing().returning(provider_events.c.event_id), rows
-        )
+        added = connection.execute(insert, rows)
         fresh += [once[event_id] for event_id in added.scalars()]
     return fresh
 
@@ -93,14 +117,13 @@ def _settle(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: 
     after it, is sent."""
     keys = sorted({event.send_key for event in fresh if event.send_key})
     by_key = {event.send_key: event for event in fresh}
-    unsettled = or_(sends.c.status == "unknown", and_(sends.c.status == "queued", sends.c.attempts > 0))
     for chunk in chunks(keys, 500):
-        found = connection.execute(select(sends).where(sends.c.send_key.in_(chunk), unsettled)).mappings().all()
+        found = connection.execute(_UNSETTLED_OF, {"keys": chunk}).mappings().all()
         rows = [dict(row) for row in found if row["provider"] in (None, by_key[row["send_key"]].provider)]
         for row in rows:
             connection.execute(
                 update(sends)
-                .where(sends.c.send_key == row["send_key"], unsettled)
+                .where(sends.c.send_key == row["send_key"], _UNSETTLED)
                 .values(status="sent", reason=None, sent_at=now, next_attempt_at=None)
             )
             event = by_key[row["send_key"]]
@@ -125,16 +148,20 @@ def _move(connection: Connection, fresh: Sequence[Event]) -> None:
     for name in sorted({event.event for event in fresh if event.event in RANKS}, key=RANKS.__getitem__):
         told = [event for event in fresh if event.event == name and event.send_key]
         if told:
-            moved = (
-                update(sends)
-                .where(
-                    sends.c.send_key == bindparam("k"),
-                    # single comparisons: a list cannot be expanded in an executemany
-                    or_(sends.c.delivery.is_(None), *(sends.c.delivery == lower for lower in lower_than(name))),
-                )
-                .values(delivery=name, delivery_at=bindparam("t"))
-            )
-            connection.execute(moved, [{"k": event.send_key, "t": event.occurred_at} for event in told])
+            connection.execute(_moved_to(name), [{"k": event.send_key, "t": event.occurred_at} for event in told])
+
+
+@cache
+def _moved_to(name: str) -> Update:
+    return (
+        update(sends)
+        .where(
+            sends.c.send_key == bindparam("k"),
+            # single comparisons: a list cannot be expanded in an executemany
+            or_(sends.c.delivery.is_(None), *(sends.c.delivery == lower for lower in lower_than(name))),
+        )
+        .values(delivery=name, delivery_at=bindparam("t"))
+    )
 
 
 def _pay(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: datetime) -> None:

@@ -71,7 +71,7 @@ class Outbox:
     def _body(self, message: Message) -> tuple[str | None, bytes]:
         if message.channel == "email":
             when = self._written_at or datetime.now(UTC)
-            return "eml", build_mime(message, date=when, with_bcc=True)
+            return "eml", build_mime(message, date=when, is_copy=True)
         if message.channel == "sms":
             return "txt", message.text.encode()
         if message.channel == "letter":
