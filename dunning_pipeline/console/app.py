@@ -113,8 +113,12 @@ def build_app(
 ) -> Starlette:
     """The application over one workspace; pages are the `routes` of every module in console.pages."""
     routes: list[Any] = [Mount("/static", StaticFiles(directory=HERE / "static"), name="static")]
-    for module in sorted(pkgutil.iter_modules(pages.__path__), key=lambda m: m.name):
-        routes += import_module(f"{pages.__name__}.{module.name}").routes
+    found = sorted(pkgutil.iter_modules(pages.__path__), key=lambda m: m.name)
+    modules = [import_module(f"{pages.__name__}.{module.name}") for module in found]
+    for module in modules:
+        routes += module.routes
+    for module in modules:
+        routes += getattr(module, "last_routes", [])
     app = Starlette(
         routes=routes,
         middleware=[Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5), Middleware(Doorkeeper)],

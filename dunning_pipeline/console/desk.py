@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dunning_pipeline.console.access import User
+from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.console.wording import Wording
 from dunning_pipeline.errors import DunningError, InvalidInput, NotThere
 from dunning_pipeline.settings.clock import business_now, is_test_clock
@@ -95,6 +96,7 @@ class Desk:
             moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
             number=wording.number,
             badge=wording.badge,
+            for_clerk=for_clerk,
             language=wording.language,
             link=self.link,
             notice=self.asked("notice"),

@@ -45,8 +45,18 @@ class Job:
         with self.engine.begin() as connection:
             status = connection.execute(select(jobs.c.status).where(jobs.c.job_id == self.job_id)).scalar_one()
             if status == "cancelled":
-                raise Cancelled
+                raise Cancelled("stopped by a person")
             connection.execute(jobs.update().where(jobs.c.job_id == self.job_id).values(progress=done, total=total))
+
+    def told(self, _what: str, done: int, total: int) -> None:
+        """`progress` as the operations call it; what is not counted yet leaves the last numbers."""
+        if total:
+            self.progress(done, total)
+
+    def keep(self, result: bytes) -> None:
+        """Keep what the job found, for its page."""
+        with self.engine.begin() as connection:
+            connection.execute(jobs.update().where(jobs.c.job_id == self.job_id).values(result=result))
 
 
 Action = Callable[[Job], str]  # returns what to tell the person

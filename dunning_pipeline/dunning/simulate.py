@@ -4,7 +4,7 @@ Every proposed statement counts as sent on its day, in the scratch database only
 follow from there as they would in life.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,6 +22,7 @@ from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.money import amount_text
 from dunning_pipeline.settings.workspace import Workspace
 
+Progress = Callable[[str, int, int], None]  # what is being done, how many days are done, of how many
 Behaviour = Literal["nobody", "observed"]
 MAX_DAYS = 400
 
@@ -65,13 +66,16 @@ def simulate(
     pays: Behaviour = "nobody",
     facts: duckdb.DuckDBPyConnection | Path | None = None,
     ledger: bool = True,
+    progress: Progress | None = None,
 ) -> list[Played]:
     """What would go out from `start` on, over `days` days, if nobody pays or if all pay as late as they are used to.
 
     `observed`: each open item is paid on its due date plus the account's median delay so far (of all accounts where
     it has no history); items past that day stay unpaid. Raises InvalidInput, NotThere.
     """
-    return _play(ws, start=start, days=days, every=1, scope=scope, pays=pays, facts=facts, ledger=ledger)
+    return _play(
+        ws, start=start, days=days, every=1, scope=scope, pays=pays, facts=facts, ledger=ledger, progress=progress
+    )
 
 
 def backtest(
@@ -120,6 +124,7 @@ def _play(
     facts: duckdb.DuckDBPyConnection | Path | None,
     ledger: bool,
     processes: Mapping[str, DeclaredProcess] | None = None,
+    progress: Progress | None = None,
 ) -> list[Played]:
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"between 1 and {MAX_DAYS} days can be played", value=days)
@@ -136,6 +141,8 @@ def _play(
             run_models(opened, ws, day, scope)
             found += _proposed(opened, day)
             _count_as_sent(opened.con, day)
+            if progress is not None:
+                progress("playing", offset + 1, days)
     return found
 
 

@@ -14,6 +14,24 @@ from dunning_pipeline.settings.company import Company
 _ASKED = "statement.close.asked"
 
 
+def limit_above(statement: Mapping[str, Any], company: Company) -> str | None:
+    """The company's limit (major units) that a statement is above; None where one person may close it."""
+    limit = company.four_eyes_above.get(statement["currency"])
+    if limit is None or statement["please_pay_minor"] <= to_minor(limit, statement["currency"]):
+        return None
+    return limit
+
+
+def who_asked(connection: Connection, statement: Mapping[str, Any]) -> set[str]:
+    """Who wanted this version of the draft closed."""
+    asked = connection.execute(
+        select(audit.c.actor, audit.c.after).where(
+            audit.c.object_id == statement["statement_id"], audit.c.action == _ASKED
+        )
+    ).all()
+    return {row.actor for row in asked if row.after == {"row_version": statement["row_version"]}}
+
+
 def lacks_second_person(
     connection: Connection, statement: Mapping[str, Any], company: Company, *, actor: str, now: datetime
 ) -> str | None:
@@ -21,15 +39,10 @@ def lacks_second_person(
 
     The first person's wish is recorded with the draft's version: an edit after it needs both again.
     """
-    limit = company.four_eyes_above.get(statement["currency"])
-    if limit is None or statement["please_pay_minor"] <= to_minor(limit, statement["currency"]):
+    limit = limit_above(statement, company)
+    if limit is None:
         return None
-    asked = connection.execute(
-        select(audit.c.actor, audit.c.after).where(
-            audit.c.object_id == statement["statement_id"], audit.c.action == _ASKED
-        )
-    ).all()
-    same_version = {row.actor for row in asked if row.after == {"row_version": statement["row_version"]}}
+    same_version = who_asked(connection, statement)
     if same_version - {actor}:
         return None
     if actor not in same_version:

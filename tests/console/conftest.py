@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dunning_pipeline.console import access
+from dunning_pipeline.console import access, jobs
 from dunning_pipeline.console.app import build_app
 from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
+from dunning_pipeline.ledger.schema import runs
 from dunning_pipeline.settings.workspace import Workspace
 from tests.conftest import ROOT
+from tests.console.world import EVIL, NOW, PEOPLE, Console, case, publish
 
 PASSWORD = "correct horse battery staple"
 
@@ -69,3 +72,37 @@ def app(tmp_path: Path, ledger_with_users: Path) -> Iterator[Starlette]:
 def browser(app: Starlette) -> Iterator[Person]:
     with TestClient(app) as client:
         yield Person(client)
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """Two accounts, of Kim and of Lee, each with a draft, a send and a finding; Lee's names are scripts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DUNNING_NOW", NOW.isoformat())
+        patch.setattr(jobs, "run_next", lambda *_: False)  # what is started here waits
+        root = tmp_path_factory.mktemp("console")
+        for folder in ("policies", "templates", "dbt_like_sql"):
+            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
+        workspace = Workspace(root)
+        publish(workspace)
+        app = build_app(workspace, requests_per_minute=1_000_000)
+        tokens, csrf = {}, {}
+        with app.state.engine.begin() as connection:
+            for login, scope in PEOPLE.items():
+                role = login if login in access.ROLES else "approver"
+                user = access.add_user(connection, login=login, name=EVIL, role=role, password=None, row_scope=scope)
+                tokens[login] = access.open_session(connection, user)
+            connection.execute(
+                insert(runs).values(
+                    run_id="r", kind="dunning", dunning_date=NOW.date(), scope={}, status="done", started_at=NOW,
+                    created_by="t",
+                )
+            )  # fmt: skip
+            for key, owner in (("s:kim", "Kim"), ("s:lee", "Lee")):
+                case(connection, key, owner)
+        for login, token in tokens.items():
+            user = access.user_of(app.state.engine, token)
+            assert user is not None
+            csrf[login] = user.csrf_token
+        with TestClient(app, raise_server_exceptions=True) as client:
+            yield Console(app, workspace, client, tokens, csrf)

@@ -39,7 +39,7 @@ def test_a_page_above_ones_role_is_refused(browser: Person, login: str, page: st
 
 def test_a_viewer_changes_nothing(browser: Person) -> None:
     browser.log_in("viewer")
-    assert browser.post("/findings/done", finding_id="x").status_code == 403
+    assert browser.post("/findings/act", finding_id="x").status_code == 403
     assert browser.post("/users", login="eve", role="admin").status_code == 403
 
 

@@ -1,29 +1,18 @@
 """What people must not do to each other's data: row scope, roles, scripts in names, formulas, paths, cookies."""
 
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pytest
-from sqlalchemy import func, insert, select
-from starlette.applications import Starlette
+from sqlalchemy import func, select
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from dunning_pipeline.console import access, jobs
 from dunning_pipeline.console.app import build_app
-from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import audit, notes, runs, sends, statement_details, statements
+from dunning_pipeline.ledger.schema import audit
 from dunning_pipeline.settings.workspace import Workspace
-from tests.conftest import ROOT
-from tests.scenarios.facts import Facts
-
-NOW = datetime(2025, 11, 3, 8, tzinfo=UTC)
-EVIL = "<script>alert(1)</script>"
-PEOPLE = {"viewer": None, "collector": None, "approver": None, "admin": None, "kim": "Kim"}
+from tests.console.world import EVIL, NOW, Console
 
 # the least role of every act; a new route must be named here
 POSTS = {
@@ -43,16 +32,17 @@ POSTS = {
     "/runs/{run_id}/delete": "collector",
     "/dunning/new": "collector",
     "/sends/{key}/resolve": "collector",
-    "/findings/done": "collector",
-    "/accounts/{account_key}/block": "collector",
-    "/accounts/{account_key}/unblock": "collector",
-    "/accounts/{account_key}/promise": "collector",
-    "/accounts/{account_key}/postpone": "collector",
-    "/accounts/{account_key}/assign": "collector",
-    "/accounts/{account_key}/charge": "collector",
-    "/accounts/{account_key}/notes": "collector",
+    "/findings/act": "collector",
+    "/accounts/{account_key:path}/block": "collector",
+    "/accounts/{account_key:path}/unblock": "collector",
+    "/accounts/{account_key:path}/promise": "collector",
+    "/accounts/{account_key:path}/postpone": "collector",
+    "/accounts/{account_key:path}/assign": "collector",
+    "/accounts/{account_key:path}/charge": "collector",
+    "/accounts/{account_key:path}/notes": "collector",
     "/jobs/{job_id}/cancel": "viewer",
-    "/plans/{plan_key}": "collector",
+    "/simulate": "viewer",
+    "/plans/{plan_key:path}": "collector",
     "/segments/{name}/publish": "approver",
     "/users": "admin",
     "/users/{user_id}": "admin",
@@ -61,133 +51,9 @@ POSTS = {
 }
 
 
-@dataclass
-class Console:
-    app: Starlette
-    workspace: Workspace
-    client: TestClient
-    tokens: dict[str, str]
-    csrf: dict[str, str]
-
-    def get(self, path: str, *, who: str = "admin"):  # type: ignore[no-untyped-def]
-        return self.client.get(path, headers=self._cookie(who), follow_redirects=False)
-
-    def post(self, path: str, *, who: str = "admin", files=None, **fields):  # type: ignore[no-untyped-def]
-        data = {"csrf_token": self.csrf[who], **fields}
-        return self.client.post(path, data=data, files=files, headers=self._cookie(who), follow_redirects=False)
-
-    def _cookie(self, who: str) -> dict[str, str]:
-        return {"Cookie": f"dunning_session={self.tokens[who]}"}
-
-    def scalar(self, query):  # type: ignore[no-untyped-def]
-        with self.app.state.engine.connect() as connection:
-            return connection.execute(query).scalar_one()
-
-
 @pytest.fixture(autouse=True)
 def _today(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """Two accounts, of Kim and of Lee, each with a draft, a send and a finding; Lee's names are scripts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DUNNING_NOW", NOW.isoformat())
-        patch.setattr(jobs, "run_next", lambda *_: False)  # what is started here waits
-        root = tmp_path_factory.mktemp("console")
-        for folder in ("policies", "templates", "dbt_like_sql"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
-        workspace = Workspace(root)
-        _publish(workspace)
-        app = build_app(workspace, requests_per_minute=1_000_000)
-        tokens, csrf = {}, {}
-        with app.state.engine.begin() as connection:
-            for login, scope in PEOPLE.items():
-                role = login if login in access.ROLES else "approver"
-                user = access.add_user(connection, login=login, name=EVIL, role=role, password=None, row_scope=scope)
-                tokens[login] = access.open_session(connection, user)
-            connection.execute(
-                insert(runs).values(
-                    run_id="r", kind="dunning", dunning_date=NOW.date(), scope={}, status="done", started_at=NOW,
-                    created_by="t",
-                )
-            )  # fmt: skip
-            for key, owner in (("s:kim", "Kim"), ("s:lee", "Lee")):
-                _case(connection, key, owner)
-        for login, token in tokens.items():
-            user = access.user_of(app.state.engine, token)
-            assert user is not None
-            csrf[login] = user.csrf_token
-        with TestClient(app, raise_server_exceptions=True) as client:
-            yield Console(app, workspace, client, tokens, csrf)
-
-
-def _publish(workspace: Workspace) -> None:
-    facts = Facts()
-    for who in ("kim", "lee"):
-        name = f"{who} {EVIL}"
-        facts.put(
-            "accounts", account_key=f"s:{who}", source="s", account_id=who, name=name, owner=who.title(),
-            email=f"{who}@example.com", city=EVIL,
-        )  # fmt: skip
-        facts.put(
-            "invoices", invoice_key=f"s:i-{who}", source="s", invoice_id=f"i-{who}", invoice_number=f"INV-{who}",
-            account_key=f"s:{who}", currency="EUR", status="posted",
-        )  # fmt: skip
-        facts.put("collection_plans", plan_key=f"s:p-{who}", source="s", plan_id=f"p-{who}", account_key=f"s:{who}")
-    with duckdb.connect(str(facts.publish(workspace, "one"))) as con:
-        con.execute("create schema unified; create schema reports")
-        con.execute(
-            "create table unified.account_links as select source, account_key, 'alone' as rule, 1.0 as confidence,"
-            " 'U-' || account_id as unified_account_id from data_model.accounts"
-        )
-        con.execute(
-            "create table reports.fee_yield as select '=cmd|calc' as type, 'EUR' as currency, 1.0 as charged"
-            " union all select '@SUM(A1)', '+1', 2.0"
-        )
-
-
-def _case(connection, key: str, owner: str) -> None:  # type: ignore[no-untyped-def]
-    short = key.removeprefix("s:")
-    connection.execute(
-        insert(statements).values(
-            statement_id=f"st-{short}", kind="dunning", status="draft", run_id="r", dunning_date=NOW.date(),
-            account_key=key, account_id=short, account_name=f"{short} {EVIL}", bill_group_key=key, unit_key=key,
-            due_date=NOW.date() + timedelta(days=7),
-            currency="EUR", language="en", template="friendly_reminder", process="standard", level=1,
-            level_name=EVIL, channels=["email"], approval="review", attach_invoices=False, do_not_send=False,
-            recipients={"to": [f"{EVIL}@example.com"], "trace": [EVIL]}, address={"name": EVIL}, distribution={},
-            texts={"subject": EVIL, "opening": EVIL}, hand_edits={}, conflicts={"due_date": EVIL},
-            principal_minor=100, credits_minor=0, interest_minor=0, fees_minor=0, please_pay_minor=100, row_version=1,
-            hold_reason=EVIL, created_at=NOW, updated_at=NOW, updated_by="t", draft_key=f"k-{short}",
-        )
-    )  # fmt: skip
-    connection.execute(
-        insert(statement_details).values(
-            statement_id=f"st-{short}", position=1, type="invoice", invoice_number=EVIL, amount_minor=100,
-            due_date=NOW.date(),
-            days_overdue=5, original_minor=100, open_minor=100, invoice_key=f"s:i-{short}", instalment=1,
-            level=1, advances=True,
-            calculation={"why": EVIL},
-        )
-    )  # fmt: skip
-    connection.execute(
-        insert(sends).values(
-            send_key=f"sd-{short}", kind="dunning", channel="email", statement_id=f"st-{short}", account_key=key,
-            recipients={"to": [f"{EVIL}@example.com"]}, content_sha256="x", status="unknown", reason=EVIL, due_at=NOW,
-            send_now=False, attempts=1, queued_at=NOW, created_by=EVIL,
-        )
-    )  # fmt: skip
-    connection.execute(
-        insert(notes).values(
-            note_id=f"n-{short}", object_kind="account", object_id=key, body=EVIL, created_at=NOW, created_by="t"
-        )
-    )
-    raise_finding(
-        connection, kind="odd", object_kind="account", object_id=key, severity="error", message=f"{owner} {EVIL}",
-        at=NOW,
-    )  # fmt: skip
 
 
 # -- roles -----------------------------------------------------------------------------------------------------------
@@ -200,7 +66,7 @@ def test_every_act_is_named_with_its_role(console: Console) -> None:
 
 @pytest.mark.parametrize("path", sorted(POSTS))
 def test_an_act_needs_its_role_the_token_and_a_session(console: Console, path: str) -> None:
-    address = re.sub(r"{\w+}", "x", path)
+    address = re.sub(r"{[\w:]+}", "x", path)
     for role in access.ROLES[: access.ROLES.index(POSTS[path])]:
         assert console.post(address, who=role).status_code == 403, role
     assert console.client.post(address, follow_redirects=False).headers["location"].startswith("/login")

@@ -33,15 +33,13 @@ _ACCOUNTS = """
     left join account_links as links on links.account_key = page.account_key
     order by page.sort_name, page.account_key
 """
-# each an index of its own; any part of the name is looked for in the index, not in the rows
-NAMED = """
-    account_key in (
-        select account_key from accounts where instr(sort_name, :lower) {scope}
-        union select account_key from accounts where account_id = :q
-        union select account_key from accounts where sort_email = :lower
-        union select account_key from contacts where sort_email = :lower
-    )
+_EXACT = """
+    select account_key from accounts where account_id = :q
+    union select account_key from accounts where sort_email = :lower
+    union select account_key from contacts where sort_email = :lower
 """
+# any part of the name, looked for in the index of names and not in the rows
+_NAMED = "select account_key from accounts where instr(sort_name, :lower) {scope} order by sort_name limit 2000"
 
 
 def found_accounts(desk: Desk, condition: str, parameters: dict[str, Any], *, page: int = 1) -> list[dict[str, Any]]:
@@ -52,16 +50,25 @@ def found_accounts(desk: Desk, condition: str, parameters: dict[str, Any], *, pa
     return published.found(desk.workspace, sql, {"owner": desk.user.row_scope, **parameters})
 
 
-def named(desk: Desk, wanted: str) -> tuple[str, dict[str, Any]]:
-    """The condition for accounts with `wanted` in the name, or as their id, e-mail or a contact's e-mail."""
-    scope = "and owner = :owner" if desk.user.row_scope is not None else ""
-    return NAMED.format(scope=scope), {"q": wanted, "lower": wanted.lower(), "owner": desk.user.row_scope}
+def named(desk: Desk, wanted: str) -> list[str]:
+    """Keys of the accounts with this id or e-mail (a contact's too); where there is none, with it in their name."""
+    parameters = {"q": wanted, "lower": wanted.lower(), "owner": desk.user.row_scope}
+    found = published.found(desk.workspace, _EXACT, parameters)
+    if not found and "@" not in wanted:
+        scope = "and owner = :owner" if desk.user.row_scope is not None else ""
+        found = published.found(desk.workspace, _NAMED.format(scope=scope), parameters)
+    return [row["account_key"] for row in found]
+
+
+def of_keys(keys: list[str]) -> tuple[str, dict[str, Any]]:
+    """The condition for `found_accounts` that names some accounts."""
+    return "account_key in (select value from json_each(:keys))", {"keys": json.dumps(keys)}
 
 
 @allowed("viewer")
 def list_accounts(desk: Desk) -> Response:
     page = max(1, desk.whole(desk.asked("page"), most=2_000) or 1)
-    condition, parameters = named(desk, desk.asked("q")) if desk.asked("q") else ("true", {})
+    condition, parameters = of_keys(named(desk, desk.asked("q"))) if desk.asked("q") else ("true", {})
     found = found_accounts(desk, condition, parameters, page=page)
     owed = _owed(desk, [row["account_key"] for row in found[:PAGE_SIZE]])
     return desk.page("accounts.html", rows=found[:PAGE_SIZE], owed=owed, page=page, has_more=len(found) > PAGE_SIZE)
@@ -85,7 +92,6 @@ def search(desk: Desk) -> Response:
         statement = connection.execute(select(statements.c.statement_id).where(statements.c.number == wanted)).first()
     if statement:
         return RedirectResponse(f"/statements/{statement[0]}", status_code=303)
-    accounts = found_accounts(desk, *named(desk, wanted))
     invoices = published.found(
         desk.workspace,
         """select invoices.invoice_key, invoices.invoice_number, invoices.account_key, accounts.name, invoices.due_date
@@ -93,6 +99,7 @@ def search(desk: Desk) -> Response:
         where invoices.invoice_number = :q and (:owner is null or accounts.owner = :owner) limit 50""",
         {"q": wanted, "owner": desk.user.row_scope},
     )
+    accounts = [] if invoices else found_accounts(desk, *of_keys(named(desk, wanted)))
     return desk.page("search.html", wanted=wanted, accounts=accounts[:PAGE_SIZE], invoices=invoices)
 
 
@@ -185,8 +192,9 @@ def account_path(key: str) -> str:
 
 
 routes = [
-    Route("/find/{kind}/{key}", find),
+    Route("/find/{kind}/{key:path}", find),
     Route("/accounts", list_accounts),
-    Route("/accounts/{account_key}", show_account),
     Route("/search", search),
 ]
+# an id of a source may hold a slash: asked last, after the pages below an account
+last_routes = [Route("/accounts/{account_key:path}", show_account)]

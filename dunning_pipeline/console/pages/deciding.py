@@ -67,8 +67,8 @@ def run_now(job: Job) -> str:
         now=business_now(),
         scope=scope,
         actor=job.actor,
+        progress=job.told,
     )
-    job.progress(1, 1)
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if isinstance(count, int) and count)
     return f"run {report.run_id}: {counts or 'nothing to propose'}"
 
@@ -130,6 +130,6 @@ routes = [
     Route("/runs", start_run, methods=["POST"]),
     Route("/runs/{run_id}/delete", remove_run, methods=["POST"]),
     Route("/dunning/new", dun_one_invoice, methods=["POST"]),
-    Route("/accounts/{account_key}/why", why),
+    Route("/accounts/{account_key:path}/why", why),
     Route("/sends/{key}/resolve", resolve_send, methods=["POST"]),
 ]

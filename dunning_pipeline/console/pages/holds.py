@@ -253,7 +253,7 @@ def _back(desk: Desk, account: dict[str, Any], said: str) -> Response:
     return desk.go(f"{account_path(account['account_key'])}/holds", desk.wording.text(said))
 
 
-_ONE = "/accounts/{account_key}"
+_ONE = "/accounts/{account_key:path}"
 routes = [
     Route(f"{_ONE}/holds", show_holds),
     Route(f"{_ONE}/block", block, methods=["POST"]),

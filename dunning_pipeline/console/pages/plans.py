@@ -55,6 +55,6 @@ def _plan(desk: Desk) -> dict[str, Any]:
 
 
 routes = [
-    Route("/plans/{plan_key}", show_plan, methods=["GET"]),
-    Route("/plans/{plan_key}", send, methods=["POST"]),
+    Route("/plans/{plan_key:path}", show_plan, methods=["GET"]),
+    Route("/plans/{plan_key:path}", send, methods=["POST"]),
 ]

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dunning_pipeline.console import previews, published
+from dunning_pipeline.console import previews
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
 from dunning_pipeline.console.pages.accounts import named
@@ -17,6 +17,7 @@ from dunning_pipeline.console.pages.segments import members_of, segment_names
 from dunning_pipeline.console.scope import one_of, within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
+from dunning_pipeline.statements.approving import limit_above, who_asked
 from dunning_pipeline.statements.editing import draft_document
 
 LAST_LETTER = "\U0010ffff"
@@ -77,9 +78,7 @@ def filtered(desk: Desk) -> Select[Any]:
 def _named(desk: Desk, wanted: str) -> ColumnElement[bool]:
     """Statements by number, by how the account's name begins, or of accounts whose name holds it; an index each."""
     s = statements.c
-    condition, parameters = named(desk, wanted)
-    sql = f"select account_key from accounts where {condition} limit 500"
-    keys = [row["account_key"] for row in published.found(desk.workspace, sql, parameters)]
+    keys = named(desk, wanted)[:500]
     begins = and_(s.account_name >= wanted, s.account_name < wanted + LAST_LETTER)
     return or_(s.number == wanted, begins, s.account_key.in_(keys)) if keys else or_(s.number == wanted, begins)
 
@@ -105,7 +104,11 @@ def show_statement(desk: Desk) -> Response:
             "decisions": select(decisions).where(decisions.c.statement_id == statement_id),
         }
         rows: dict[str, Any] = {name: as_rows(connection.execute(query)) for name, query in found.items()}
-    return desk.page("statement.html", statement=row, details=details, events=_story(desk, row, rows), **rows)
+        is_draft = row["status"] == "draft"
+        limit = limit_above(row, desk.workspace.company) if is_draft else None
+        asked = sorted(who_asked(connection, row)) if limit else []
+    story = _story(desk, row, rows)
+    return desk.page("statement.html", statement=row, details=details, events=story, limit=limit, asked=asked, **rows)
 
 
 def _story(desk: Desk, row: Mapping[str, Any], rows: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,6 +22,23 @@
     const all = event.target.closest("input[data-check-all]");
     if (all) for (const box of all.closest("form").querySelectorAll("tbody input[type=checkbox]")) box.checked = all.checked;
   });
+  // marketing calendar: a planned campaign is dragged to another day by sending the form that "move" opens
+  let dragged = null;
+  for (const event of document.querySelectorAll(".event[data-moves]")) event.draggable = true;
+  const dayAt = (event) => (dragged ? event.target.closest?.(".month [data-day]") : null);
+  document.addEventListener("dragstart", (event) => { dragged = event.target.closest?.(".event[data-moves]"); });
+  document.addEventListener("dragend", () => { dragged = null; });
+  document.addEventListener("dragover", (event) => { if (dayAt(event)) event.preventDefault(); });
+  document.addEventListener("drop", (event) => {
+    const day = dayAt(event);
+    if (!day) return;
+    event.preventDefault();
+    const form = dragged.nextElementSibling?.querySelector("form");
+    const to = form?.elements.namedItem("to");
+    if (!to || to.value.startsWith(day.dataset.day)) return;
+    to.value = day.dataset.day + to.value.slice(10);
+    form.requestSubmit(form.querySelector("button[value=move]"));
+  });
   document.addEventListener("submit", (event) => {
     const question = event.submitter?.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
