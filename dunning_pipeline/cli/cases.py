@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
+from dunning_pipeline.cli.output import (
+    DateOption,
+    Format,
+    FormatOption,
+    WorkspaceOption,
+    open_workspace,
+    parse_date,
+    print_json,
+    show,
+)
 
 charge = typer.Typer(no_args_is_help=True, add_completion=False, help="Fees and interest charged: list, waive, pay.")
 
@@ -186,6 +195,22 @@ def list_charges(
         rows = [one.as_json() for one in charges.list_charges(connection, account=account, only_owed=owed)]
     columns = ("id", "type", "statement", "account_key", "level", "amount", "owed", "currency", "posted_on")
     show(rows, form, columns=columns, empty="No charges.")
+
+
+@charge.command()
+def balance(
+    subject: Annotated[str, typer.Argument(metavar="ACCOUNT|INVOICE", help="Id, number or key.")],
+    date: DateOption = None,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """What is owed with charges: open principal, charges, and both, by invoice."""
+    from dunning_pipeline.dunning.balances import balances
+
+    ws = open_workspace(workspace)
+    rows = balances(ws, subject, on=parse_date(date, ws))
+    columns = ("invoice_number", "currency", "open_amount", "charges", "open_amount_with_charges")
+    show(rows, form, columns=columns, empty="Nothing is owed.")
 
 
 @charge.command()

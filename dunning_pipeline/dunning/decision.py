@@ -25,9 +25,8 @@ from dunning_pipeline.sql_models.runner import RenderedModel, quoted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Decision", "Scope", "decide", "decide_items"]
+__all__ = ["Decision", "Scope", "ask_model", "decide"]
 
-_ORDER = "account_key, invoice_number, invoice_key, instalment"  # of decision rows
 RESULTS = {
     "dunning": {"statements": "proposed_statements", "details": "proposed_details"},
     "account": {"statements": "account_statements", "details": "account_statement_details"},
@@ -83,36 +82,37 @@ def decide(
         return _collect(opened, dunning_date, scope, seconds)
 
 
-def decide_items(
+def ask_model(
     ws: Workspace,
+    model: str,
     target: str,
     *,
     dunning_date: date,
     ledger: bool = True,
     facts: duckdb.DuckDBPyConnection | Path | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of `decide(…).decisions` of one account or invoice, by the models that lead to them alone.
+    """The rows of one of the decision's models about an account or an invoice, by the models that lead to it alone.
 
-    `target` is a key, an id in the source or a number. Quick enough for a person who waits: no recipients, no lines,
-    no letters' dates, and of the ledger only the account's rows. Raises NotThere.
+    `target` is a key, an id in the source or a number. Quick enough for a person who waits: of the ledger only the
+    account's rows, no calendar of deadlines, no rates of law packs. Raises NotThere.
     """
     with open_facts(ws, facts=facts) as opened:
         account_key, invoice_key = opened.find(target)
         opened.limit_to(account=account_key, invoice=None, segment=None)
-        opened.bring_ledger(ws, wanted=ledger, tables={*ledger_tables(ws, "decisions"), "process_versions"})
+        opened.bring_ledger(ws, wanted=ledger, tables={*ledger_tables(ws, model), "process_versions"})
         load_policy_tables(opened.con, ws, catalogs=opened.catalogs, rules_only=True)
         con = opened.con
         models = rendered_models(
             ws, run_date=dunning_date, kind="dunning", variables=_variables(opened, Scope(account=account_key)),
-            catalogs=opened.catalogs, relations=opened.relations, up_to="decisions",
+            catalogs=opened.catalogs, relations=opened.relations, up_to=model,
         )  # fmt: skip
         con.execute("create schema if not exists dunning")
-        for model in models:
-            _make(con, model)
+        for needed in models:
+            _make(con, needed)
         mine = f"account_key = '{_escaped(account_key)}'"
         if invoice_key is not None:
             mine += f" and invoice_key = '{_escaped(invoice_key)}'"
-        result = con.execute(f"select * from dunning.decisions where {mine} order by {_ORDER}")
+        result = con.execute(f"select * from dunning.{model} where {mine} order by all")
         names = [column[0] for column in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
@@ -173,7 +173,7 @@ def _collect(opened: Facts, dunning_date: date, scope: Scope, seconds: dict[str,
     return Decision(
         dunning_date=dunning_date,
         scope=scope,
-        decisions=table(f"{decisions} order by {_ORDER}"),
+        decisions=table(f"{decisions} order by account_key, invoice_number, invoice_key, instalment"),
         statements=table(f"select * from dunning.{names['statements']} order by account_key, draft_key"),
         details=table(f"select * from dunning.{names['details']} order by draft_key, position"),
         assignments=table(

@@ -10,7 +10,7 @@ import duckdb
 import orjson
 from sqlalchemy import select
 
-from dunning_pipeline.dunning.decision import decide_items
+from dunning_pipeline.dunning.decision import ask_model
 from dunning_pipeline.dunning.reasons import in_words
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import open_ledger, reading
@@ -35,7 +35,8 @@ def explain(
     date show what it was based on. Rows have invoice_id, invoice_number, instalment, included, reason, text,
     level_before, level_after, process, inputs, statement (number). Raises NotThere.
     """
-    rows = decide_items(ws, target, dunning_date=dunning_date, facts=facts, ledger=ledger)
+    rows = ask_model(ws, "decisions", target, dunning_date=dunning_date, facts=facts, ledger=ledger)
+    rows.sort(key=lambda row: (row["invoice_number"] or "", row["invoice_key"], row["instalment"]))
     recorded = _recorded(ws, rows[0]["account_key"], dunning_date) if ledger and rows else {}
     return [_explained(row | recorded.get((row["invoice_key"], row["instalment"]), {})) for row in rows]
 

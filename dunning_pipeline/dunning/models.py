@@ -16,6 +16,8 @@ from dunning_pipeline.sql_models.runner import RenderedModel, Renderer, folder_o
 FOLDER = "dunning"
 _DATE = date(1, 1, 1)  # stands for the run date until it is known; no model names this day
 Part = Literal["all", "debts", "recipients"]
+# What a run does not need: models of the other kind of statement, and those that only people ask for (`up_to`).
+_BALANCES = ("invoice_balances", "account_balances")
 _KINDS = {
     "dunning": ("account_statements", "account_statement_details"),
     "account": ("proposed_statements", "draft_channels"),
@@ -65,7 +67,8 @@ def _rendered(
     """Model and SQL with _DATE in place of the run date: a simulation renders once for all its days."""
     project = _read(folder, files, up_to)
     renderer = Renderer(project, run_date=_DATE, **orjson.loads(arguments))
-    chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in _KINDS[kind]]
+    left_out = () if up_to else (*_KINDS[kind], *_BALANCES)
+    chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in left_out]
     if part != "all":
         late = _about_recipients(chosen)
         chosen = [model for model in chosen if (model.name in late) == (part == "recipients")]
