@@ -41,7 +41,8 @@ decided as (
             unit_oldest_days := oldest_days, account_credit := cast(account_credit as varchar),
             last_level := last_level, last_sent_on := last_sent_on, last_deadline := last_deadline,
             min_interval_days := min_interval_days, next_level := next_level, next_level_on := next_level_on,
-            promised_until := promised_until, is_broken_promise := is_broken_promise, statement_level := draft_level
+            promised_until := promised_until, promise_count := nullif(promise_count, 0),
+            is_broken_promise := is_broken_promise, last_cleared_on := last_cleared_on, statement_level := draft_level
         )) as varchar) as inputs
     from open_ones
 

@@ -82,6 +82,10 @@ _ALL = (
 REASONS: Mapping[str, Reason] = {reason.code: reason for reason in _ALL}
 
 
+# The evidence of a broken promise, said after whatever the reason is.
+_BROKEN = "; the promise to pay by {promised_until} is broken: {open_amount} {currency} still open"
+
+
 class _Known(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "unknown"
@@ -91,7 +95,10 @@ def in_words(decision: Mapping[str, Any]) -> str:
     """One sentence for one decision row with `inputs` as a mapping, such as "not dunned: due on 2026-01-31"."""
     values = {**decision["inputs"], **{key: value for key, value in decision.items() if key != "inputs"}}
     said = _Known({key: value for key, value in values.items() if value is not None})
-    return REASONS[decision["reason"]].words.format_map(said)
+    words = REASONS[decision["reason"]].words
+    if said.get("is_broken_promise"):
+        words += _BROKEN + (", last paid on {last_cleared_on}" if "last_cleared_on" in said else ", nothing was paid")
+    return words.format_map(said)
 
 
 def reference_page() -> str:

@@ -59,6 +59,14 @@ def test_a_broken_promise_resumes_the_dunning(world: World) -> None:
     outcome = world.run("2026-01-21")
     assert outcome.reasons == {"INV": "advances"}
     assert '"is_broken_promise":true' in outcome.decision.decisions.to_pylist()[0]["inputs"]
+    world.payment("INV", on="2026-01-15", amount="30.00 EUR")
+    [told] = explain(
+        Workspace(world.folder), "INV", dunning_date=date(2026, 1, 21), facts=world.database(), ledger=False
+    )
+    assert told["text"].endswith(
+        "; the promise to pay by 2026-01-20 is broken: 70.00 EUR still open, last paid on 2026-01-15"
+    )
+    assert told["inputs"]["promise_count"] == 1
 
 
 def test_more_promises_than_allowed_do_not_hold_dunning_back(world: World) -> None:
