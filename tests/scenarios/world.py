@@ -57,7 +57,8 @@ class World:
         file.write_text("\n".join(lines) + "\n")
         self.ws.__dict__.pop("company", None)
 
-    def account(self, name: str, **values: Any) -> None:
+    def account(self, account: str, /, **values: Any) -> None:
+        name = account
         values = {"name": name, "country": "DE", "street": "Weg 1", "city": "Bonn", "postal_code": "53111"} | values
         self.facts.put("accounts", account_key=f"salesforce:{name}", account_id=name, **values)
         contact = f"salesforce:contact-{name}"

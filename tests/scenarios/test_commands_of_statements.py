@@ -1,0 +1,144 @@
+"""The clerk's commands on statements and runs, as a shell would call them."""
+
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.ledger.leases import hold
+from dunning_pipeline.statements.runs import LEASE, run_id_of
+from tests.scenarios.commands import Shell
+from tests.scenarios.world import World, noon
+
+DAY = "2026-01-10"
+
+
+@pytest.fixture
+def shell(world: World) -> Shell:
+    """Two debts of a week, and the day's run in the shell's hand."""
+    world.invoice("A", account="acme", due="2026-01-01", amount="120.00 EUR")
+    world.invoice("B", account="beta/../co", due="2026-01-01", amount="900.00 EUR")
+    world.publish()
+    return Shell(world.ws, now=f"{DAY}T12:00:00+00:00")
+
+
+def test_words_are_copied_from_the_template_and_stay_as_they_were_changed(shell: Shell) -> None:
+    shell.run("run")
+    [draft] = shell.json("statement", "list", "--account", "acme")
+    assert draft["texts"] == {}
+    texts = shell.json("statement", "copy-text", draft["id"])
+    assert {"subject", "opening", "closing"} <= set(texts) and all(texts.values())
+    shell.run("statement", "edit", draft["id"], "--text", "opening=As agreed on the phone.")
+    shell.run("run")  # proposes beside it, never over it
+    again = shell.json("statement", "copy-text", draft["id"])
+    assert again == {**texts, "opening": "As agreed on the phone."}
+    shell.run("statement", "close", draft["id"], "--no-pdf")
+    shell.run("statement", "copy-text", draft["id"], code=1)
+
+
+def test_runs_are_listed_shown_and_deleted_while_nothing_is_closed(shell: Shell) -> None:
+    run = shell.json("run")
+    assert [row["run_id"] for row in shell.json("runs", "list")] == [run["run_id"]]
+    [shown] = shell.json("runs", "show", run["run_id"])
+    assert (shown["status"], shown["created"], shown["dunning_date"]) == ("done", 2, DAY)
+    shell.run("runs", "show", "2000-01-01-dunning", code=1)
+    shell.run("runs", "delete", run["run_id"], code=1)  # it has drafts
+    shell.run("runs", "delete", run["run_id"], "--with-drafts")
+    assert shell.json("runs", "list") == [] and shell.json("statement", "list") == []
+    assert len(shell.json("statement", "list", "--status", "deleted")) == 2  # kept, and numbered never
+
+    assert shell.json("run")["created"] == 2  # the same run again begins anew
+    shell.run("statement", "close", "--all", "--no-pdf")
+    shell.run("runs", "delete", run["run_id"], "--with-drafts", code=1)
+
+
+def test_a_second_live_run_says_so_and_changes_nothing(shell: Shell, world: World) -> None:
+    with hold(world.ledger, LEASE):
+        shell.run("run", code=1)
+        assert shell.json("runs", "list") == [] and world.rows() == 0
+    assert shell.json("run")["run_id"] == run_id_of(noon(DAY).date(), Scope())
+
+
+def test_four_eyes_close_what_is_above_the_limit(shell: Shell, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.company(four_eyes_above="{EUR: '500'}")
+    shell.run("run")
+    monkeypatch.setenv("LOGNAME", "kim")
+    first = shell.json("statement", "close", "--all", "--no-pdf")
+    assert len(first["closed"]) == 1 and "second person" in next(iter(first["refused"].values()))
+    shell.run("statement", "close", "--all", "--no-pdf", code=1)  # the same person again is no second one
+    monkeypatch.setenv("LOGNAME", "lee")
+    assert len(shell.json("statement", "close", "--all", "--no-pdf")["closed"]) == 1
+    assert [row["number"][-6:] for row in shell.json("statement", "list")] == ["000001", "000002"]
+
+
+def test_pdfs_come_as_files_as_a_zip_and_lie_once_at_each_target(shell: Shell, tmp_path: Path) -> None:
+    shell.run("run")
+    marked = tmp_path / "drafts"
+    assert len(shell.json("statement", "distribute", str(marked), "--all", "--drafts-only")["written"]) == 2
+    shell.run("statement", "close", "--all")
+    said = shell.json("statement", "list")
+    numbers = [row["number"] for row in said]
+
+    letters = tmp_path / "letters.zip"
+    shell.run("statement", "zip", "--all", "-o", str(letters), "--name", "{date}/{account_id}-{number}.pdf")
+    with zipfile.ZipFile(letters) as archive:
+        packed = {name: sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    # an id with slashes makes no folders
+    assert set(packed) == {f"{DAY}/acme-{numbers[0]}.pdf", f"{DAY}/beta_.._co-{numbers[1]}.pdf"}
+    assert set(packed.values()) == {row["pdf_sha256"] for row in shell.json("statement", "list")}
+    shell.run("statement", "zip", "--all", "-o", str(letters), "--name", "{nonsense}.pdf", code=1)
+    shell.run("statement", "zip", "--all", "-o", str(letters), "--name", "../{number}.pdf", code=1)
+
+    for target in (str(tmp_path / "out"), f"memory://{tmp_path.name}/letters"):
+        first = shell.json("statement", "distribute", target, "--all")
+        assert (len(first["written"]), first["unchanged"]) == (2, [])
+        assert shell.json("statement", "distribute", target, "--all") == {"written": [], "unchanged": first["written"]}
+    written = {sha256(file.read_bytes()).hexdigest() for file in (tmp_path / "out").iterdir()}
+    assert written == set(packed.values())
+    (tmp_path / "out" / f"{numbers[0]}.pdf").unlink()  # what was taken away is brought again
+    assert len(shell.json("statement", "distribute", str(tmp_path / "out"), "--all")["written"]) == 1
+    shell.run("statement", "distribute", "nowhere://x", "--all", code=1)
+
+
+def test_hostile_names_and_odd_amounts_go_through_a_whole_run(world: World, tmp_path: Path) -> None:
+    names = SimpleNamespace(
+        markup="<script>alert('x')</script> #set page(width: 1cm) {{ company.name }} \\ $",
+        rtl="\u202eשלום עולם\u202c بسم",
+        emoji="Café 🧾🦊 ﬁn",
+    )
+    for account, name in vars(names).items():
+        world.account(account, name=name)
+        world.invoice(f"I-{account}", account=account, due="2026-01-01", amount="50.00 EUR")
+    world.account("odd")
+    world.invoice("NULL", account="odd", due="2026-01-01", amount="0.00 EUR")
+    world.invoice("BEFORE", account="odd", due="2025-12-01", dated="2026-01-02", amount="10.00 EUR")
+    world.invoice("MINUS", account="odd", due="2026-01-01", amount="-25.00 EUR")
+    world.invoice("WHAT", account="odd", due="2026-01-01", amount="10.00 XQX")
+    world.publish()
+    shell = Shell(world.ws, now=f"{DAY}T12:00:00+00:00")
+
+    shell.run("run")
+    reasons = {row["invoice_number"]: row["reason"] for row in shell.json("explain", "odd")}
+    assert set(reasons) == {"NULL", "BEFORE", "MINUS", "WHAT"}  # nothing is lost
+    assert reasons["NULL"] == reasons["MINUS"] == "nothing_open" and reasons["WHAT"] == "unknown_currency"
+    assert {row["account_name"] for row in shell.json("statement", "list")} >= set(vars(names).values())
+    report = shell.json("statement", "close", "--all")
+    assert len(report["closed"]) >= 3
+    for row in shell.json("statement", "list", "--status", "closed"):
+        file = tmp_path / "one.pdf"
+        shell.run("statement", "pdf", row["id"], "-o", str(file))
+        assert file.read_bytes().startswith(b"%PDF-1.7") and row["pdf_sha256"]
+
+
+def test_a_clock_that_goes_back_changes_nothing(shell: Shell) -> None:
+    shell.run("run")
+    shell.run("statement", "close", "--all", "--no-pdf")
+    before = shell.json("statement", "list")
+    shell.now = "2026-01-08T12:00:00+00:00"
+    shell.run("run", code=1)
+    assert shell.json("statement", "list") == before
+    assert shell.json("runs", "list")[0]["dunning_date"] == DAY  # not even a run is recorded
+    shell.run("run", "--replay")
