@@ -1,47 +1,66 @@
-"""Runs the normalisers on values not seen before, on all cores, and keeps the answers between runs in `identity_cache`."""
+"""Gives every record its normal forms, normalising on all cores what `identity_cache` has not seen in an earlier run."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from dunning_pipeline.identity.steps.records import raw_values
+from dunning_pipeline.identity.engine import DuckDBEngine
+from dunning_pipeline.identity.steps.records import facts, lookups
+from dunning_pipeline.identity.steps.step import WORK
 from dunning_pipeline.identity.values.registry import NORMALISERS, Normaliser, apply_by_name, normalisers_version
 
 SERIAL_BELOW = 40_000  # new values; starting worker processes takes about as long as normalising this many
 
-Progress = Callable[[str], None]
 
+def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None = None) -> int:
+    """Make `identity.<kind>_facts`; the number of values that the cache had not known.
 
-def refresh_value_cache(con: duckdb.DuckDBPyConnection, kind: str, *, processes: int | None = None) -> dict[str, int]:
-    """Add the normal forms of all new distinct values of `identity.<kind>_records`; the count of new ones per normaliser.
-
+    Records are joined with the cache first: on most days nearly all are known, and only the few others are done again.
     The cache is emptied when tables, code or libraries of the normalisers changed.
     """
+    con, wanted = engine.con, facts(kind)
     _open_cache(con)
-    added: dict[str, int] = {}
-    for name, selects in raw_values(kind).items():
-        union = " union ".join(
-            f"select distinct {key} as raw_key from {source} where {key} is not null" for key, source in selects
-        )
-        con.execute(
-            f"create or replace temp table new_values as select raw_key from ({union}) "
-            f"where raw_key not in (select raw_key from identity_cache.{name})"
-        )
-        keys = con.sql("select raw_key from new_values order by raw_key").to_arrow_table()["raw_key"].to_pylist()
-        added[name] = len(keys)
-        for part in _normalised(NORMALISERS[name], keys, processes or os.cpu_count() or 1):
-            rows = _arrow(NORMALISERS[name], part)
-            con.register("new_rows", rows)
-            con.execute(f"insert into identity_cache.{name} select * from new_rows")
-            con.unregister("new_rows")
-    con.execute("drop table if exists new_values")
+    engine.run(wanted)
+    missed = f"select record_id from {wanted.table} where missed"
+    if not engine.rows(f"{missed} limit 1"):
+        return 0
+    records = f"(select * from {WORK}.{kind}_records where record_id in ({missed}))"
+    added = sum(_add_new(con, name, keys, processes or os.cpu_count() or 1) for name, keys in _raw_keys(kind, records))
+    con.execute(f"create or replace temp table late_facts as {facts(kind, records=records).sql}")
+    con.execute(f"delete from {wanted.table} where missed")
+    con.execute(f"insert into {wanted.table} by name select * from late_facts")
+    con.execute("drop table late_facts")
     return added
+
+
+def _raw_keys(kind: str, records: str) -> list[tuple[str, str]]:
+    """(normaliser, query of raw keys that it may not know) of these records."""
+    names = dict.fromkeys(known.normaliser for known in lookups(kind))
+    return [
+        (name, " union ".join(
+            f"select {known.raw_key} as raw_key from {records} as r where {known.present}"
+            for known in lookups(kind) if known.normaliser == name
+        ))
+        for name in names
+    ]  # fmt: skip
+
+
+def _add_new(con: duckdb.DuckDBPyConnection, name: str, raw_keys: str, processes: int) -> int:
+    normaliser = NORMALISERS[name]
+    new = f"select distinct raw_key from ({raw_keys}) where raw_key not in (select raw_key from identity_cache.{name}) order by 1"
+    keys = con.sql(new).to_arrow_table()["raw_key"].to_pylist()
+    for part in _normalised(normaliser, keys, processes):
+        con.register("new_rows", _arrow(normaliser, part))
+        con.execute(f"insert into identity_cache.{name} select * from new_rows")
+        con.unregister("new_rows")
+    return len(keys)
 
 
 def _open_cache(con: duckdb.DuckDBPyConnection) -> None:
@@ -50,7 +69,7 @@ def _open_cache(con: duckdb.DuckDBPyConnection) -> None:
     known = con.execute("select version from identity_cache.version").fetchall()
     stale = known != [(normalisers_version(),)]
     for normaliser in NORMALISERS.values():
-        columns = ", ".join(f"{name} varchar" for name in ("raw_key", *normaliser.outputs))
+        columns = ", ".join(f"{name} {kind}" for name, kind in normaliser.columns.items())
         verb = "create or replace table" if stale else "create table if not exists"
         con.execute(f"{verb} identity_cache.{normaliser.name} ({columns})")
     if stale:
@@ -58,7 +77,7 @@ def _open_cache(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("insert into identity_cache.version values (?)", [normalisers_version()])
 
 
-def _normalised(normaliser: Normaliser, keys: list[str], processes: int) -> Iterator[list[tuple[str | None, ...]]]:
+def _normalised(normaliser: Normaliser, keys: list[str], processes: int) -> Iterator[list[tuple[Any, ...]]]:
     chunks = [keys[start : start + normaliser.chunk] for start in range(0, len(keys), normaliser.chunk)]
     if len(keys) < SERIAL_BELOW or processes < 2:
         yield from (normaliser.apply(chunk) for chunk in chunks)
@@ -74,7 +93,9 @@ def _normalised(normaliser: Normaliser, keys: list[str], processes: int) -> Iter
         yield from (normaliser.apply(chunk) for chunk in chunks[done:])
 
 
-def _arrow(normaliser: Normaliser, rows: list[tuple[str | None, ...]]) -> pa.Table:
-    names = ("raw_key", *normaliser.outputs)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
+def _arrow(normaliser: Normaliser, rows: list[tuple[Any, ...]]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(normaliser.columns)
+    types = {"varchar": pa.string(), "bigint": pa.int64()}
+    return pa.table({
+        name: pa.array(column, types[kind]) for (name, kind), column in zip(normaliser.columns.items(), columns, strict=True)
+    })  # fmt: skip

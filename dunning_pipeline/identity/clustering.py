@@ -10,31 +10,27 @@ from dunning_pipeline.identity.steps import clusters as steps
 from dunning_pipeline.identity.steps import guards, identifiers
 from dunning_pipeline.identity.steps.components import connect
 from dunning_pipeline.identity.steps.edges import PARTS, rule_steps
-from dunning_pipeline.identity.steps.step import WORK, Step, text
+from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.persons import nicknames
 from dunning_pipeline.identity.values.words import LONGEST_VALUE
 
-DECIDED = "decided"  # the rule name of must-links
+DECIDED = 0  # the strength of must-links; rules follow in their order
 
 
 def describe_records(engine: Engine, ruleset: Ruleset) -> None:
-    """Names, identifiers, guards and attributes of the records, from the value cache."""
+    """Make `<kind>_identifiers`: the usable identifiers of the records, with guards; needs `<kind>_facts` and `_open_cases`."""
     kind = ruleset.kind
     engine.load(f"{WORK}.positions", [("n", "bigint")], [(n,) for n in range(1, LONGEST_VALUE + 1)])
-    if kind == "account":
-        made = [identifiers.account_named(), identifiers.account_names(), identifiers.account_identifiers()]
-    else:
-        made = [identifiers.individual_named(), identifiers.individual_names(), identifiers.individual_identifiers()]
+    if kind == "individual":
         engine.load(f"{WORK}.nicknames", [("a", "varchar"), ("b", "varchar")], nicknames())
+        engine.run(identifiers.givens())
+        engine.run(identifiers.mobile_numbers())
     limits = {name: limit for name, limit in ruleset.guards.names_per_value.items() if limit is not None}
     for step in (
-        *made,
         guards.shared_values(kind, limits),
         guards.household_values(kind),
-        steps.attributes(ruleset),
-        steps.variants(ruleset),
-        guards.identifiers(kind),
-        guards.skipped_values(kind),
+        guards.guards(kind),
+        identifiers.identifiers(ruleset),
     ):
         engine.run(step)
 
@@ -58,24 +54,25 @@ def cluster_records(engine: Engine, ruleset: Ruleset) -> None:
 
 
 def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: str) -> str:
-    decided = (
-        f"select left_id, right_id, left_id as left_record, right_id as right_record, '{DECIDED}' as rule,"
-        f" decision_id as block, 'decided' as names from {WORK}.{ruleset.kind}_must_link"
-    )
-    parts = [decided]
+    parts = [
+        f"select left_id, right_id, left_id as left_record, right_id as right_record, {DECIDED} as strength, true as is_same,"
+        f" cast(decision_id as varchar) as note from {WORK}.{ruleset.kind}_must_link"
+    ]
     for rule in rules:
         if table := _run_rule(engine, ruleset, rule):
             parts.append(f"select * from {table}")
-    engine.run(Step(into, _without_contradictions(ruleset.kind, " union all ".join(parts))))
+    engine.run(Step(into, " union all ".join(parts)))
     for rule in rules:
         _drop_rule(engine, ruleset, rule)
     return into
 
 
-def _run_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None) -> str | None:
+def _run_rule(
+    engine: Engine, ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None, also_contradicting: bool = False
+) -> str | None:
     """Run the steps of one rule; the table of its edges, or None where no record has what the rule needs."""
     table = None
-    for step in rule_steps(ruleset, rule, clusters=clusters):
+    for step in rule_steps(ruleset, rule, clusters=clusters, also_contradicting=also_contradicting):
         if not engine.run(step) and table is None:
             _drop_rule(engine, ruleset, rule)
             return None
@@ -83,27 +80,11 @@ def _run_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule, *, clusters: st
     return table
 
 
-def _without_contradictions(kind: str, edges: str) -> str:
-    """Edges whose two records do not differ in a constraint; must-links stay, and open cases are told apart later."""
-    return f"""
-        with edges as ({edges}),
-        contradicted as (
-            select distinct e.left_record, e.right_record from edges as e
-            join {WORK}.{kind}_attributes as l on l.record_id = e.left_record
-            join {WORK}.{kind}_attributes as r on r.record_id = e.right_record and r.attribute = l.attribute
-            where l.value <> r.value and l.attribute <> 'open_case' and e.rule <> '{DECIDED}'
-        )
-        select e.* from edges as e
-        left join contradicted as c on c.left_record = e.left_record and c.right_record = e.right_record
-        where c.left_record is null
-    """
-
-
 def _split_broken(engine: Engine, ruleset: Ruleset, labels: str) -> None:
     """Replace the labels of clusters that break a constraint; `<kind>_split` keeps which they were."""
     kind = ruleset.kind
     broken = f"{WORK}.{kind}_split"
-    engine.run(Step(broken, steps.broken_clusters(kind, labels)))
+    engine.run(Step(broken, steps.broken_clusters(ruleset, labels)))
     members: dict[int, list[int]] = defaultdict(list)
     for record, cluster in engine.rows(
         f"select l.node_id, l.root from {labels} as l join {broken} as b on b.cluster_id = l.root order by 1"
@@ -121,18 +102,15 @@ def _split_broken(engine: Engine, ruleset: Ruleset, labels: str) -> None:
 
 def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, list[int]]) -> list[list[int]]:
     kind = ruleset.kind
-    strength = {rule.rule: number + 1 for number, rule in enumerate(ruleset.match_rules)} | {DECIDED: 0}
     edges: dict[int, list[Edge]] = defaultdict(list)
     values: dict[int, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
     apart: dict[int, list[tuple[int, int]]] = defaultdict(list)
     broken = f"join {WORK}.{kind}_split as b on b.cluster_id = l.root"
-    for cluster, left, right, rule in engine.rows(
-        f"select l.root, e.left_id, e.right_id, e.rule from {WORK}.{kind}_edges as e join {labels} as l on l.node_id = e.left_id {broken}"
+    for cluster, left, right, strength in engine.rows(
+        f"select l.root, e.left_id, e.right_id, e.strength from {WORK}.{kind}_edges as e join {labels} as l on l.node_id = e.left_id {broken}"
     ):
-        edges[cluster].append(Edge(left, right, strength[rule]))
-    for cluster, record, name, value in engine.rows(
-        f"select l.root, a.record_id, a.attribute, a.value from {WORK}.{kind}_attributes as a join {labels} as l on l.node_id = a.record_id {broken}"
-    ):
+        edges[cluster].append(Edge(left, right, strength))
+    for cluster, record, name, value in engine.rows(steps.attributes_of(ruleset, labels, f"{WORK}.{kind}_split")):
         values[cluster][name][record] = value
     for cluster, left, right in engine.rows(
         f"select l.root, c.left_id, c.right_id from {WORK}.{kind}_cannot_link as c join {labels} as l on l.node_id = c.left_id {broken}"
@@ -154,11 +132,11 @@ def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, lis
 def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
     kind = ruleset.kind
     clusters, groups = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_groups"
-    table = _run_rule(engine, ruleset, rule, clusters=clusters)
+    table = _run_rule(engine, ruleset, rule, clusters=clusters, also_contradicting=True)
     if not table:
         return
     connect(engine, edges=table, into=groups)
-    joined = steps.joining_groups(ruleset, rule, edges=table, groups=groups)
+    joined = steps.joining_groups(ruleset, rule, groups=groups)
     if engine.run(joined):
         kept = f"select * from {WORK}.{kind}_edges union all select e.* from {table} as e join {joined.table} as j on j.node_id = e.left_id"
         engine.run(Step(f"{WORK}.{kind}_edges_next", kept))
@@ -198,13 +176,11 @@ def _drop_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
 def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
     """Make `<kind>_candidates`: edges of the rules that only suggest, between different clusters; the rules run."""
     kind = ruleset.kind
-    parts = []
+    parts = [f"select * from {WORK}.{kind}_edges where false"]
     for rule in ruleset.suggesting:
         if table := _run_rule(engine, ruleset, rule, clusters=f"{WORK}.{kind}_clusters"):
-            parts.append(f"select *, {text(rule.tier)} as tier from {table}")
-    empty = f"select *, 'C' as tier from {WORK}.{kind}_edges where false"
-    candidates = _without_contradictions(kind, " union all ".join(parts or [empty]))
-    engine.run(Step(f"{WORK}.{kind}_candidates", candidates))
+            parts.append(f"select * from {table}")
+    engine.run(Step(f"{WORK}.{kind}_candidates", " union all ".join(parts)))
     for rule in ruleset.suggesting:
         _drop_rule(engine, ruleset, rule)
     return [rule.rule for rule in ruleset.suggesting]

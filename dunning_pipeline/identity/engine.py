@@ -41,6 +41,13 @@ class DuckDBEngine:
             self.observe(step.table, rows, perf_counter() - started)
         return int(rows)
 
+    def show(self, view: Step) -> None:
+        """Make a view; a table of that name, as earlier versions had it, gives way."""
+        schema, _, name = view.table.partition(".")
+        if self.rows(f"select 1 from duckdb_tables() where schema_name = '{schema}' and table_name = '{name}'"):
+            self.con.execute(f"drop table {view.table}")
+        self.con.execute(f"create or replace view {view.table} as {view.sql}")
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.con.execute(sql).fetchall()
 

@@ -65,8 +65,11 @@ def profile(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
         **fields,
         "records": _rows(
             con,
-            f"select source, source_record_id, record_key, rule, tier, confidence, evidence from identity.{kind}_links"
-            f" where {column} = ? order by record_key", unified_id,
+            f"""select l.source, l.source_record_id, l.record_key, l.rule, l.tier, l.confidence, min(e.shared_values) as evidence
+                from identity.{kind}_links as l
+                left join (select * from identity.evidence where party_kind = '{kind}' and unified_id = ?) as e
+                    on e.rule = l.rule and l.record_key in (e.left_record, e.right_record)
+                where l.{column} = ? group by all order by l.record_key""", unified_id, unified_id,
         ),
         "contact_points": _rows(
             con,

@@ -22,24 +22,24 @@ EVENTS = [
 
 
 def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
-    """Make `<kind>_previous`, `_used_ids`, `_past_events`, `_pinned`, `_must_link`, `_cannot_link`, `_rekeyed`."""
-    _load_ids(engine, kind, ledger)
-    engine.run(_pinned(engine, kind))
+    """Make `<kind>_previous`, `_used_ids`, `_past_events`, `_carried`, `_open_cases`, `_must_link`, `_cannot_link`, `_rekeyed`."""
+    known = _load_ids(engine, kind, ledger)
+    carried = engine.run(stable_ids.carried(kind))
+    engine.run(_open_cases(engine, kind))
     _load_decisions(engine, kind, ledger)
     marks = stable_ids.marks(kind)
-    if (
-        _exists(engine, "identity", f"{kind}_marks")
-        and engine.rows(f"select count(*) from {WORK}.{kind}_previous")[0][0]
-    ):
+    some_arrived = carried < engine.rows(f"select count(*) from {WORK}.{kind}_records")[0][0]
+    if some_arrived and carried < known and _exists(engine, "identity", f"{kind}_marks"):
         engine.run(Step(f"{WORK}.{kind}_new_marks", marks.sql))
         engine.run(stable_ids.rekeyed(kind))
         engine.run(Step(marks.table, f"select * from {WORK}.{kind}_new_marks"))
     else:
-        engine.load(f"{WORK}.{kind}_rekeyed", [("record_key", "varchar"), ("unified_id", "varchar")], [])
+        engine.load(f"{WORK}.{kind}_rekeyed", [("record_id", "bigint"), ("unified_id", "varchar")], [])
         engine.run(marks)
 
 
-def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
+def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> int:
+    """Make `_previous`, `_past_events` and `_used_ids`; the number of records known before."""
     previous, past = f"{WORK}.{kind}_previous", f"{WORK}.{kind}_past_events"
     if _exists(engine, "ops", "unified_ids") and _exists(engine, "ops", "unified_id_events"):
         engine.run(Step(previous, f"select record_key, unified_id from ops.unified_ids where kind = {text(kind)}"))
@@ -62,6 +62,7 @@ def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
             f" union select new_id from {past} where new_id is not null",
         )
     )
+    return int(engine.rows(f"select count(*) from {previous}")[0][0])
 
 
 def _read_ledger(ledger: Any, kind: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -80,16 +81,14 @@ def _read_ledger(ledger: Any, kind: str) -> tuple[list[tuple[Any, ...]], list[tu
         )
 
 
-def _pinned(engine: DuckDBEngine, kind: str) -> Step:
-    """Records whose profile has an open case: a draft, or a statement closed in the last months."""
-    table = f"{WORK}.{kind}_pinned"
+def _open_cases(engine: DuckDBEngine, kind: str) -> Step:
+    """Records whose profile has an open case (`open_case` = its id): a draft, or a statement closed in the last months."""
+    table = f"{WORK}.{kind}_open_cases"
     if kind != "account" or not _exists(engine, "ops", "statements"):
-        return Step(
-            table, "select cast(null as varchar) as record_key, cast(null as varchar) as unified_id where false"
-        )
+        return Step(table, "select cast(null as bigint) as record_id, cast(null as varchar) as open_case where false")
     return Step(
         table,
-        f"select p.record_key, p.unified_id from {WORK}.{kind}_previous as p where p.unified_id in ("
+        f"select c.record_id, c.unified_id as open_case from {WORK}.{kind}_carried as c where c.unified_id in ("
         f" select s.unified_account_id from ops.statements as s, {WORK}.clock as k where s.kind = 'dunning' and"
         f" (s.status = 'draft' or (s.status = 'closed' and cast(s.dunning_date as date) >= k.current_day - {OPEN_CASE_DAYS})))",
     )
@@ -114,17 +113,14 @@ def _load_decisions(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
 def save_history(engine: DuckDBEngine, kind: str, ledger: Any, *, run_id: str, now: datetime) -> dict[str, int]:
     """Make `<kind>_all_events` and `<kind>_redirects`; write changed ids, events and findings to the ledger. Counts."""
     at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    is_first = not engine.rows(f"select count(*) from {WORK}.{kind}_previous")[0][0]
-    # the first run makes every id: a million `new` events would say nothing
     fresh = f"select {text(run_id)} as run_id, event, old_id, new_id, shared, {text(at)} as event_at from {WORK}.{kind}_events"
-    fresh += " where false" if is_first else ""
     engine.run(Step(f"{WORK}.{kind}_all_events", f"select * from {WORK}.{kind}_past_events union all {fresh}"))
     engine.run(_redirects(kind))
     counted = engine.rows(f"select event, count(*) from ({fresh}) as f group by event")
     counts = {f"ids_{event}": int(number) for event, number in counted}
     moved = engine.rows(
-        f"select count(*) from {WORK}.{kind}_profiles as p join {WORK}.{kind}_records as r on r.record_id = p.record_id"
-        f" join {WORK}.{kind}_previous as o on o.record_key = r.record_key where o.unified_id <> p.unified_id"
+        f"select count(*) from {WORK}.{kind}_profiles as p join {WORK}.{kind}_carried as o on o.record_id = p.record_id"
+        " where o.unified_id <> p.unified_id"
     )
     counts["records_with_another_id"] = int(moved[0][0])
     if ledger is not None:
@@ -154,16 +150,21 @@ def _write_ledger(
     from dunning_pipeline.ledger.bulk import chunks, insert_many, insert_stored
     from dunning_pipeline.ledger.schema import unified_id_events, unified_ids
 
-    current = f"select r.record_key, p.unified_id from {WORK}.{kind}_profiles as p join {WORK}.{kind}_records as r on r.record_id = p.record_id"
-    previous = f"{WORK}.{kind}_previous"
-    stale = engine.rows(f"select record_key from (select record_key, unified_id from {previous} except {current}) as s")
+    changed = (
+        f"from {WORK}.{kind}_profiles as p join {WORK}.{kind}_records as r on r.record_id = p.record_id"
+        f" left join {WORK}.{kind}_carried as c on c.record_id = p.record_id where"
+    )
+    stale = engine.rows(
+        f"select p.record_key from {WORK}.{kind}_previous as p left join {WORK}.{kind}_records as r on r.record_key = p.record_key"
+        f" where r.record_key is null union all select r.record_key {changed} c.unified_id <> p.unified_id"
+    )
     for chunk in chunks([row[0] for row in stale], 500):
         with ledger.begin() as connection:
             connection.execute(
                 unified_ids.delete().where(unified_ids.c.kind == kind, unified_ids.c.record_key.in_(chunk))
             )
     fresh = engine.rows(
-        f"select record_key, unified_id from ({current} except select record_key, unified_id from {previous}) as f"
+        f"select r.record_key, p.unified_id {changed} c.unified_id is null or c.unified_id <> p.unified_id"
     )
     for part in chunks([(kind, key, unified_id, run_id) for key, unified_id in fresh]):
         with ledger.begin() as connection:

@@ -11,12 +11,12 @@ from typing import Any
 import duckdb
 
 from dunning_pipeline.identity import history
-from dunning_pipeline.identity.caching import refresh_value_cache
+from dunning_pipeline.identity.caching import normalise_records
 from dunning_pipeline.identity.clustering import cluster_records, describe_records, suggest
 from dunning_pipeline.identity.engine import DuckDBEngine, Observer
 from dunning_pipeline.identity.rulesets import Ruleset, load_ruleset
 from dunning_pipeline.identity.stable_ids import assign_ids
-from dunning_pipeline.identity.steps import checks, outputs, records, review
+from dunning_pipeline.identity.steps import checks, guards, outputs, records, review
 from dunning_pipeline.identity.steps import reconciliation as fields
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.settings.workspace import Workspace
@@ -62,10 +62,11 @@ def resolve(
             engine, rulesets[kind], report, folder=folder, run_id=run_id, now=now, ledger=ledger, processes=processes
         )
     started = perf_counter()
-    engine.run(outputs.contact_points())
     for step in (*review.shared_outputs(records.KINDS), checks.names(records.KINDS)):
         engine.run(step)
-    report.seconds["contact points"] = perf_counter() - started
+    for view in (outputs.evidence(rulesets.values()), outputs.contact_points()):
+        engine.show(view)
+    report.seconds["shared tables"] = perf_counter() - started
     if not keep_work:
         con.execute(f"drop schema {WORK} cascade")
     return report
@@ -86,7 +87,7 @@ def _resolve_kind(
     counts = report.counts.setdefault(kind, {})
     counts["records"] = engine.run(records.account_records() if kind == "account" else records.individual_records())
     clock.lap("records")
-    counts["new_values"] = sum(refresh_value_cache(engine.con, kind, processes=processes).values())
+    counts["new_values"] = normalise_records(engine, kind, processes=processes)
     clock.lap("normalise")
     history.load_history(engine, kind, ledger)
     clock.lap("history")
@@ -101,8 +102,7 @@ def _resolve_kind(
     suggest(engine, ruleset)
     if ruleset.probabilistic:
         _score(engine, ruleset, folder)
-    for step in review.suggestions(kind):
-        counts[step.table.rpartition("_")[2]] = engine.run(step)
+    counts["suggestions"] = engine.run(review.suggestions(ruleset))
     clock.lap("suggestions")
     counts |= history.save_history(engine, kind, ledger, run_id=run_id, now=now)
     clock.lap("ledger")
@@ -112,21 +112,12 @@ def _resolve_kind(
 
 def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
     kind = ruleset.kind
-    engine.load(
-        f"{WORK}.{kind}_rules",
-        [("rule", "varchar"), ("tier", "varchar"), ("confidence", "double"), ("strength", "integer")],
-        outputs.rule_table(ruleset),
-    )
-    frequent = [name for name in fields.FIELDS[kind] if fields.is_frequent(ruleset, name)]
-    engine.run(fields.members(kind))
-    for name in frequent:
+    engine.load(f"identity.{kind}_rules", outputs.RULES, outputs.rule_rows(ruleset))
+    some_tied = engine.run(fields.tied(kind)) > 0
+    engine.run(fields.reconciled(ruleset, some_tied=some_tied))
+    for name in fields.frequent_fields(ruleset):
         engine.run(fields.frequent_value(ruleset, name))
-    for step in (
-        fields.reconciled(ruleset, frequent),
-        outputs.links(kind),
-        outputs.unified(kind),
-        outputs.evidence(kind),
-    ):
+    for step in (fields.unified(ruleset), outputs.edges(kind), outputs.links(kind), guards.skipped_values(kind)):
         engine.run(step)
 
 
@@ -138,10 +129,11 @@ def _score(engine: DuckDBEngine, ruleset: Ruleset, folder: Path) -> None:
     pairs = scored_people(engine.con, folder / ruleset.probabilistic.model, threshold=ruleset.probabilistic.threshold)
     table = f"{WORK}.{ruleset.kind}_scored"
     engine.load(table, [("left_id", "bigint"), ("right_id", "bigint"), ("probability", "double")], pairs)
+    strength = next(row[0] for row in outputs.rule_rows(ruleset) if row[1] == RULE)
     engine.con.execute(
         f"insert into {WORK}.{ruleset.kind}_candidates by name select left_id, right_id, left_id as left_record,"
-        f" right_id as right_record, '{RULE}' as rule, 'probability ' || round(probability, 4) as block, 'near' as names,"
-        f" 'C' as tier from {table}"
+        f" right_id as right_record, {strength} as strength, false as is_same, 'probability ' || round(probability, 4) as note"
+        f" from {table}"
     )
 
 

@@ -83,16 +83,19 @@ def _linker(con: duckdb.DuckDBPyConnection, settings: Any) -> Any:
 
 def people_sql() -> str:
     """One row per person record with the normalised values that the model compares, as text."""
-    kinds = ("birth_date", "email", "phone", "address", "postal_code", "city")
-    values = ", ".join(f"max(case when i.kind = '{kind}' then i.value end) as {kind}" for kind in kinds)
+    usable = "({0} is null or {0} = 'household')"
+    values = ", ".join(
+        f"case when {usable.format(f'i.{name}_guard')} then i.{name} end as {name}"
+        for name in ("birth_date", "postal_code", "city")
+    )
     return f"""
-        select n.record_id as unique_id, n.given, n.family, v.birth_date, v.email, v.phone,
-            split_part(v.address, '|', 1) as street, v.postal_code, v.city
-        from {WORK}.individual_named as n
-        left join (
-            select i.record_id, {values} from {WORK}.individual_identifiers as i
-            where i.guard is null or i.guard = 'household' group by i.record_id
-        ) as v on v.record_id = n.record_id
+        select i.record_id as unique_id, f.given, f.family, {values},
+            case when {usable.format("i.email_guard")} then f.email_value end as email,
+            greatest(case when {usable.format("i.phone_guard")} then f.phone_value end,
+                case when {usable.format("i.mobile_phone_guard")} then f.mobile_phone_value end) as phone,
+            case when {usable.format("i.address_guard")} then split_part(f.address_value, '|', 1) end as street
+        from {WORK}.individual_identifiers as i
+        join identity.individual_facts as f on f.record_id = i.record_id
     """
 
 

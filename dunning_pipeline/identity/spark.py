@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.identity.clustering import cluster_records, describe_records
 from dunning_pipeline.identity.rulesets import Ruleset
-from dunning_pipeline.identity.steps.records import raw_values
+from dunning_pipeline.identity.steps.records import facts, lookups
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.registry import NORMALISERS, apply_by_name
 
@@ -64,38 +64,39 @@ def cluster_on_spark(spark: "SparkSession", ruleset: Ruleset, *, now: datetime, 
     engine = SparkEngine(spark, folder=folder)
     engine.run(Step(f"{WORK}.{kind}_records", f"select * from {kind}_records"))
     engine.run(Step(f"{WORK}.clock", f"select date '{now.date()}' as current_day"))
-    for name, selects in raw_values(kind).items():
-        _normalise(engine, name, selects)
+    for name in dict.fromkeys(known.normaliser for known in lookups(kind)):
+        _normalise(engine, kind, name)
+    engine.run(facts(kind))
     for table in ("must_link", "cannot_link"):
         columns = [("left_id", "bigint"), ("right_id", "bigint"), ("decision_id", "varchar")]
         engine.load(f"{WORK}.{kind}_{table}", columns, [])
-    engine.load(f"{WORK}.{kind}_pinned", [("record_key", "varchar"), ("unified_id", "varchar")], [])
+    engine.load(f"{WORK}.{kind}_open_cases", [("record_id", "bigint"), ("open_case", "varchar")], [])
     describe_records(engine, ruleset)
     cluster_records(engine, ruleset)
     return spark.table(view_name(f"{WORK}.{kind}_clusters"))
 
 
-def _normalise(engine: SparkEngine, name: str, selects: list[tuple[str, str]]) -> None:
+def _normalise(engine: SparkEngine, kind: str, name: str) -> None:
     """The value cache of one normaliser: its Python function over the distinct raw keys, a batch at a time."""
+    columns = NORMALISERS[name].columns
     union = " union ".join(
-        f"select distinct {key} as raw_key from {table} where {key} is not null" for key, table in selects
+        f"select distinct {known.raw_key} as raw_key from {WORK}.{kind}_records as r where {known.present}"
+        for known in lookups(kind)
+        if known.normaliser == name
     )
-    columns = ("raw_key", *NORMALISERS[name].outputs)
 
     def apply(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
 
+        types = [pa.int64() if kind == "bigint" else pa.string() for kind in columns.values()]
         for batch in batches:
             rows = apply_by_name(name, batch.column(0).to_pylist())
             values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(list(value), pa.string()) for value in values], names=list(columns)
-            )
+            arrays = [pa.array(list(value), kind) for value, kind in zip(values, types, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
-    keys = engine.spark.sql(spark_sql(union))
-    engine._keep(
-        f"identity_cache.{name}", keys.mapInArrow(apply, ", ".join(f"`{column}` string" for column in columns))
-    )
+    schema = ", ".join(f"`{column}` {_TYPES[kind]}" for column, kind in columns.items())
+    engine._keep(f"identity_cache.{name}", engine.spark.sql(spark_sql(union)).mapInArrow(apply, schema))
 
 
 def view_name(table: str) -> str:

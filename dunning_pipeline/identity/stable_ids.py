@@ -11,7 +11,7 @@ ATTEMPTS = 5
 
 
 def assign_ids(engine: Engine, kind: str, *, run_id: str) -> None:
-    """Make `<kind>_profiles` and `<kind>_events`; needs `<kind>_previous`, `<kind>_used_ids`, `<kind>_pinned`.
+    """Make `<kind>_profiles` and `<kind>_events`; needs `<kind>_carried`, `<kind>_used_ids`, `<kind>_open_cases`.
 
     Raises Refused if fresh ids keep colliding with used ones (a run id that was used before with other data).
     """
@@ -22,7 +22,9 @@ def assign_ids(engine: Engine, kind: str, *, run_id: str) -> None:
         f" where cluster_id not in (select cluster_id from {WORK}.{kind}_kept) order by 1, 2"
     )
     pinned = (
-        {row[0] for row in engine.rows(f"select distinct unified_id from {WORK}.{kind}_pinned")} if contested else set()
+        {row[0] for row in engine.rows(f"select distinct open_case from {WORK}.{kind}_open_cases")}
+        if contested
+        else set()
     )
     won = settle(contested, pinned)
     engine.load(f"{WORK}.{kind}_won", [("cluster_id", "bigint"), ("unified_id", "varchar")], sorted(won.items()))
@@ -32,7 +34,8 @@ def assign_ids(engine: Engine, kind: str, *, run_id: str) -> None:
     engine.run(Step(f"{WORK}.{kind}_kept", f"select * from {WORK}.{kind}_kept_all"))
     _mint(engine, kind, run_id)
     engine.run(steps.profiles(kind))
-    engine.run(steps.events(kind))
+    is_first = not engine.rows(f"select 1 from {WORK}.{kind}_previous limit 1")
+    engine.run(steps.events(kind, is_first=is_first))
     engine.drop(f"{WORK}.{kind}_won", f"{WORK}.{kind}_kept_all")
 
 

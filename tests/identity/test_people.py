@@ -14,7 +14,7 @@ def test_one_mailbox_and_a_near_name_is_one_person(parties: Parties) -> None:
     parties.resolve()
 
     assert parties.profiles() == [["1", "2"], ["3"]]
-    rule = parties.rows("select rule, tier, evidence from identity.individual_links where record_key = 'crm:1'")
+    rule = parties.rows("select rule, tier, shared_values from identity.evidence")
     assert rule == [("email_and_name", "A", "michellenoris@gmail.com")]
 
 

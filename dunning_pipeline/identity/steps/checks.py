@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from dunning_pipeline.identity.rulesets import Ruleset
+from dunning_pipeline.identity.steps.identifiers import differs_within
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 CHURN_LIMIT = 0.02  # of the records known before: more changing their profile in one run is worth a look
@@ -14,7 +15,7 @@ def checks(ruleset: Ruleset) -> Step:
     kind = ruleset.kind
     parts = [
         _one(kind, "each_record_in_one_profile", "error", _not_once(kind), "records missing or in two profiles"),
-        _one(kind, "no_constraint_violated", "error", _violated(kind), "profiles with two values of an attribute that may occur once"),
+        _one(kind, "no_constraint_violated", "error", _violated(ruleset), "profiles with two values of an attribute that may occur once"),
         _one(kind, "no_cannot_link_violated", "error", _forbidden(kind), "pairs in one profile that a person decided apart"),
         _one(kind, "one_profile_per_id", "error", _shared_ids(kind), "unified ids on two profiles"),
         _one(kind, "no_id_used_again", "error", _reused(kind), "new ids that had been used before"),
@@ -43,13 +44,14 @@ def _not_once(kind: str) -> str:
     )
 
 
-def _violated(kind: str) -> str:
+def _violated(ruleset: Ruleset) -> str:
     # a must-link of a person joins whatever the values say
+    kind = ruleset.kind
     return (
-        f"select p.unified_id from {WORK}.{kind}_profiles as p join {WORK}.{kind}_attributes as a on a.record_id = p.record_id"
+        f"select p.cluster_id from {WORK}.{kind}_profiles as p join {WORK}.{kind}_identifiers as i on i.record_id = p.record_id"
         f" where p.members > 1 and p.cluster_id not in (select m.cluster_id from {WORK}.{kind}_must_link as d"
         f" join {WORK}.{kind}_profiles as m on m.record_id = d.left_id)"
-        " group by p.unified_id, a.attribute having count(distinct a.value) > 1"
+        f" group by p.cluster_id having {differs_within(ruleset, 'i')}"
     )
 
 
@@ -61,7 +63,7 @@ def _forbidden(kind: str) -> str:
 
 
 def _shared_ids(kind: str) -> str:
-    return f"select unified_id from {WORK}.{kind}_profiles group by unified_id having count(distinct cluster_id) > 1"
+    return f"select unified_id from {WORK}.{kind}_profiles where record_id = cluster_id group by unified_id having count(*) > 1"
 
 
 def _reused(kind: str) -> str:
@@ -69,7 +71,7 @@ def _reused(kind: str) -> str:
 
 
 def _too_large(kind: str, limit: int) -> str:
-    return f"select distinct unified_id from {WORK}.{kind}_profiles where members > {limit}"
+    return f"select distinct cluster_id from {WORK}.{kind}_profiles where members > {limit}"
 
 
 def _churn(kind: str) -> str:
@@ -78,9 +80,8 @@ def _churn(kind: str) -> str:
         select {text(kind)}, 'id_churn', 'warning', count(*) filter (where o.unified_id <> p.unified_id), count(*),
             count(*) filter (where o.unified_id <> p.unified_id) <= {CHURN_LIMIT} * count(*),
             count(*) filter (where o.unified_id <> p.unified_id) || ' of ' || count(*) || ' known records have another id than before'
-        from {WORK}.{kind}_previous as o
-        join {WORK}.{kind}_records as r on r.record_key = o.record_key
-        join {WORK}.{kind}_profiles as p on p.record_id = r.record_id
+        from {WORK}.{kind}_carried as o
+        join {WORK}.{kind}_profiles as p on p.record_id = o.record_id
     """
 
 

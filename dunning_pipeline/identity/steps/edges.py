@@ -2,142 +2,206 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Iterator
+from itertools import product
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
-from dunning_pipeline.identity.steps.names import name_predicate
-from dunning_pipeline.identity.steps.step import WORK, Step, text
+from dunning_pipeline.identity.steps.identifiers import differs, slots
+from dunning_pipeline.identity.steps.names import name_predicate, related_names
+from dunning_pipeline.identity.steps.step import WORK, Step
 
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
-PARTS = ("blocks", "names", "company", "neighbours", "edges")  # tables of one rule
+PARTS = ("groups", "crowded", "company", "neighbours", "edges")  # tables of one rule
 NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
 
+_COMPARED = {
+    "account": ("core", "form", "first_word", "word_set"),
+    "individual": ("given", "family", "generation", "given_letters", "family_letters"),
+}
 
-def rule_steps(ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None) -> Iterator[Step]:
-    """The steps of one rule; the last makes its edges (left_id, right_id, left_record, right_record, rule, block, names).
 
-    With `clusters` (a table record_id → cluster_id) the edges run between clusters, and only where these differ.
+def rule_steps(
+    ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None, also_contradicting: bool = False
+) -> Iterator[Step]:
+    """The steps of one rule; the last makes its edges (left_id, right_id, left_record, right_record, strength, is_same, note).
+
+    With `clusters` (a table record_id → cluster_id) the edges run between clusters, and only where these differ. An edge
+    joins no two records that differ in a constraint, unless `also_contradicting` asks who else would fit.
     """
     stem = f"{WORK}.{ruleset.kind}_{rule.rule}"
-    yield Step(f"{stem}_blocks", _blocks(ruleset.kind, rule, clusters))
-    yield Step(f"{stem}_names", _block_names(f"{stem}_blocks", composite=len(rule.identifiers) > 1))
-    yield Step(f"{stem}_company", _company(ruleset.kind, rule, stem))
-    yield Step(f"{stem}_neighbours", _neighbours(ruleset.kind, stem))
-    yield Step(f"{stem}_edges", _edges(ruleset, rule, stem))
+    yield Step(f"{stem}_groups", _groups(ruleset.kind, rule, clusters))
+    if len(rule.identifiers) > 1:
+        yield Step(f"{stem}_crowded", _crowded(rule, stem))
+    yield Step(f"{stem}_company", _company(ruleset, rule, stem))
+    yield Step(f"{stem}_neighbours", _neighbours(ruleset.kind, rule, stem))
+    yield Step(f"{stem}_edges", _edges(ruleset, rule, stem, clusters, also_contradicting))
 
 
-def _blocks(kind: str, rule: MatchRule, clusters: str | None) -> str:
-    """One row per record and block. A blank name is 0, and is kept only where the rule lets blank names match."""
-    others = rule.identifiers[1:]
-    block = " || '|' || ".join(f"i{n}.value" for n in range(len(rule.identifiers)))
-    joins = "".join(
-        f" join {WORK}.{kind}_identifiers as i{n + 1} on i{n + 1}.record_id = i0.record_id" for n in range(len(others))
-    )
-    usable = " and ".join(
-        f"i{n}.kind = {text(name)} and {_usable(f'i{n}.guard', rule)}" for n, name in enumerate(rule.identifiers)
-    )
+def _keys(rule: MatchRule, alias: str = "") -> str:
+    return ", ".join(f"{alias}b{n}" for n in range(len(rule.identifiers)))
+
+
+def _same_block(rule: MatchRule, left: str, right: str) -> str:
+    return " and ".join(f"{left}.b{n} = {right}.b{n}" for n in range(len(rule.identifiers)))
+
+
+def _members(kind: str, rule: MatchRule, clusters: str | None) -> str:
+    """Query of the records with all that the rule needs; a blank name is 0, and is kept only where blank names may match."""
     blank = any(criterion.blank == "match" for criterion in rule.names)
-    named = "" if blank else " and i0.name_id is not null"
-    node = "c.cluster_id" if clusters else "i0.record_id"
-    member = f" join {clusters} as c on c.record_id = i0.record_id" if clusters else ""
-    return (
-        f"select {block} as block, coalesce(i0.name_id, 0) as name_id, i0.variant, {node} as node_id, min(i0.record_id) as record_id"
-        f" from {WORK}.{kind}_identifiers as i0{joins}{member} where {usable}{named} group by 1, 2, 3, 4"
+    name = "coalesce(i.name_id, 0)" if blank else "i.name_id"
+    node, member = (
+        ("c.cluster_id", f" join {clusters} as c on c.record_id = i.record_id") if clusters else ("i.record_id", "")
     )
+    selects = []
+    for combination in product(*(slots(kind, name) for name in rule.identifiers)):
+        columns = ", ".join(f"i.{column} as b{n}" for n, (column, _) in enumerate(combination))
+        usable = " and ".join(
+            f"i.{column} is not null and {_usable(f'i.{guard}', rule)}" for column, guard in combination
+        )
+        named = "" if blank else " and i.name_id is not null"
+        selects.append(
+            f"select {columns}, {name} as name_id, i.variant, {node} as node_id, i.record_id"
+            f" from {WORK}.{kind}_identifiers as i{member} where {usable}{named}"
+        )
+    return " union all ".join(selects)
 
 
 def _usable(guard: str, rule: MatchRule) -> str:
     """Which guarded values a rule may use: a family's where it looks for contradictions, a switchboard's beside others."""
-    allowed = (["household"] if rule.use_family_values else []) + (
-        ["shared", "household"] if len(rule.identifiers) > 1 else []
-    )
-    if not allowed:
-        return f"{guard} is null"
-    return f"({guard} is null or {guard} in ({', '.join(text(name) for name in sorted(set(allowed)))}))"
+    if len(rule.identifiers) > 1:
+        return "true"
+    return f"({guard} is null or {guard} = 'household')" if rule.use_family_values else f"{guard} is null"
 
 
-def _block_names(blocks: str, *, composite: bool) -> str:
-    crowded = (
-        f" where block not in (select block from {blocks} group by block having count(distinct name_id) > {NAMES_PER_BLOCK})"
-        if composite
-        else ""
-    )
+def _groups(kind: str, rule: MatchRule, clusters: str | None) -> str:
+    """One row per block, name and variant: the first and the last node, and the first record."""
     return (
-        f"select block, name_id, variant, min(node_id) as first_id, min(record_id) as first_record, count(*) as nodes"
-        f" from {blocks}{crowded} group by block, name_id, variant"
+        f"select {_keys(rule)}, name_id, variant, min(node_id) as first_id, max(node_id) as last_id, min(record_id) as first_record"
+        f" from ({_members(kind, rule, clusters)}) as m group by {_keys(rule)}, name_id, variant"
     )
 
 
-def _company(kind: str, rule: MatchRule, stem: str) -> str:
-    """Only the names that are not alone in their block: most are, and need no comparison.
+def _crowded(rule: MatchRule, stem: str) -> str:
+    many = f"select {_keys(rule)} from {stem}_groups group by {_keys(rule)} having count(*) > {NAMES_PER_BLOCK}"
+    return (
+        f"select {_keys(rule, 'g.')} from {stem}_groups as g join ({many}) as many on {_same_block(rule, 'g', 'many')}"
+        f" group by {_keys(rule, 'g.')} having count(distinct g.name_id) > {NAMES_PER_BLOCK}"
+    )
+
+
+def _uncrowded(rule: MatchRule, stem: str) -> tuple[str, str]:
+    """JOIN and condition that leave out the blocks of too many names."""
+    if len(rule.identifiers) == 1:
+        return "", "true"
+    return f" left join {stem}_crowded as x on {_same_block(rule, 'x', 'g')}", "x.b0 is null"
+
+
+def _company(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
+    """Only the names that are not alone in their block, with all that they are compared by: most are alone.
 
     Where the rule wants equal names, only those stand together (`same_name`); else all names of the block.
     """
-    if _wants_equal_names(rule):
-        alike = "m.core" if kind == "account" else "n.name_id"
-        join = f" join {WORK}.{kind}_names as m on m.name_id = n.name_id" if kind == "account" else ""
-        named = f"select n.*, {alike} as same_name from {stem}_names as n{join}"
-    else:
-        named = f"select n.*, 0 as same_name from {stem}_names as n"
-    return (
-        f"with named as ({named}), crowds as (select block, same_name, count(*) as names from named group by block, same_name having count(*) > 1)"
-        " select named.*, crowds.names from named join crowds on crowds.block = named.block and crowds.same_name = named.same_name"
+    kind, (join, where) = ruleset.kind, _uncrowded(rule, stem)
+    equal = _wants_equal_names(rule)
+    alike = "f.core" if equal and kind == "account" else "g.name_id" if equal else "0"
+    named = " join identity.account_facts as f on f.record_id = g.first_record" if equal and kind == "account" else ""
+    crowds = (
+        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {stem}_groups as g{named}{join}"
+        f" where {where} group by {_keys(rule, 'g.')}{f', {alike}' if equal else ''} having count(*) > 1"
     )
+    compared = ", ".join(f"f.{column}" for column in _COMPARED[kind])
+    extra = (
+        "replace(f.core, ' ', '') as letters, translate(f.core, 'abcdefghijklmnopqrstuvwxyz ', '') as digits"
+        if kind == "account"
+        else "coalesce(f.generation, '') as suffix, f.given_root"
+    )
+    return f"""
+        with crowds as ({crowds})
+        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, crowds.same_name, crowds.names, {compared}, {extra}
+        from {stem}_groups as g
+        join crowds on {_same_block(rule, "crowds", "g")}
+        join identity.{kind}_facts as f on f.record_id = g.first_record
+        where crowds.same_name = {alike}
+    """
 
 
 def _wants_equal_names(rule: MatchRule) -> bool:
     return any(c.field == "name" and c.method != "fuzzy" and c.blank != "match" for c in rule.names)
 
 
-def _neighbours(kind: str, stem: str) -> str:
+def _neighbours(kind: str, rule: MatchRule, stem: str) -> str:
     """In blocks of many names: each name under itself and under every text that one deletion leaves of it.
 
     Two names at most one letter apart share such a key, so that not every pair has to be compared. Short forms and
     swapped names are not found this way; that is the price of an over-full block.
     """
-    written = "n.core" if kind == "account" else "n.given || ' ' || n.family"
+    written = "core" if kind == "account" else "given || ' ' || family"
+    keys = f"{_keys(rule)}, name_id, variant"
     return f"""
-        with named as (
-            select c.block, c.name_id, c.variant, {written} as written
-            from {stem}_company as c
-            join {WORK}.{kind}_names as n on n.name_id = c.name_id
-            where c.names > {COMPARE_ALL_UP_TO}
-        )
-        select block, name_id, variant, written as neighbour from named
+        with named as (select {keys}, {written} as written from {stem}_company where names > {COMPARE_ALL_UP_TO})
+        select {keys}, written as neighbour from named
         union
-        select block, name_id, variant, substr(written, 1, p.n - 1) || substr(written, p.n + 1, 300)
+        select {keys}, substr(written, 1, p.n - 1) || substr(written, p.n + 1, 300)
         from named join {WORK}.positions as p on p.n <= length(written)
     """
 
 
-def _edges(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
-    kind = ruleset.kind
-    predicate = name_predicate(kind, rule.names, form_matters="legal_form" in ruleset.constraints.at_most_one)
-    nick = " left join {w}.nicknames as nick on nick.a = a.given and nick.b = b.given" if kind == "individual" else ""
-    order = "(n.name_id > m.name_id or (n.name_id = m.name_id and n.variant > m.variant))"
+def _edges(ruleset: Ruleset, rule: MatchRule, stem: str, clusters: str | None, also_contradicting: bool) -> str:
+    strength = next(n for n, other in enumerate(ruleset.match_rules, start=1) if other.rule == rule.rule)
     return f"""
-        select n.first_id as left_id, b.node_id as right_id, n.first_record as left_record, b.record_id as right_record,
-            {text(rule.rule)} as rule, n.block, 'same' as names
-        from {stem}_blocks as b
-        join {stem}_names as n on n.block = b.block and n.name_id = b.name_id and n.variant = b.variant
-        where n.nodes > 1 and b.node_id <> n.first_id
-        union all
-        select p.left_id, p.right_id, p.left_record, p.right_record, {text(rule.rule)}, p.block,
-            case when p.left_name = p.right_name then 'same' else 'near' end
-        from (
-            select m.first_id as left_id, n.first_id as right_id, m.first_record as left_record,
-                n.first_record as right_record, m.block, m.name_id as left_name, n.name_id as right_name
-            from {stem}_company as m
-            join {stem}_company as n on n.block = m.block and n.same_name = m.same_name and {order} and n.first_id <> m.first_id
-            where m.names <= {COMPARE_ALL_UP_TO}
-            union all
-            select distinct m.first_id, n.first_id, m.first_record, n.first_record, m.block, m.name_id, n.name_id
-            from {stem}_neighbours as mk
-            join {stem}_neighbours as nk on nk.block = mk.block and nk.neighbour = mk.neighbour
-            join {stem}_company as m on m.block = mk.block and m.name_id = mk.name_id and m.variant = mk.variant
-            join {stem}_company as n on n.block = nk.block and n.name_id = nk.name_id and n.variant = nk.variant
-            where {order} and n.first_id <> m.first_id
-        ) as p
-        left join {WORK}.{kind}_names as a on a.name_id = p.left_name
-        left join {WORK}.{kind}_names as b on b.name_id = p.right_name{nick.format(w=WORK)}
-        where {predicate}
+        select left_id, right_id, left_record, right_record, {strength} as strength, is_same, cast(null as varchar) as note
+        from ({_star(ruleset.kind, rule, stem, clusters)} union all {_pairs(ruleset, rule, stem, also_contradicting)}) as found
+    """
+
+
+def _star(kind: str, rule: MatchRule, stem: str, clusters: str | None) -> str:
+    """Of every group the first node joined with each other one."""
+    join, where = _uncrowded(rule, stem)
+    return f"""
+        select g.first_id as left_id, m.node_id as right_id, g.first_record as left_record, min(m.record_id) as right_record, true as is_same
+        from ({_members(kind, rule, clusters)}) as m
+        join {stem}_groups as g on {_same_block(rule, "g", "m")} and g.name_id = m.name_id and g.variant = m.variant{join}
+        where g.first_id <> g.last_id and m.node_id <> g.first_id and {where}
+        group by g.first_id, m.node_id, g.first_record, {_keys(rule, "m.")}, m.name_id, m.variant
+    """
+
+
+def _pairs(ruleset: Ruleset, rule: MatchRule, stem: str, also_contradicting: bool) -> str:
+    """Different names of one block that are near, and whose records do not differ in a constraint."""
+    kind = ruleset.kind
+    order = "(b.name_id > a.name_id or (b.name_id = a.name_id and b.variant > a.variant)) and b.first_id <> a.first_id"
+    company = (
+        f"{stem}_company as a join {stem}_company as b on {_same_block(rule, 'b', 'a')} and b.same_name = a.same_name"
+    )
+    same = " and ".join(f"{{0}}.{c} = {{1}}.{c}" for c in (*_keys(rule).split(", "), "name_id", "variant"))
+    compared = (
+        *_COMPARED[kind],
+        *(("letters", "digits") if kind == "account" else ("suffix",)),
+        "name_id",
+        "first_id",
+        "first_record",
+    )
+    columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in compared)
+    related = related_names(rule.names) if kind == "individual" else ("true",)
+    candidates = [
+        f"select {columns} from {company} and {how} where a.names <= {COMPARE_ALL_UP_TO} and {order}" for how in related
+    ]
+    candidates.append(
+        f"select distinct {columns} from {stem}_neighbours as ak"
+        f" join {stem}_neighbours as bk on {_same_block(rule, 'bk', 'ak')} and bk.neighbour = ak.neighbour"
+        f" join {stem}_company as a on {same.format('a', 'ak')} join {stem}_company as b on {same.format('b', 'bk')} where {order}"
+    )
+    near = name_predicate(kind, rule.names, form_matters="legal_form" in ruleset.constraints.at_most_one)
+    joins = ""
+    if kind == "individual":
+        joins = f" left join {WORK}.nicknames as nick on nick.a = p.given_a and nick.b = p.given_b" + "".join(
+            f" left join {WORK}.givens as g{side} on g{side}.given = p.given_{side}" for side in "ab"
+        )
+    if not also_contradicting:
+        joins += "".join(
+            f" join {WORK}.{kind}_identifiers as i{side} on i{side}.record_id = p.first_record_{side}" for side in "ab"
+        )
+        near += f" and not coalesce({differs(ruleset, 'ia', 'ib')}, false)"
+    return f"""
+        select p.first_id_a, p.first_id_b, p.first_record_a, p.first_record_b, p.name_id_a = p.name_id_b
+        from ({" union all ".join(candidates)}) as p{joins} where {near}
     """

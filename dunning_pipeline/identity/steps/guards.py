@@ -1,9 +1,26 @@
-"""Value guards: what too many names share, and what belongs to a department, identifies nobody; every such value is kept."""
+"""Value guards: what too many names share, and what belongs to a family, identifies nobody by itself; all of it is kept."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Mapping
 
+from dunning_pipeline.identity.steps.identifiers import is_text
 from dunning_pipeline.identity.steps.step import WORK, Step, text
+
+_NOTHING = "select cast(null as varchar) as kind, cast(null as bigint) as id, cast(null as varchar) as written"
+
+
+def _values(kind: str, name: str) -> str:
+    """Query (value, name_id, record_id) of the records that have an identifier; a number in both fields counts once."""
+    table = f"identity.{kind}_facts"
+    if kind != "individual" or name not in ("phone", "mobile"):
+        return f"select {name} as value, name_id, record_id from {table} where {name} is not null"
+    both = (
+        f"select phone as value, name_id, record_id from {table} where phone is not null and phone <> coalesce(mobile_phone, 0)"
+        f" union all select mobile_phone, name_id, record_id from {table} where mobile_phone is not null"
+    )
+    if name == "phone":
+        return both
+    return f"select v.value, v.name_id, v.record_id from ({both}) as v join {WORK}.individual_mobile_numbers as m on m.id = v.value"
 
 
 def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
@@ -11,22 +28,21 @@ def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
 
     Rows are counted first: only a value with more rows than its limit can have more names (names are counted there alone).
     """
-    cases = " ".join(f"when {text(name)} then {limit}" for name, limit in sorted(limits.items()))
-    limit = f"case kind {cases} end" if cases else "cast(null as bigint)"
-    sql = f"""
-        with crowded as (
-            select kind, value, {limit} as name_limit
-            from {WORK}.{kind}_values where value is not null and problem is null
-            group by kind, value having count(*) > {limit}
+    parts = [f"{_NOTHING}, 0 as names, 0 as records, 0 as example where false"]
+    for name, limit in sorted(limits.items()):
+        shown = (
+            "cast(null as bigint) as id, value as written"
+            if is_text(name)
+            else "value as id, cast(null as varchar) as written"
         )
-        select v.kind, v.value, count(distinct n.name_id) as names, count(*) as records
-        from crowded
-        join {WORK}.{kind}_values as v on v.kind = crowded.kind and v.value = crowded.value and v.problem is null
-        left join {WORK}.{kind}_named as n on n.record_id = v.record_id
-        group by v.kind, v.value, crowded.name_limit
-        having count(distinct n.name_id) > crowded.name_limit
-    """
-    return Step(f"{WORK}.{kind}_shared_values", sql)
+        rows = _values(kind, name)
+        crowded = f"select value from ({rows}) as c group by value having count(*) > {limit}"
+        parts.append(
+            f"select {text(name)} as kind, {shown}, names, records, example from ("
+            " select value, count(distinct name_id) as names, count(*) as records, min(record_id) as example"
+            f" from ({rows}) as v where value in ({crowded}) group by value) as n where names > {limit}"
+        )
+    return Step(f"{WORK}.{kind}_shared_values", " union all ".join(parts))
 
 
 def household_values(kind: str) -> Step:
@@ -35,66 +51,102 @@ def household_values(kind: str) -> Step:
     A value counts where people of the same family name have given names that begin with different letters (no short forms) and the
     mailbox bears none of them, or where the mailbox says so itself (familie.mueller@).
     """
+    table = f"{WORK}.{kind}_household_values"
     if kind == "account":
-        return Step(f"{WORK}.{kind}_household_values", "select '' as kind, '' as value where false")
+        return Step(table, "select cast(null as varchar) as kind, cast(null as bigint) as id where false")
+    facts = "identity.individual_facts"
+    valued = " union all ".join(
+        f"select '{name}' as kind, {column} as id, {written} as written, name_id, family, given from {facts}"
+        f" where {column} is not null and name_id is not null"
+        for name, column, written in (
+            ("email", "email", "email_value"), ("phone", "phone", "''"), ("phone", "mobile_phone", "''"),
+        )
+    )  # fmt: skip
+    several = "select kind, id from valued group by kind, id having min(name_id) <> max(name_id)"
     sql = f"""
-        with named as (
-            select distinct v.kind, v.value, n.family, n.given
-            from {WORK}.{kind}_values as v
-            join {WORK}.{kind}_named as n on n.record_id = v.record_id
-            where v.kind in ('email', 'phone', 'mobile') and v.problem is null and n.name_id is not null
+        with valued as ({valued}),
+        named as (
+            select distinct v.kind, v.id, v.written, v.family, v.given from valued as v
+            join ({several}) as s on s.kind = v.kind and s.id = v.id
         ),
         families as (
-            select kind, value, family from named group by kind, value, family
+            select kind, id, family from named group by kind, id, family
             having min(substr(given, 1, 1)) <> max(substr(given, 1, 1))
-                and max(case when value like '%' || given || '%' then 1 else 0 end) = 0
+                and max(case when written like '%' || given || '%' then 1 else 0 end) = 0
         )
-        select distinct a.kind, a.value
+        select distinct a.kind, a.id
         from families as f
-        join named as a on a.kind = f.kind and a.value = f.value and a.family = f.family
-        join named as b on b.kind = f.kind and b.value = f.value and b.family = f.family
+        join named as a on a.kind = f.kind and a.id = f.id and a.family = f.family
+        join named as b on b.kind = f.kind and b.id = f.id and b.family = f.family
         left join {WORK}.nicknames as nick on nick.a = a.given and nick.b = b.given
         where length(a.given) > 1 and length(b.given) > 1 and substr(a.given, 1, 1) < substr(b.given, 1, 1)
             and nick.a is null
         union
-        select 'email', value from identity_cache.emails where mailbox = 'family' and value is not null
+        select 'email', email from {facts} where mailbox = 'family' and email is not null
     """
-    return Step(f"{WORK}.{kind}_household_values", sql)
+    return Step(table, sql)
 
 
-def identifiers(kind: str) -> Step:
-    """All values that exist, with their record's name and why they link nothing by themselves (`guard`, else null).
-
-    `household` values link only in rules that say `use_family_values`; other guarded values only beside
-    a second identifier, if at all.
-    """
+def guards(kind: str) -> Step:
+    """Guarded values of every kind of identifier (kind; id or written; guard): shared counts before household."""
     sql = f"""
-        select v.record_id, n.name_id, coalesce(t.variant, '') as variant, v.kind, v.value,
-            case when v.problem is not null then v.problem when s.value is not null then 'shared'
-                when h.value is not null then 'household' end as guard
-        from (select distinct record_id, kind, value, problem from {WORK}.{kind}_values where value is not null) as v
-        join {WORK}.{kind}_named as n on n.record_id = v.record_id
-        left join {WORK}.{kind}_shared_values as s on s.kind = v.kind and s.value = v.value
-        left join {WORK}.{kind}_variants as t on t.record_id = v.record_id
-        left join {WORK}.{kind}_household_values as h on h.kind = v.kind and h.value = v.value
+        select kind, id, written, 'shared' as guard from {WORK}.{kind}_shared_values
+        union all
+        select h.kind, h.id, cast(null as varchar), 'household'
+        from (
+            select kind, id from {WORK}.{kind}_household_values
+            union all select 'mobile', id from {WORK}.{kind}_household_values where kind = 'phone'
+        ) as h
+        left join {WORK}.{kind}_shared_values as s on s.kind = h.kind and s.id = h.id
+        where s.kind is null
     """
-    return Step(f"{WORK}.{kind}_identifiers", sql)
+    return Step(f"{WORK}.{kind}_guards", sql)
 
 
 def skipped_values(kind: str) -> Step:
     """The audit: every value that linked nothing, how many records had it, and why."""
+    facts, records = f"identity.{kind}_facts", f"{WORK}.{kind}_records"
+    parts = [
+        f"select '{name}' as kind, {value} as value, {written} as written, f.{problem} as problem"
+        f" from {facts} as f join {records} as r on r.record_id = f.record_id where f.{problem} is not null and f.{problem} <> 'empty'"
+        for name, value, written, problem in _problems(kind)
+    ]
+    shown = " ".join(f"when '{name}' then {value}" for name, value in _shown(kind).items())
     sql = f"""
-        select {text(kind)} as party_kind, kind, value, problem as reason, count(*) as records, cast(null as bigint) as names
-        from {WORK}.{kind}_values where problem is not null and problem <> 'empty' and value is not null
-        group by kind, value, problem
+        select {text(kind)} as party_kind, kind, coalesce(value, min(written)) as value, problem as reason, count(*) as records,
+            cast(null as bigint) as names
+        from ({" union all ".join(parts)}) as p group by kind, value, substr(case when value is null then written end, 1, 80), problem
         union all
-        select {text(kind)}, kind, min(written), problem, count(*), null
-        from {WORK}.{kind}_values where problem is not null and problem <> 'empty' and value is null
-        group by kind, substr(written, 1, 80), problem
+        select {text(kind)}, s.kind, coalesce(s.written, case s.kind {shown} end), 'shared', s.records, s.names
+        from {WORK}.{kind}_shared_values as s join {facts} as f on f.record_id = s.example
         union all
-        select {text(kind)}, kind, value, 'shared', records, names from {WORK}.{kind}_shared_values
-        union all
-        select {text(kind)}, 'name', null, problem, count(*), null
-        from {WORK}.{kind}_named where problem is not null and problem <> 'empty' group by problem
+        select {text(kind)}, 'name', null, name_problem, count(*), null
+        from {facts} where name_problem is not null and name_problem <> 'empty' group by name_problem
     """
     return Step(f"{WORK}.{kind}_skipped", sql)
+
+
+def _problems(kind: str) -> list[tuple[str, str, str, str]]:
+    """(kind of identifier, SQL of its normal form, SQL of what was written, column of the problem)."""
+
+    def same(name: str) -> tuple[str, str, str, str]:
+        return name, f"f.{name}_value", f"r.{name}", f"{name}_problem"
+
+    if kind == "individual":
+        mobile = ("phone", "f.mobile_phone_value", "r.mobile_phone", "mobile_phone_problem")
+        birth = ("birth_date", "cast(null as varchar)", "cast(r.birth_date as varchar)", "birth_date_problem")
+        return [same("email"), same("phone"), mobile, birth]
+    domain = ("domain", "split_part(f.email_value, '@', 2)", "r.email", "domain_problem")
+    return [*(same(name) for name in ("email", "phone", "tax_id", "vat_id", "registry_number", "lei")), domain]
+
+
+def _shown(kind: str) -> dict[str, str]:
+    phone = (
+        "case when f.phone = s.id then f.phone_value else f.mobile_phone_value end"
+        if kind == "individual"
+        else "f.phone_value"
+    )
+    shown = {"email": "f.email_value", "address": "f.address_value", "phone": phone}
+    if kind == "individual":
+        return shown | {"mobile": phone}
+    return shown | {name: f"f.{name}_value" for name in ("tax_id", "vat_id", "registry_number", "lei")}

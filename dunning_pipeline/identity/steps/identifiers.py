@@ -1,153 +1,102 @@
-"""Names, identifiers and attributes of the records, from the cached normal forms: all that the rules look at."""
+"""What the rules look at: one row per record with its usable identifiers, their guards, and what constrains its profile."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
-from dunning_pipeline.identity.steps.records import OFFICIAL, address_key, official_key, person_key, phone_key
+from dunning_pipeline.identity.rulesets import Ruleset
 from dunning_pipeline.identity.steps.step import WORK, Step
 
-CACHE = "identity_cache"
+Slot = tuple[str, str]  # column of an identifier, column of its guard
+
+_PLAIN = {
+    "individual": ("email", "address", "postal_code", "city", "birth_date", "individual_key", "account"),
+    "account": (
+        "tax_id", "vat_id", "registry_number", "lei", "account_number", "email", "phone", "domain", "address", "postal_code", "city",
+    ),
+}  # fmt: skip
+_TEXTS = ("postal_code", "city", "birth_date", "individual_key", "account", "account_number", "domain")
+_CONSTRAINTS = {"legal_form": "form"}  # constraint → column, where they differ
 
 
-def account_named() -> Step:
-    """Account records with core name and legal form; `name_id` is the first record that has the same two."""
-    sql = f"""
-        with named as (
-            select r.record_id, n.core, n.form, n.first_word, n.word_set, n.problem
-            from {WORK}.account_records as r
-            left join {CACHE}.companies as n on n.raw_key = r.name
-        ),
-        ids as (
-            select core, coalesce(form, '') as form_key, min(record_id) as name_id
-            from named where core is not null group by core, coalesce(form, '')
-        )
-        select named.record_id, ids.name_id, named.core, named.form, named.first_word, named.word_set, named.problem
-        from named left join ids on ids.core = named.core and ids.form_key = coalesce(named.form, '')
-    """
-    return Step(f"{WORK}.account_named", sql)
+def slots(kind: str, name: str) -> tuple[Slot, ...]:
+    """Where a record has its values of one kind of identifier; a person has two numbers."""
+    if kind == "individual" and name == "phone":
+        return ("phone", "phone_guard"), ("mobile_phone", "mobile_phone_guard")
+    if kind == "individual" and name == "mobile":
+        return ("mobile", "mobile_guard"), ("mobile_phone", "mobile_phone_as_mobile_guard")
+    return ((name, f"{name}_guard"),)
 
 
-def individual_named() -> Step:
-    """Person records with given and family name; `name_id` only where both are known."""
-    sql = f"""
-        with named as (
-            select r.record_id, n.given, n.family, n.generation, n.given_letters, n.family_letters, n.problem
-            from {WORK}.individual_records as r
-            left join {CACHE}.persons as n on n.raw_key = {person_key()}
-        ),
-        ids as (
-            select given, family, coalesce(generation, '') as suffix, min(record_id) as name_id
-            from named where given is not null and family is not null group by given, family, coalesce(generation, '')
-        )
-        select named.record_id, ids.name_id, named.given, named.family, named.generation, named.given_letters, named.family_letters, named.problem
-        from named left join ids on ids.given = named.given and ids.family = named.family
-            and ids.suffix = coalesce(named.generation, '')
-    """
-    return Step(f"{WORK}.individual_named", sql)
+def is_text(name: str) -> bool:
+    """Whether an identifier is compared as it is written; the others are compared by the id of their value."""
+    return name in _TEXTS
 
 
-def account_names() -> Step:
-    """One row per name_id: what two company names are compared by."""
-    sql = f"""
-        select name_id, core, form, first_word, word_set, replace(core, ' ', '') as letters,
-            translate(core, 'abcdefghijklmnopqrstuvwxyz ', '') as digits, count(*) as frequency
-        from {WORK}.account_named where name_id is not null group by name_id, core, form, first_word, word_set
-    """
-    return Step(f"{WORK}.account_names", sql)
+def constraint_columns(ruleset: Ruleset) -> dict[str, str]:
+    """Constraint → column of the identifiers table: one value in a whole profile; open cases of two ids keep apart as well."""
+    return {name: _CONSTRAINTS.get(name, name) for name in (*ruleset.constraints.at_most_one, "open_case")}
 
 
-def individual_names() -> Step:
-    """One row per name_id: what two names of people are compared by; `given_count` tells names from typos."""
-    sql = f"""
-        with names as (
-            select name_id, given, family, generation, given_letters, family_letters, count(*) as frequency
-            from {WORK}.individual_named where name_id is not null
-            group by name_id, given, family, generation, given_letters, family_letters
-        ),
-        givens as (select given, sum(frequency) as given_count from names group by given),
-        families as (select family, sum(frequency) as family_count from names group by family)
-        select names.name_id, names.given, names.family, coalesce(names.generation, '') as suffix, names.given_letters, names.family_letters, names.frequency,
-             givens.given_count, families.family_count
-        from names
-        join givens on givens.given = names.given
-        join families on families.family = names.family
-    """
-    return Step(f"{WORK}.individual_names", sql)
-
-
-def account_identifiers() -> Step:
-    """record × kind × value of everything that may identify an account, with why a value was not usable."""
-    records = f"{WORK}.account_records"
-    official = " union all ".join(
-        f"select r.record_id, '{kind}' as kind, r.{kind} as written, v.value, v.problem "
-        f"from {records} as r join {CACHE}.official_ids as v on v.raw_key = {official_key(kind)}"
-        for kind in OFFICIAL
+def differs(ruleset: Ruleset, left: str, right: str) -> str:
+    """SQL: the two rows differ in something that may occur once; open cases are told apart later, so that people hear of them."""
+    return (
+        " or ".join(f"{left}.{c} <> {right}.{c}" for c in constraint_columns(ruleset).values() if c != "open_case")
+        or "false"
     )
-    domain = "regexp_replace(regexp_replace(lower(trim(website)), '^(https?://)?(www[0-9]?[.])?', ''), '[/:?#].*$', '')"
-    sql = f"""
-        {official}
-        union all
-        select r.record_id, 'vat_id', r.tax_id, v.value, v.problem
-        from {records} as r join {CACHE}.official_ids as v on v.raw_key = {official_key("tax_id")}
-        where r.vat_id is null and v.value like 'VAT:%'
-        union all
-        select record_id, 'account_number', account_number, source || ':' || upper(trim(account_number)), null
-        from {records} where account_number is not null and trim(account_number) <> ''
-        union all
-        select record_id, 'domain', website, {domain}, null from {records} where website like '%.%'
-        union all
-        select r.record_id, 'domain', r.email, v.domain, case when v.mailbox = 'free' then 'free_mail_domain' end
-        from {records} as r join {CACHE}.emails as v on v.raw_key = r.email
-        where v.domain is not null and (r.website is null or r.website not like '%.%')
-        union all
-        {_contact_identifiers(records, phones=("phone",))}
+
+
+def differs_within(ruleset: Ruleset, alias: str) -> str:
+    """SQL for HAVING: the rows of the group differ in something that may occur once."""
+    return " or ".join(f"min({alias}.{c}) <> max({alias}.{c})" for c in constraint_columns(ruleset).values())
+
+
+def mobile_numbers() -> Step:
+    """Numbers that are mobile: by their range, or because any record has them in its mobile field."""
+    sql = """
+        select mobile_phone as id from identity.individual_facts where mobile_phone is not null
+        union select phone from identity.individual_facts where phone_type = 'mobile' and phone is not null
     """
-    return Step(f"{WORK}.account_values", sql)
+    return Step(f"{WORK}.individual_mobile_numbers", sql)
 
 
-def individual_identifiers() -> Step:
-    """record × kind × value of everything that may identify a person, with why a value was not usable."""
-    records = f"{WORK}.individual_records"
-    # a number is a mobile one if its range says so, or if any record has it in its mobile field
-    phones = " union all ".join(
-        f"select r.record_id, r.{column} as written, v.value, {'true' if column == 'mobile_phone' else 'false'}"
-        f" or v.type = 'mobile' as is_mobile from {records} as r"
-        f" join {CACHE}.phones as v on v.raw_key = {phone_key('r.' + column)} where v.value is not null"
-        for column in ("phone", "mobile_phone")
+def identifiers(ruleset: Ruleset) -> Step:
+    """One row per record: name_id, variant, each identifier and its guard (why it links nothing by itself, else null).
+
+    `household` values link only in rules that say `use_family_values`, `shared` ones only beside a second identifier.
+    Records of two variants differ in a constraint and must not be taken for one in a star of edges.
+    """
+    kind = ruleset.kind
+    columns, joins = [f"f.{name}" for name in _PLAIN[kind]], ""
+    guarded = [(name, f"f.{name}", f"{name}_guard", name) for name in _PLAIN[kind]]
+    if kind == "individual":
+        # a number in both fields counts once
+        phone = "case when f.phone = f.mobile_phone then null else f.phone end"
+        columns += [
+            f"{phone} as phone",
+            "f.mobile_phone",
+            "case when f.phone <> coalesce(f.mobile_phone, 0) then m.id end as mobile",
+            "f.given",
+        ]
+        joins += f" left join {WORK}.individual_mobile_numbers as m on m.id = f.phone"
+        guarded += [("phone", "f.phone", "phone_guard", "phone"), ("phone", "f.mobile_phone", "mobile_phone_guard", "mobile_phone"),
+                    ("mobile", "f.phone", "mobile_guard", "mobile"), ("mobile", "f.mobile_phone", "mobile_phone_as_mobile_guard", "mobile_phone_as_mobile")]  # fmt: skip
+    for name, column, guard, alias in guarded:
+        value = "written" if is_text(name) else "id"
+        columns.append(f"g_{alias}.guard as {guard}")
+        joins += f" left join (select {value} as value, guard from {WORK}.{kind}_guards where kind = '{name}') as g_{alias} on g_{alias}.value = {column}"
+    own = "form" if kind == "account" else "generation"
+    varying = [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
+    variant = " || '|' || ".join(
+        f"coalesce(cast({'o' if c == 'open_case' else 'f'}.{c} as varchar), '')" for c in varying
     )
-    sql = f"""
-        {_contact_identifiers(records, phones=("phone", "mobile_phone"))}
-        union all
-        select v.record_id, 'mobile', v.written, v.value, null
-        from ({phones}) as v
-        where v.value in (select value from ({phones}) as m where m.is_mobile)
-        union all
-        select record_id, 'individual_key', individual_key, individual_key, null from {records} where individual_key is not null
-        union all
-        select record_id, 'account', account_key, account_key, null from {records} where account_key is not null
-        union all
-        select record_id, 'birth_date', cast(birth_date as varchar), cast(birth_date as varchar),
-            case when birth_date >= current_day then 'future_date' when birth_date < date '1900-01-02' then 'null_like' end
-        from {records}, {WORK}.clock where birth_date is not null
-    """
-    return Step(f"{WORK}.individual_values", sql)
-
-
-def _contact_identifiers(records: str, *, phones: tuple[str, ...]) -> str:
-    phone_rows = " union all ".join(
-        f"select r.record_id, 'phone', r.{column}, v.value, v.problem "
-        f"from {records} as r join {CACHE}.phones as v on v.raw_key = {phone_key('r.' + column)}"
-        for column in phones
+    return Step(
+        f"{WORK}.{kind}_identifiers",
+        f"select f.record_id, f.name_id, {variant} as variant, {', '.join(columns)}, f.{own}, o.open_case"
+        f" from identity.{kind}_facts as f{joins} left join {WORK}.{kind}_open_cases as o on o.record_id = f.record_id",
     )
-    return f"""
-        select r.record_id, 'email' as kind, r.email as written, v.value,
-            case when v.mailbox = 'role' then 'role_mailbox' else v.problem end as problem
-        from {records} as r join {CACHE}.emails as v on v.raw_key = r.email
-        union all {phone_rows}
-        union all
-        select r.record_id, 'address', r.street, v.value, v.problem
-        from {records} as r join {CACHE}.addresses as v on v.raw_key = {address_key("r.")} where v.value is not null
-        union all
-        select r.record_id, 'postal_code', r.postal_code, v.postal_code, null
-        from {records} as r join {CACHE}.addresses as v on v.raw_key = {address_key("r.")} where v.postal_code is not null
-        union all
-        select record_id, 'city', city, lower(trim(city)), null from {records} where trim(city) <> ''
-    """
+
+
+def givens() -> Step:
+    """How many records bear a given name: it tells names from typos."""
+    return Step(
+        f"{WORK}.givens",
+        "select given, count(*) as given_count from identity.individual_facts where name_id is not null group by given",
+    )

@@ -1,4 +1,4 @@
-"""Predicates over two rows of the names tables, `a` and `b`: when two names are near enough, per precision."""
+"""Predicates over a pair `p` of named records of one block (columns `given_a`, `given_b` …): when two names are near enough."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.rulesets import Criterion
@@ -8,72 +8,87 @@ SHORTEST_TYPO = 4  # letters; in shorter names one letter makes another name
 
 # both given names are common in these records, so neither is a typo of the other
 _IN_USE = (
-    "(least(a.given_count, b.given_count) >= 5"
-    " and least(a.given_count, b.given_count) * 20 > greatest(a.given_count, b.given_count))"
+    "(least(ga.given_count, gb.given_count) >= 5"
+    " and least(ga.given_count, gb.given_count) * 20 > greatest(ga.given_count, gb.given_count))"
 )
 # Julia and Julie, though one is also a short form of the other: sisters as often as one person
-_TWO_NAMES = f"({_IN_USE} and levenshtein(a.given, b.given) <= 1)"
+_TWO_NAMES = f"({_IN_USE} and levenshtein(p.given_a, p.given_b) <= 1)"
 
 
 def name_predicate(kind: str, criteria: tuple[Criterion, ...], *, form_matters: bool) -> str:
-    """SQL boolean over `a` and `b` (and `nick` for people) that all name criteria hold; true without criteria."""
+    """SQL boolean over `p` (people: `nick`, and `ga`, `gb` with the use of the given names) that all name criteria hold; true without criteria."""
     parts = [_criterion(kind, criterion) for criterion in criteria]
     if kind == "account" and form_matters:
-        parts.append("(a.form is null or b.form is null or a.form = b.form)")
+        parts.append("(p.form_a is null or p.form_b is null or p.form_a = p.form_b)")
     return " and ".join(parts) or "true"
+
+
+def related_names(criteria: tuple[Criterion, ...]) -> tuple[str, ...]:
+    """SQL conditions, none of which overlap, one of which holds for any two people's names that are near: equalities, so that
+    names need not be compared each with each. The root of a given name is that of all its short forms.
+    """
+    if not any(
+        c.field == "name" and c.method == "fuzzy" and c.precision == "high" and c.blank != "match" for c in criteria
+    ):
+        return ("true",)
+    return (
+        "a.family = b.family",
+        "a.given_root = b.given_root and a.family <> b.family",
+        "a.given = b.family and a.family = b.given and a.given_root <> b.given_root and a.family <> b.family",
+    )
 
 
 def _criterion(kind: str, criterion: Criterion) -> str:
     predicate = _account(criterion) if kind == "account" else _individual(criterion)
     if criterion.blank == "match":
-        return f"(a.name_id is null or b.name_id is null or {predicate})"
+        return f"(p.name_id_a = 0 or p.name_id_b = 0 or {predicate})"
     return predicate
 
 
 def _account(criterion: Criterion) -> str:
     if criterion.field == "legal_form":
-        return "(a.form = b.form)"
+        return "(p.form_a = p.form_b)"
     if criterion.method != "fuzzy":
-        return "(a.core = b.core)"
+        return "(p.core_a = p.core_b)"
     # a digit makes another company: Holding 1 and Holding 2 are no typo
-    typo = f"(a.digits = b.digits and {_near('a.core', 'b.core', shortest=6)})"
-    high = f"a.core = b.core or a.word_set = b.word_set or a.letters = b.letters or {typo}"
+    typo = f"(p.digits_a = p.digits_b and {_near('p.core_a', 'p.core_b', shortest=6)})"
+    high = f"p.core_a = p.core_b or p.word_set_a = p.word_set_b or p.letters_a = p.letters_b or {typo}"
     medium = (
-        f"{high} or (a.digits = b.digits and least(length(a.core), length(b.core)) >= 12 and levenshtein(a.core, b.core) <= 2)"
-        " or (a.first_word = b.first_word and length(a.first_word) >= 4 and least(length(a.core), length(b.core)) >= 4"
-        " and (a.core like b.core || ' %' or b.core like a.core || ' %'))"
+        f"{high} or (p.digits_a = p.digits_b and least(length(p.core_a), length(p.core_b)) >= 12 and levenshtein(p.core_a, p.core_b) <= 2)"
+        " or (p.first_word_a = p.first_word_b and length(p.first_word_a) >= 4 and least(length(p.core_a), length(p.core_b)) >= 4"
+        " and (p.core_a like p.core_b || ' %' or p.core_b like p.core_a || ' %'))"
     )
-    low = f"{medium} or a.first_word = b.first_word"
+    low = f"{medium} or p.first_word_a = p.first_word_b"
     return "(" + {"high": high, "medium": medium, "low": low}[criterion.precision or "high"] + ")"
 
 
 def _individual(criterion: Criterion) -> str:
-    same_given, near_given = f"(a.given = b.given or (nick.a is not null and not {_TWO_NAMES}))", _near_given()
-    near_family = f"(a.family = b.family or {_near('a.family', 'b.family', letters='family_letters')})"
+    same_given, near_given = f"(p.given_a = p.given_b or (nick.a is not null and not {_TWO_NAMES}))", _near_given()
+    near_family = f"(p.family_a = p.family_b or {_near('p.family_a', 'p.family_b', letters='family_letters')})"
     if criterion.field == "first_name":
-        return "a.given = b.given" if criterion.method != "fuzzy" else f"({same_given} or {near_given})"
+        return "p.given_a = p.given_b" if criterion.method != "fuzzy" else f"({same_given} or {near_given})"
     if criterion.field == "last_name":
-        return "a.family = b.family" if criterion.method != "fuzzy" else near_family
+        return "p.family_a = p.family_b" if criterion.method != "fuzzy" else near_family
     if criterion.method != "fuzzy":
-        return "(a.given = b.given and a.family = b.family and a.suffix = b.suffix)"
-    swapped = "(a.given = b.family and a.family = b.given)"
-    alike = f"({same_given} and {near_family}) or (a.family = b.family and {near_given}) or {swapped}"
+        return "(p.given_a = p.given_b and p.family_a = p.family_b and p.suffix_a = p.suffix_b)"
+    swapped = "(p.given_a = p.family_b and p.family_a = p.given_b)"
+    alike = f"({same_given} and {near_family}) or (p.family_a = p.family_b and {near_given}) or {swapped}"
     # Jr. and nothing: father and son, or one person who does not always write it
-    high = f"a.suffix = b.suffix and ({alike})"
-    initial = "(a.family = b.family and (length(a.given) = 1 or length(b.given) = 1) and substr(a.given, 1, 1) = substr(b.given, 1, 1))"
+    high = f"p.suffix_a = p.suffix_b and ({alike})"
+    initial = "(p.family_a = p.family_b and (length(p.given_a) = 1 or length(p.given_b) = 1) and substr(p.given_a, 1, 1) = substr(p.given_b, 1, 1))"
     married = (
-        f"({same_given} and least(length(a.family), length(b.family)) >= 4"
-        " and (a.family like b.family || '%' or b.family like a.family || '%'"
-        " or a.family like '%' || b.family or b.family like '%' || a.family))"
+        f"({same_given} and least(length(p.family_a), length(p.family_b)) >= 4"
+        " and (p.family_a like p.family_b || '%' or p.family_b like p.family_a || '%'"
+        " or p.family_a like '%' || p.family_b or p.family_b like '%' || p.family_a))"
     )
     medium = f"{alike} or ({near_given} and {near_family}) or {initial} or {married}"
-    low = f"{medium} or ({near_family} and substr(a.given, 1, 1) = substr(b.given, 1, 1)) or {same_given}"
+    low = f"{medium} or ({near_family} and substr(p.given_a, 1, 1) = substr(p.given_b, 1, 1)) or {same_given}"
     return "(" + {"high": high, "medium": medium, "low": low}[criterion.precision or "high"] + ")"
 
 
 def _near(left: str, right: str, *, shortest: int = SHORTEST_TYPO, letters: str | None = None) -> str:
     """One letter more, less or other, or two neighbours swapped (same letters, two changes)."""
-    swapped = f" or (a.{letters} = b.{letters} and levenshtein({left}, {right}) <= 2)" if letters else ""
+    swapped = f" or (p.{letters}_a = p.{letters}_b and levenshtein({left}, {right}) <= 2)" if letters else ""
     return (
         f"(least(length({left}), length({right})) >= {shortest} and abs(length({left}) - length({right})) <= 1"
         f" and (levenshtein({left}, {right}) <= 1{swapped}))"
@@ -82,12 +97,12 @@ def _near(left: str, right: str, *, shortest: int = SHORTEST_TYPO, letters: str 
 
 def _near_given() -> str:
     """A typo in the given name, unless both are names: Daniel and Daniela, Mario and Maria live at one address."""
-    longer = "case when length(a.given) > length(b.given) then a.given else b.given end"
-    shorter = "case when length(a.given) > length(b.given) then b.given else a.given end"
+    longer = "case when length(p.given_a) > length(p.given_b) then p.given_a else p.given_b end"
+    shorter = "case when length(p.given_a) > length(p.given_b) then p.given_b else p.given_a end"
     last = f"substr({longer}, length({longer}), 1)"
     gendered = (
-        f"(length(a.given) <> length(b.given) and {longer} like {shorter} || '_' and {last} in ('a', 'e', 'i', 'o'))"
-        " or (length(a.given) = length(b.given) and substr(a.given, 1, length(a.given) - 1) = substr(b.given, 1, length(b.given) - 1)"
-        " and substr(a.given, length(a.given), 1) in ('a', 'e', 'i', 'o') and substr(b.given, length(b.given), 1) in ('a', 'e', 'i', 'o'))"
+        f"(length(p.given_a) <> length(p.given_b) and {longer} like {shorter} || '_' and {last} in ('a', 'e', 'i', 'o'))"
+        " or (length(p.given_a) = length(p.given_b) and substr(p.given_a, 1, length(p.given_a) - 1) = substr(p.given_b, 1, length(p.given_b) - 1)"
+        " and substr(p.given_a, length(p.given_a), 1) in ('a', 'e', 'i', 'o') and substr(p.given_b, length(p.given_b), 1) in ('a', 'e', 'i', 'o'))"
     )
-    return f"({_near('a.given', 'b.given', letters='given_letters')} and not ({gendered}) and not {_IN_USE})"
+    return f"({_near('p.given_a', 'p.given_b', letters='given_letters')} and not ({gendered}) and not {_IN_USE})"

@@ -1,111 +1,140 @@
-"""The tables that everyone else reads: links, profiles, contact points, evidence, suggestions, audit of skipped values."""
+"""The tables and views that everyone else reads: links, contact points, evidence."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
-from dunning_pipeline.identity.rulesets import Ruleset
-from dunning_pipeline.identity.steps.reconciliation import FIELDS
-from dunning_pipeline.identity.steps.records import address_key, phone_key
+from collections.abc import Iterable
+
+from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
+from dunning_pipeline.identity.steps.identifiers import is_text
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 ALONE = "alone"  # the rule of a record that nothing links to another
+RULES = (("strength", "integer"), ("rule", "varchar"), ("tier", "varchar"), ("confidence", "double"))
 
 
-def rule_table(ruleset: Ruleset) -> list[tuple[str, str, float, int]]:
-    """(rule, tier, confidence, strength) of all rules, a person's decision first."""
-    rules = [(rule.rule, rule.tier, rule.certainty, number + 1) for number, rule in enumerate(ruleset.match_rules)]
-    return [("decided", "A", 1.0, 0), *rules, ("splink", "C", 0.9, len(rules) + 1)]
+def rule_rows(ruleset: Ruleset) -> list[tuple[int, str, str, float]]:
+    """(strength, rule, tier, confidence) of all rules, a person's decision first."""
+    rules = [(number, rule.rule, rule.tier, rule.certainty) for number, rule in enumerate(ruleset.match_rules, start=1)]
+    return [(0, "decided", "A", 1.0), *rules, (len(rules) + 1, "splink", "C", 0.9)]
 
 
-def evidence(kind: str) -> Step:
-    """One row per edge that holds a profile together: both records, the rule, the values it was made of."""
-    sql = f"""
-        select {text(kind)} as party_kind, l.unified_id, a.record_key as left_record, b.record_key as right_record, e.rule,
-            t.tier, t.confidence, t.strength, e.block as shared_values, e.names
-        from {WORK}.{kind}_edges as e
-        join {WORK}.{kind}_profiles as l on l.record_id = e.left_record
-        join {WORK}.{kind}_profiles as r on r.record_id = e.right_record and r.cluster_id = l.cluster_id
-        join {WORK}.{kind}_records as a on a.record_id = e.left_record
-        join {WORK}.{kind}_records as b on b.record_id = e.right_record
-        join {WORK}.{kind}_rules as t on t.rule = e.rule
-    """
-    return Step(f"{WORK}.{kind}_evidence", sql)
+def edges(kind: str) -> Step:
+    """The edges that hold profiles together, as record numbers; `identity.evidence` shows them with their values."""
+    return Step(
+        f"identity.{kind}_edges",
+        f"select e.left_record, e.right_record, e.strength, e.is_same, e.note from {WORK}.{kind}_edges as e"
+        f" join {WORK}.{kind}_clusters as l on l.record_id = e.left_record"
+        f" join {WORK}.{kind}_clusters as r on r.record_id = e.right_record and r.cluster_id = l.cluster_id",
+    )
 
 
 def links(kind: str) -> Step:
     """One row per source record: its profile, and the strongest rule that holds it there."""
     keys = "account_key" if kind == "account" else "record_kind, r.contact_key, r.individual_key, r.account_key"
     sql = f"""
-        with sides as (
-            select e.left_record as record_id, t.strength, e.block, e.rule, e.right_record as other from {WORK}.{kind}_edges as e
-            join {WORK}.{kind}_rules as t on t.rule = e.rule
-            union all
-            select e.right_record, t.strength, e.block, e.rule, e.left_record from {WORK}.{kind}_edges as e
-            join {WORK}.{kind}_rules as t on t.rule = e.rule
-        ),
-        strongest as (
-            select s.record_id, min(s.strength) as strength, arg_min(s.block, s.strength) as evidence
-            from sides as s
-            join {WORK}.{kind}_profiles as a on a.record_id = s.record_id
-            join {WORK}.{kind}_profiles as b on b.record_id = s.other and b.cluster_id = a.cluster_id
-            group by s.record_id
+        with strongest as (
+            select record_id, min(strength) as strength from (
+                select left_record as record_id, strength from identity.{kind}_edges
+                union all select right_record, strength from identity.{kind}_edges
+            ) as sides group by record_id
         )
         select r.source, r.source_record_id, r.record_key, r.{keys}, p.unified_id as unified_{kind}_id,
             coalesce(t.rule, case when p.members > 1 then 'joined' else {text(ALONE)} end) as rule, t.tier,
-            coalesce(t.confidence, 1.0) as confidence, s.evidence, p.members
+            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id
         from {WORK}.{kind}_records as r
         join {WORK}.{kind}_profiles as p on p.record_id = r.record_id
         left join strongest as s on s.record_id = r.record_id
-        left join {WORK}.{kind}_rules as t on t.strength = s.strength
+        left join identity.{kind}_rules as t on t.strength = s.strength
     """
     return Step(f"identity.{kind}_links", sql)
 
 
-def unified(kind: str) -> Step:
-    """One row per profile with its reconciled fields; a profile of one record shows that record."""
-    fields = ", ".join(FIELDS[kind])
-    own = ", ".join(name if name == "birth_date" else f"nullif(trim({name}), '')" for name in FIELDS[kind])
-    count = "account_count" if kind == "account" else "record_count"
-    shown = "" if kind == "account" else f", {_full_name()} as full_name"
-    exclude = "" if kind == "account" else " exclude (full_name)"
-    sql = f"""
-        select *{exclude}{shown} from (
-            select unified_id as unified_{kind}_id, {fields}, members as {count} from {WORK}.{kind}_reconciled
-            union all
-            select p.unified_id, {own}, 1 from {WORK}.{kind}_records as r
-            join {WORK}.{kind}_profiles as p on p.record_id = r.record_id where p.members = 1
-        ) as u
+def evidence(rulesets: Iterable[Ruleset]) -> Step:
+    """A view, one row per edge that holds a profile together: both records, the rule, the values it was made of.
+
+    Nothing of it is stored: the values are those that both records have, read when somebody asks why.
     """
-    return Step(f"identity.unified_{kind}s", sql)
+    parts = []
+    for ruleset in rulesets:
+        kind = ruleset.kind
+        parts.append(f"""
+            select {text(kind)} as party_kind, l.unified_{kind}_id as unified_id, l.record_key as left_record, r.record_key as right_record,
+                t.rule, t.tier, t.confidence, t.strength, {shared_values(ruleset)} as shared_values,
+                case when e.strength = 0 then 'decided' when e.is_same then 'same' else 'near' end as names
+            from identity.{kind}_edges as e
+            join identity.{kind}_rules as t on t.strength = e.strength
+            join identity.{kind}_links as l on l.record_id = e.left_record
+            join identity.{kind}_links as r on r.record_id = e.right_record
+            join identity.{kind}_facts as a on a.record_id = e.left_record
+            join identity.{kind}_facts as b on b.record_id = e.right_record""")
+    return Step("identity.evidence", " union all ".join(parts))
 
 
-def _full_name() -> str:
-    return "coalesce(full_name, nullif(trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), ''))"
+def shared_values(ruleset: Ruleset) -> str:
+    """SQL of the values that made an edge `e` between the facts `a` and `b`."""
+    whens = " ".join(
+        f"when {n} then {_shared(ruleset.kind, rule)}" for n, rule in enumerate(ruleset.match_rules, start=1)
+    )
+    return f"coalesce(e.note, case e.strength {whens} end)"
+
+
+def _shared(kind: str, rule: MatchRule) -> str:
+    return " || '|' || ".join(_shown(kind, name) for name in rule.identifiers)
+
+
+def _shown(kind: str, name: str) -> str:
+    if name in ("phone", "mobile") and kind == "individual":
+        return "case when a.phone in (b.phone, b.mobile_phone) then a.phone_value else a.mobile_phone_value end"
+    return f"a.{name}" if is_text(name) else f"a.{name}_value"
 
 
 def contact_points() -> Step:
-    """Every e-mail address, phone and postal address of every record; nothing is reconciled away."""
-    parts = []
-    for kind in ("account", "individual"):
-        contact = "null" if kind == "account" else "r.contact_key"
-        mine = "p.unified_id" if kind == "account" else "a.unified_account_id"
-        person = "null" if kind == "account" else "p.unified_id"
-        base = f"{WORK}.{kind}_records as r join {WORK}.{kind}_profiles as p on p.record_id = r.record_id" + (
-            "" if kind == "account" else " left join identity.account_links as a on a.account_key = r.account_key"
+    """A view: every e-mail address, phone and postal address of every record; nothing is reconciled away.
+
+    `unified.contact_points` stores it; a second copy here would be the largest table of all.
+    """
+    return Step("identity.contact_points", f"{_points('account')} union all {_points('individual')}")
+
+
+def _points(kind: str) -> str:
+    phones: tuple[str, ...]
+    if kind == "account":
+        columns, phones = (
+            "null as contact_key, l.unified_account_id, null as unified_individual_id, c.country",
+            ("phone",),
         )
-        keys = f"r.record_kind, r.record_key, r.account_key, {contact} as contact_key, {mine} as unified_account_id, {person} as unified_individual_id"
-        parts.append(
-            f"select r.record_key || '#email' as contact_point_id, 'email' as kind, v.value as value_normalised,"
-            f" r.email as value_as_written, {keys}, coalesce(v.mailbox = 'role', false) as is_role_mailbox, v.problem"
-            f" from {base} left join identity_cache.emails as v on v.raw_key = r.email where r.email is not null"
+        joins = "join data_model.accounts as c on c.account_key = l.account_key"
+    else:
+        columns = (
+            "l.contact_key, a.unified_account_id, l.unified_individual_id, coalesce(c.country, o.country) as country"
         )
-        for column in ("phone", "mobile_phone")[: 1 if kind == "account" else 2]:
-            parts.append(
-                f"select r.record_key || '#{column}', 'phone', v.value, r.{column}, {keys}, false, v.problem"
-                f" from {base} left join identity_cache.phones as v on v.raw_key = {phone_key('r.' + column)} where r.{column} is not null"
-            )
-        written = "concat_ws(', ', r.street, concat_ws(' ', r.postal_code, r.city), r.state, r.country)"
-        parts.append(
-            f"select r.record_key || '#address', 'address', v.value, {written}, {keys}, false, v.problem"
-            f" from {base} left join identity_cache.addresses as v on v.raw_key = {address_key('r.')}"
-            " where r.street is not null or r.postal_code is not null"
+        phones = ("phone", "mobile_phone")
+        joins = (
+            "join data_model.contacts as c on c.contact_key = l.contact_key and l.record_kind = 'contact'"
+            " left join identity.account_links as a on a.account_key = l.account_key"
+            " left join data_model.accounts as o on o.account_key = c.account_key"
         )
-    return Step("identity.contact_points", " union all ".join(parts))
+    record_kind = "'account' as record_kind" if kind == "account" else "l.record_kind"
+    numbers = ", ".join(f"c.{p}, f.{p}_value, f.{p}_problem" for p in phones)
+    keys = "record_kind, record_key, account_key, contact_key, unified_account_id, unified_individual_id"
+    written = "concat_ws(', ', street, concat_ws(' ', postal_code, city), state, country)"
+    parts = [
+        f"select record_key || '#email' as contact_point_id, 'email' as kind, email_value as value_normalised, email as value_as_written,"
+        f" {keys}, coalesce(mailbox = 'role', false) as is_role_mailbox, email_problem as problem from points where email is not null",
+        *(
+            f"select record_key || '#{p}', 'phone', {p}_value, {p}, {keys}, false, {p}_problem from points where {p} is not null"
+            for p in phones
+        ),
+        f"select record_key || '#address', 'address', address_value, {written}, {keys}, false, address_problem"
+        " from points where street is not null or postal_code is not null",
+    ]
+    return f"""select * from (
+        with points as (
+            select l.record_key, {record_kind}, l.account_key, {columns}, c.email, f.email_value, f.mailbox,
+                case when f.mailbox = 'role' then null else f.email_problem end as email_problem, {numbers},
+                c.street, c.city, c.postal_code, c.state, f.address_value, f.address_problem
+            from identity.{kind}_links as l
+            join identity.{kind}_facts as f on f.record_id = l.record_id
+            {joins}
+        )
+        {" union all ".join(parts)}
+    )"""

@@ -1,10 +1,8 @@
 """One value per field and profile: newest, most frequent or from the best source, ties as the rules of each say."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
-from collections.abc import Sequence
-
 from dunning_pipeline.identity.rulesets import Reconcile, Ruleset
-from dunning_pipeline.identity.steps.step import WORK, Step, text
+from dunning_pipeline.identity.steps.step import WORK, Step
 
 FIELDS = {
     "account": ("name", "party_type", "tax_id", "vat_id", "registry_number", "lei", "website", "email", "phone", "street", "city",
@@ -15,53 +13,106 @@ FIELDS = {
 NO_TIME = 9_000_000_000_000_000_000  # after every real time when times are negated: unknown times come last
 
 
-def members(kind: str) -> Step:
-    """Records of profiles with two records and more; `newest_first` is the negated time, a future one counts as none."""
-    sql = f"""
-        select p.unified_id, r.*,
-            case when r.modified_at <= k.now then -epoch_us(r.modified_at) else {NO_TIME} end as newest_first
-        from {WORK}.{kind}_records as r
-        join {WORK}.{kind}_profiles as p on p.record_id = r.record_id
-        cross join {WORK}.clock as k
-        where p.members > 1
+def _members(kind: str, columns: str) -> str:
+    """Query of the records of profiles with two records and more; `newest_first` is the negated time, a future one counts as none."""
+    return (
+        f"select p.cluster_id, {columns}, case when r.modified_at <= k.now then -epoch_us(r.modified_at) else {NO_TIME} end as newest_first"
+        f" from {WORK}.{kind}_records as r join {WORK}.{kind}_profiles as p on p.record_id = r.record_id"
+        f" cross join {WORK}.clock as k where p.members > 1"
+    )
+
+
+def tied(kind: str) -> Step:
+    """Profiles in which two records changed at the same moment: there the order of times does not say which is the newest."""
+    return Step(
+        f"{WORK}.{kind}_tied",
+        f"select distinct cluster_id from (select cluster_id from ({_members(kind, 'r.record_id')}) as m"
+        " group by cluster_id, newest_first having count(*) > 1) as t",
+    )
+
+
+def reconciled(ruleset: Ruleset, *, some_tied: bool) -> Step:
+    """One row per profile with several records: every field by its rule, in one pass over the records.
+
+    A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
     """
-    return Step(f"{WORK}.{kind}_members", sql)
+    kind = ruleset.kind
+    columns = ", ".join(f"r.{field}" for field in FIELDS[kind])
+    members = _members(kind, f"r.source, {columns}")
+    rest = f"select m.* from ({members}) as m left join {WORK}.{kind}_tied as t on t.cluster_id = m.cluster_id where t.cluster_id is"
+    parts = [_picked(ruleset, f"{rest} null" if some_tied else members, is_tied=False)]
+    if some_tied:
+        parts.append(_picked(ruleset, f"{rest} not null", is_tied=True))
+    return Step(f"{WORK}.{kind}_reconciled", " union all ".join(parts))
+
+
+def _picked(ruleset: Ruleset, members: str, *, is_tied: bool) -> str:
+    columns = []
+    for field in FIELDS[ruleset.kind]:
+        rule = ruleset.reconciliation.of(field)
+        value, where = _value(rule, field)
+        if rule.rule == "most_frequent":
+            least = f"min({value}) filter (where {where})"
+            differs = (
+                f"{least} <> max({value})"
+                if rule.ignore_empty
+                else f"count(distinct {value}) + count(distinct {value} is null) > 2"
+            )
+            columns.append(f"{least} as {field}, coalesce({differs}, false) as {field}_differs")
+        elif is_tied or rule.rule == "source_priority" or not rule.ignore_empty:
+            pick = f"min({{'priority': {_priority(rule)}, 'newest': newest_first, 'value': {value}}})"
+            columns.append(f"({pick} filter (where {where})).value as {field}")
+        else:
+            columns.append(f"arg_min({value}, newest_first) as {field}")
+    return f"select cluster_id, count(*) as members, {', '.join(columns)} from ({members}) as m group by cluster_id"
 
 
 def frequent_value(ruleset: Ruleset, field: str) -> Step:
-    """unified_id → the most frequent value of one field; equally frequent: the last updated; then alphabetical."""
+    """cluster → the most frequent of different values; equally frequent: the last updated; then alphabetical."""
+    kind = ruleset.kind
     value, where = _value(ruleset.reconciliation.of(field), field)
     sql = f"""
-        select unified_id, min({{'times': -times, 'newest': newest, 'value': value}}).value as value from (
-            select unified_id, {value} as value, count(*) as times, min(newest_first) as newest
-            from {WORK}.{ruleset.kind}_members where {where} group by unified_id, {value}
-        ) as counted group by unified_id
-    """
-    return Step(f"{WORK}.{ruleset.kind}_frequent_{field}", sql)
+        select cluster_id, min({{'times': -times, 'newest': newest, 'value': value}}).value as value from (
+            select m.cluster_id, {value} as value, count(*) as times, min(newest_first) as newest
+            from ({_members(kind, f"r.{field}")}) as m
+            join {WORK}.{kind}_reconciled as d on d.cluster_id = m.cluster_id and d.{field}_differs
+            where {where} group by m.cluster_id, {value}
+        ) as counted group by cluster_id
+    """.replace(f"trim({field})", f"trim(m.{field})")
+    return Step(f"{WORK}.{kind}_frequent_{field}", sql)
 
 
-def reconciled(ruleset: Ruleset, frequent: Sequence[str]) -> Step:
-    """One row per profile with several records: every field by its rule, in one pass over the records."""
-    kind = ruleset.kind
-    columns = []
-    for field in FIELDS[kind]:
-        if field in frequent:
-            columns.append(f"any_value({field}_frequent.value) as {field}")
-            continue
-        rule = ruleset.reconciliation.of(field)
-        value, where = _value(rule, field)
-        pick = f"min({{'priority': {_priority(rule)}, 'newest': m.newest_first, 'value': {value}}})"
-        columns.append(f"({pick} filter (where {where})).value as {field}")
-    joins = "".join(
-        f" left join {WORK}.{kind}_frequent_{field} as {field}_frequent on {field}_frequent.unified_id = m.unified_id"
-        for field in frequent
+def frequent_fields(ruleset: Ruleset) -> list[str]:
+    return [field for field in FIELDS[ruleset.kind] if ruleset.reconciliation.of(field).rule == "most_frequent"]
+
+
+def unified(ruleset: Ruleset) -> Step:
+    """One row per profile with its reconciled fields; a profile of one record shows that record."""
+    kind, frequent = ruleset.kind, frequent_fields(ruleset)
+    several = ", ".join(
+        f"coalesce({f}_frequent.value, c.{f}) as {f}" if f in frequent else f"c.{f}" for f in FIELDS[kind]
     )
-    sql = f"select m.unified_id, count(*) as members, {', '.join(columns)} from {WORK}.{kind}_members as m{joins} group by m.unified_id"
-    return Step(f"{WORK}.{kind}_reconciled", sql)
+    joins = "".join(
+        f" left join {WORK}.{kind}_frequent_{f} as {f}_frequent on {f}_frequent.cluster_id = c.cluster_id"
+        for f in frequent
+    )
+    own = ", ".join(f"r.{f}" if f == "birth_date" else f"nullif(trim(r.{f}), '')" for f in FIELDS[kind])
+    count = "account_count" if kind == "account" else "record_count"
+    shown = "" if kind == "account" else f", {_FULL_NAME} as full_name"
+    exclude = "" if kind == "account" else " exclude (full_name)"
+    sql = f"""
+        select *{exclude}{shown} from (
+            select p.unified_id as unified_{kind}_id, {several}, c.members as {count} from {WORK}.{kind}_reconciled as c
+            join {WORK}.{kind}_profiles as p on p.record_id = c.cluster_id{joins}
+            union all
+            select p.unified_id, {own}, 1 from {WORK}.{kind}_records as r
+            join {WORK}.{kind}_profiles as p on p.record_id = r.record_id where p.members = 1
+        ) as u
+    """
+    return Step(f"identity.unified_{kind}s", sql)
 
 
-def is_frequent(ruleset: Ruleset, field: str) -> bool:
-    return ruleset.reconciliation.of(field).rule == "most_frequent"
+_FULL_NAME = "coalesce(full_name, nullif(trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), ''))"
 
 
 def _value(rule: Reconcile, field: str) -> tuple[str, str]:
@@ -72,5 +123,9 @@ def _value(rule: Reconcile, field: str) -> tuple[str, str]:
 def _priority(rule: Reconcile) -> str:
     if rule.rule != "source_priority":
         return "0"
-    whens = " ".join(f"when m.source = {text(name)} then {rank}" for rank, name in enumerate(rule.sources))
+    whens = " ".join(f"when source = {_text(name)} then {rank}" for rank, name in enumerate(rule.sources))
     return f"case {whens} else {len(rule.sources)} end"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -3,51 +3,62 @@
 
 from collections.abc import Sequence
 
+from dunning_pipeline.identity.rulesets import Ruleset
+from dunning_pipeline.identity.steps.outputs import shared_values
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 
-def suggestions(kind: str) -> list[Step]:
+def suggestions(ruleset: Ruleset) -> Step:
     """One row per pair of profiles that some rule would join, the strongest rule first; decided pairs are left out.
 
     Reasons: `tier` (the rule only suggests), `constraint` (a rule that merges met two values that exclude each other).
     """
+    kind = ruleset.kind
     sql = f"""
         with pairs as (
-            select e.left_record, e.right_record, e.rule, e.block, 'tier' as reason from {WORK}.{kind}_candidates as e
+            select left_record, right_record, strength, note, 'tier' as reason from {WORK}.{kind}_candidates
             union all
-            select e.left_record, e.right_record, e.rule, e.block, 'constraint' from {WORK}.{kind}_edges as e
+            select left_record, right_record, strength, note, 'constraint' from {WORK}.{kind}_edges
         ),
         apart as (
-            select least(l.unified_id, r.unified_id) as left_id, greatest(l.unified_id, r.unified_id) as right_id,
-                min({{'strength': t.strength, 'rule': e.rule, 'tier': t.tier, 'confidence': t.confidence, 'reason': e.reason,
-                      'block': e.block, 'left': least(a.record_key, b.record_key),
-                      'right': greatest(a.record_key, b.record_key)}}) as best
+            select least(l.cluster_id, r.cluster_id) as one, greatest(l.cluster_id, r.cluster_id) as other,
+                min({{'strength': e.strength, 'reason': e.reason, 'left': least(e.left_record, e.right_record),
+                      'right': greatest(e.left_record, e.right_record), 'note': e.note}}) as best
             from pairs as e
-            join {WORK}.{kind}_profiles as l on l.record_id = e.left_record
-            join {WORK}.{kind}_profiles as r on r.record_id = e.right_record and r.cluster_id <> l.cluster_id
-            join {WORK}.{kind}_records as a on a.record_id = e.left_record
-            join {WORK}.{kind}_records as b on b.record_id = e.right_record
-            join {WORK}.{kind}_rules as t on t.rule = e.rule
+            join {WORK}.{kind}_clusters as l on l.record_id = e.left_record
+            join {WORK}.{kind}_clusters as r on r.record_id = e.right_record and r.cluster_id <> l.cluster_id
             group by 1, 2
+        ),
+        e as (
+            select one, other, best.strength as strength, best.reason as reason, best."left" as left_id, best."right" as right_id,
+                best.note as note
+            from apart
+        ),
+        forbidden as (
+            select least(left_id, right_id) as left_id, greatest(left_id, right_id) as right_id from {WORK}.{kind}_cannot_link
         )
-        select 'SG-' || upper(substr(md5(best."left" || '|' || best."right"), 1, 12)) as suggestion_id, {text(kind)} as party_kind,
-            left_id, right_id, best."left" as left_record, best."right" as right_record, best.rule as rule, best.tier as tier,
-            best.confidence as confidence, best.reason as reason, best.block as shared_values, best.strength as strength
-        from apart
-        where not exists (
-            select 1 from {WORK}.{kind}_cannot_link as c
-            join {WORK}.{kind}_records as a on a.record_id = c.left_id join {WORK}.{kind}_records as b on b.record_id = c.right_id
-            where least(a.record_key, b.record_key) = best."left" and greatest(a.record_key, b.record_key) = best."right"
-        )
+        select 'SG-' || upper(substr(md5(l.record_key || '|' || r.record_key), 1, 12)) as suggestion_id, {text(kind)} as party_kind,
+            least(p.unified_id, q.unified_id) as left_id, greatest(p.unified_id, q.unified_id) as right_id,
+            l.record_key as left_record, r.record_key as right_record, t.rule, t.tier, t.confidence, e.reason,
+            {shared_values(ruleset)} as shared_values, e.strength
+        from e
+        join {WORK}.{kind}_profiles as p on p.record_id = e.one
+        join {WORK}.{kind}_profiles as q on q.record_id = e.other
+        join {WORK}.{kind}_records as l on l.record_id = e.left_id
+        join {WORK}.{kind}_records as r on r.record_id = e.right_id
+        join identity.{kind}_facts as a on a.record_id = e.left_id
+        join identity.{kind}_facts as b on b.record_id = e.right_id
+        join identity.{kind}_rules as t on t.strength = e.strength
+        left join forbidden as x on x.left_id = e.left_id and x.right_id = e.right_id
+        where x.left_id is null
     """
-    return [Step(f"{WORK}.{kind}_suggestions", sql)]
+    return Step(f"{WORK}.{kind}_suggestions", sql)
 
 
 def shared_outputs(kinds: Sequence[str]) -> list[Step]:
     """The tables that hold both kinds of party."""
     joined = {
         "identity.suggestions": "select * from {work}.{kind}_suggestions",
-        "identity.evidence": "select * from {work}.{kind}_evidence",
         "identity.skipped_values": "select * from {work}.{kind}_skipped",
         "identity.quarantined_clusters": "select '{kind}' as party_kind, min(r.record_key) as cluster_key, q.records,"
         " q.cluster_id, list_sort(list(r.record_key)) as record_keys from {work}.{kind}_quarantined as q"

@@ -11,34 +11,36 @@ _NICK_IN_QUOTES = re.compile(r"[\"“”(].*?[\"“”)]")
 
 
 def normalised_person(first: str, last: str, full: str) -> tuple[str | None, ...]:
-    """(given, family, generation, given_letters, family_letters, problem): ASCII, family name as one word, first given name.
+    """(given, family, generation, given_letters, family_letters, given_root, problem): ASCII, family name as one word, first given name.
 
-    The letters are those of the name in alphabetical order: equal letters tell swapped letters from other typos.
+    The letters are those of the name in alphabetical order: equal letters tell swapped letters from other typos. The root is
+    one for a given name and all its short forms.
 
     Both may be None: a name of a company or a department, a null-like or over-long text is no name of a person.
     problem: empty, too_long, not_a_person, one_word.
     """
     if max(len(first), len(last), len(full)) > 300:
-        return None, None, None, None, None, "too_long"
+        return None, None, None, None, None, None, "too_long"
     given, family = _name_tokens(cleaned(first)), _name_tokens(cleaned(last))
     if (not given and not family) or (not given and len(family) > 1 and not full):
         given, family = _split_full(cleaned(full) or cleaned(last))
     elif not given and full:
         given, family = _split_full(cleaned(full))
     if (not_people := words("not_a_person")) and any(word in not_people for word in (*given, *family)):
-        return None, None, None, None, None, "not_a_person"
+        return None, None, None, None, None, None, "not_a_person"
     if any(ch.isdigit() for word in (*given, *family) for ch in word):
-        return None, None, None, None, None, "not_a_person"
+        return None, None, None, None, None, None, "not_a_person"
     generations = words("generations")
     generation = next((_GENERATIONS.get(word, word) for word in (*family, *given) if word in generations), None)
     given = [word for word in given if word not in generations]
     family = [word for word in family if word not in generations]
     if not given and not family:
-        return None, None, None, None, None, "empty"
+        return None, None, None, None, None, None, "empty"
     first_given = folded(given[0]) if given else None
     whole_family = folded("".join(family)) or None
     problem = None if first_given and whole_family else "one_word"
-    return first_given, whole_family, generation, _letters(first_given), _letters(whole_family), problem
+    root = given_roots().get(first_given, first_given) if first_given else None
+    return first_given, whole_family, generation, _letters(first_given), _letters(whole_family), root, problem
 
 
 def _letters(word: str | None) -> str | None:
@@ -60,6 +62,22 @@ def nicknames() -> tuple[tuple[str, str], ...]:
     pairs = [line.split(",")[:2] for line in lines if not line.startswith("#")][1:]
     both = {(folded(a), folded(b)) for a, b in pairs} | {(folded(b), folded(a)) for a, b in pairs}
     return tuple(sorted(pair for pair in both if pair[0] != pair[1]))
+
+
+@cache
+def given_roots() -> dict[str, str]:
+    """Given name → its root: names that short forms connect, however far, have one root, the first of them all."""
+    root: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while root.setdefault(name, name) != name:
+            name = root[name]
+        return name
+
+    for one, other in nicknames():
+        first, second = sorted((find(one), find(other)))
+        root[second] = first
+    return {name: find(name) for name in root}
 
 
 def _name_tokens(text: str) -> list[str]:
