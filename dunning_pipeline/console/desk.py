@@ -19,6 +19,7 @@ from dunning_pipeline.console.access import User
 from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.console.wording import Wording
 from dunning_pipeline.errors import DunningError, InvalidInput, NotThere
+from dunning_pipeline.ledger import audit
 from dunning_pipeline.settings.clock import business_now, is_test_clock
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import POINTER
@@ -112,6 +113,19 @@ class Desk:
         kept.update(changes)
         return self.request.url.path + "?" + urlencode({k: v for k, v in kept.items() if v not in (None, "")})
 
+    def record(self, action: str, object_kind: str, object_id: str, **more: Any) -> None:
+        """Write an act of this user to the audit, where the operation does not do it itself."""
+        with self.engine.begin() as connection:
+            audit.record(
+                connection,
+                actor=self.user.login,
+                action=action,
+                object_kind=object_kind,
+                object_id=object_id,
+                at=self.now,
+                **more,
+            )
+
     def go(self, path: str, notice: str | None = None) -> RedirectResponse:
         """Redirect (303) to a path of this console, with a notice shown there once."""
         if not path.startswith("/") or path.startswith(("//", "/\\")):
@@ -156,6 +170,11 @@ def _answered(handler: Handler, desk: Desk) -> Response:
         return handler(desk)
     except DunningError as error:
         return problem(desk, error)
+    except HTTPException as missing:
+        if missing.status_code != 404 or desk.request.method != "POST":
+            raise
+        gone = NotThere(missing.detail, remedy="somebody may have deleted it; what you typed is below to copy")
+        return problem(desk, gone)
     finally:
         desk.request.state.cpu_ms = (time.thread_time() - started) * 1000
 

@@ -16,7 +16,7 @@ from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
 from dunning_pipeline.ledger.schema import runs
 from dunning_pipeline.settings.workspace import Workspace
 from tests.conftest import ROOT
-from tests.console.world import EVIL, NOW, PEOPLE, Console, case, publish
+from tests.console.world import EVIL, NOW, PEOPLE, Console, case, close_a_copy, publish
 
 PASSWORD = "correct horse battery staple"
 
@@ -100,6 +100,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
             )  # fmt: skip
             for key, owner in (("s:kim", "Kim"), ("s:lee", "Lee")):
                 case(connection, key, owner)
+            close_a_copy(connection)
         for login, token in tokens.items():
             user = access.user_of(app.state.engine, token)
             assert user is not None

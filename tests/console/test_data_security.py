@@ -1,7 +1,6 @@
 """What people must not do to each other's data: row scope, roles, scripts in names, formulas, paths, cookies."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -218,13 +217,41 @@ def test_the_session_cookie_is_for_this_site_alone(console: Console, scheme: str
         ("/campaigns/upcoming-due-dates", {"action": "plan", "at": "2020-01-01T09:00"}, "past"),
         ("/users", {"login": "x" * 90, "role": "viewer"}, "1 to 80"),
         ("/users", {"login": "eve", "role": "king"}, "no such role"),
+        ("/users/gone", {"role": "viewer"}, "no such user"),
+        ("/accounts/s:kim/postpone", {"invoice_key": "s:i-kim", "postponed_to": "soon", "reason": "x"}, "no date"),
+        ("/accounts/s:kim/assign", {"process": "nonsense", "reason": "x"}, "nonsense"),
+        ("/accounts/s:kim/assign", {"process": "none", "reason": "x", "valid_to": "31/12"}, "no date"),
+        ("/accounts/s:kim/unblock", {"block_id": "gone", "reason": "kept"}, "no such block"),
+        ("/accounts/s:kim/charge", {"posting_id": "gone", "amount": "5", "reason": "kept"}, "no such charge"),
+        ("/consent/suppression", {"contact_point": "no address", "action": "add", "reason": "kept"}, "no address"),
+        ("/consent/upload", {"channel": "email", "status": "opt_out", "content": ""}, "choose a CSV"),
+        ("/campaigns/upcoming-due-dates", {"action": "dance"}, "no action"),
+        ("/campaigns/upcoming-due-dates", {"action": "move", "occurrence": "2025-12-01T09:00", "to": "x"}, "no date"),
+        ("/dunning/new", {"invoice": "s:i-kim", "level": "two"}, "a level is a number"),
+        ("/findings/act", {"action": "done", "reason": "kept"}, "nothing is selected"),
+        ("/findings/act", {"action": "reopen", "finding_id": "x"}, "say why"),
+        ("/findings/act", {"action": "assign", "finding_id": "x", "assignee": "nobody"}, "no such person"),
+        ("/sends/sd-kim/resolve", {"verdict": "maybe"}, "whether it was sent"),
+        ("/simulate", {"days": "3", "process": "nonsense"}, "no such process"),
+        ("/statements/act", {"action": "close", "which": "selected"}, "nothing is selected"),
+        ("/statements/st-kim/close", {"row_version": "7"}, "was changed since"),
+        ("/statements/st-kim/send", {"channels": "email", "to": "nowhere", "body": "kept"}, "nowhere"),
+        ("/statements/st-kim/release", {"reason": ""}, "reason"),
+        ("/statements/st-kim/void", {"reason": "kept"}, "draft"),
+        ("/statements/st-closed/edit", {"due_date": "2025-11-20", "text_subject": "kept"}, "kept"),
+        ("/statements/st-closed/edit", {"due_date": "2025-11-20", "text_subject": "kept"}, "closed"),
+        ("/statements/st-closed/delete", {}, "only drafts"),
+        ("/statements/st-closed/copy-text", {}, "closed"),
+        ("/statements/gone/edit", {"text_subject": "kept"}, "no such statement"),
+        ("/runs/gone/delete", {}, "no such run"),
     ],
 )
 def test_a_wrong_input_says_what_to_do_and_gives_back_what_was_typed(
     console: Console, path: str, fields: dict[str, str], said: str
 ) -> None:
     answer = console.post(path, **fields)
-    assert answer.status_code in (409, 422) and said in answer.text
+    assert answer.status_code in (404, 409, 422) and said in answer.text, answer.text
+    assert "`dunning " not in answer.text and "<h1>Error" not in answer.text
     for value in fields.values():
         if "\x00" not in value and value != "0":
             assert value in answer.text
@@ -242,48 +269,13 @@ def test_a_wrong_address_line_is_no_failure(console: Console, query: str) -> Non
     assert console.get(f"/statements?{query}").status_code == 200
 
 
-# -- everything leaves its trace -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("path", "fields", "action"),
-    [
-        ("/accounts/s:kim/block", {"reason": "x", "valid_to": "2025-12-31"}, "block"),
-        ("/accounts/s:kim/promise", {"promised_for": "2025-12-01"}, "promise"),
-        (
-            "/accounts/s:kim/postpone",
-            {"invoice_key": "s:i-kim", "postponed_to": "2025-12-01", "reason": "x"},
-            "postpone",
-        ),
-        ("/accounts/s:kim/assign", {"process": "none", "reason": "x"}, "assign"),
-        ("/accounts/s:kim/notes", {"body": "called"}, "note"),
-        ("/statements/st-kim/edit", {"due_date": "2025-11-28", "language": "en", "channels": "email"}, "edit"),
-        ("/statements/st-kim/release", {"reason": "looked at it"}, "release"),
-        ("/consent/suppression", {"contact_point": "a@example.com", "reason": "x", "action": "add"}, "suppression"),
-        ("/campaigns/upcoming-due-dates", {"action": "pause", "reason": "x"}, "switch"),
-        ("/campaigns/upcoming-due-dates", {"action": "plan", "at": "2025-12-01T09:00"}, "campaign.plan"),
-        (
-            "/campaigns/upcoming-due-dates",
-            {"action": "move", "occurrence": "2025-12-01T09:00", "to": "2025-12-02T10:00"},
-            "campaign.cancel",
-        ),
-        ("/sends/sd-kim/resolve", {"verdict": "sent"}, "resolve"),
-        ("/runs", {"date": "2025-11-03"}, "job.run"),
-        ("/users", {"login": "nina", "role": "viewer"}, "user"),
-    ],
-)
-def test_an_act_is_in_the_audit_with_its_person(
-    console: Console, path: str, fields: dict[str, str], action: str
-) -> None:
-    started = datetime.now(UTC) - timedelta(seconds=1)
-    answer = console.post(path, **fields)
-    assert answer.status_code in (200, 303), answer.text
-    with console.app.state.engine.connect() as connection:
-        rows = connection.execute(select(audit.c.action, audit.c.actor).where(audit.c.at >= started)).all()
-    assert any(action in row.action and row.actor == "admin" for row in rows), rows
+# -- the calendar, and an empty workspace ------------------------------------------------------------------------------
 
 
 def test_a_moved_occurrence_is_planned_once_and_at_its_new_time(console: Console) -> None:
+    path = "/campaigns/upcoming-due-dates"
+    assert console.post(path, action="plan", at="2025-12-01T09:00").status_code == 303
+    assert console.post(path, action="move", occurrence="2025-12-01T09:00", to="2025-12-02T10:00").status_code == 303
     text = console.get("/calendar?day=2025-12-02").text
     assert "10:00" in text and "2025-12-02T10:00" in text
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import notes, sends, statement_details, statements
+from dunning_pipeline.ledger.schema import notes, sends, statement_details, statements, users
 from dunning_pipeline.settings.workspace import Workspace
 from tests.scenarios.facts import Facts
 
@@ -32,6 +32,9 @@ class Console:
     def post(self, path: str, *, who: str = "admin", files=None, **fields):  # type: ignore[no-untyped-def]
         data = {"csrf_token": self.csrf[who], **fields}
         return self.client.post(path, data=data, files=files, headers=self._cookie(who), follow_redirects=False)
+
+    def user_id(self, login: str) -> str:
+        return str(self.scalar(select(users.c.user_id).where(users.c.login == login)))
 
     def _cookie(self, who: str) -> dict[str, str]:
         return {"Cookie": f"dunning_session={self.tokens[who]}"}
@@ -106,3 +109,10 @@ def case(connection, key: str, owner: str) -> None:  # type: ignore[no-untyped-d
         connection, kind="odd", object_kind="account", object_id=key, severity="error", message=f"{owner} {EVIL}",
         at=NOW,
     )  # fmt: skip
+
+
+def close_a_copy(connection) -> None:  # type: ignore[no-untyped-def]
+    """A closed statement of Kim beside the draft: `st-closed`."""
+    row = dict(connection.execute(select(statements).where(statements.c.statement_id == "st-kim")).mappings().one())
+    row |= {"statement_id": "st-closed", "status": "closed", "number": "D-1", "draft_key": None, "hold_reason": None}
+    connection.execute(insert(statements).values(**row))

@@ -14,7 +14,6 @@ from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.delivery.contact_points import normal_email
 from dunning_pipeline.errors import DunningError, InvalidInput, Refused
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.letters.document import TEXT_FIELDS
@@ -105,6 +104,8 @@ def close_one(desk: Desk) -> Response:
 @allowed("collector")
 def release(desk: Desk) -> Response:
     row, _ = one_statement(desk)
+    if not desk.typed("reason"):
+        raise InvalidInput("a reason is needed", remedy="say why it may go out")
     editing.release(
         desk.workspace, row["statement_id"], reason=desk.typed("reason"), now=desk.now, actor=desk.user.login
     )
@@ -152,6 +153,7 @@ def send_one(desk: Desk) -> Response:
         raise Refused(next(iter(report.refused.values())))
     if not report.keys:
         raise Refused("nobody can be reached on these channels", remedy="name a recipient, or choose another channel")
+    desk.record("statement.send", "statement", row["statement_id"], after={"sends": list(report.keys), **overrides})
     said = desk.wording.text("{n} messages are queued.", n=len(report.keys))
     return desk.go(f"/statements/{row['statement_id']}", said)
 
@@ -170,15 +172,7 @@ def recreate_pdf(desk: Desk) -> Response:
     made = file_pdfs(desk.workspace, [row["statement_id"]], now=desk.now)
     if row["statement_id"] not in made:
         raise Refused("the PDF could not be made", remedy="the reason is among the findings")
-    with desk.engine.begin() as connection:
-        audit.record(
-            connection,
-            actor=desk.user.login,
-            action="statement.pdf",
-            object_kind="statement",
-            object_id=row["statement_id"],
-            at=desk.now,
-        )
+    desk.record("statement.pdf", "statement", row["statement_id"])
     return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("The PDF is made again."))
 
 

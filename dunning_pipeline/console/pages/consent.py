@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from starlette.datastructures import UploadFile
@@ -15,7 +14,6 @@ from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.delivery.consent_files import import_file, judge_file
 from dunning_pipeline.delivery.suppressions import lift, suppress
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import consents, suppressions
 
@@ -80,7 +78,7 @@ def upload(desk: Desk) -> Response:
                 content=text.decode("utf-8", errors="replace"),
             )
         report = import_file(desk.workspace, file, now=desk.now, **declared)
-    _record(desk, "consent.import", declared["channel"], {**declared, "new": report.rows_new})
+    desk.record("consent.import", "contact_point", declared["channel"], after={**declared, "new": report.rows_new})
     return desk.go("/consent", desk.wording.text("{n} consents are new.", n=report.rows_new))
 
 
@@ -95,21 +93,9 @@ def change_suppression(desk: Desk) -> Response:
         else:
             origin = f"{desk.user.login}: {desk.typed('reason')}"
             suppress(connection, point, channel=channel, reason="manual", origin=origin, at=desk.now)
-    _record(desk, f"suppression.{desk.typed('action', 'add')}", point, {"reason": desk.typed("reason")})
+    action = f"suppression.{desk.typed('action', 'add')}"
+    desk.record(action, "contact_point", point, reason=desk.typed("reason"))
     return desk.go("/consent", desk.wording.text("Recorded."))
-
-
-def _record(desk: Desk, action: str, object_id: str, after: Any) -> None:
-    with desk.engine.begin() as connection:
-        audit.record(
-            connection,
-            actor=desk.user.login,
-            action=action,
-            object_kind="contact_point",
-            object_id=object_id,
-            after=after,
-            at=desk.now,
-        )
 
 
 routes = [

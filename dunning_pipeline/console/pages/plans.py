@@ -41,6 +41,7 @@ def send(desk: Desk) -> Response:
         actor=desk.user.login,
         send_now=desk.typed("when") == "now",
     )
+    desk.record("plan.send", "collection_plan", plan["plan_key"], after={"outcome": outcome})
     said = "The message is queued." if outcome == "queued" else "It was queued today already; nothing is sent twice."
     return desk.go(f"/plans/{quote(plan['plan_key'], safe=':')}", desk.wording.text(said))
 

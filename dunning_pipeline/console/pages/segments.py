@@ -10,7 +10,6 @@ from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, NotThere, Refused
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models import publications
 from dunning_pipeline.sql_models.segments import find_segment, load_segments, preview
@@ -57,16 +56,8 @@ def publish(desk: Desk) -> Response:
     needs_all_accounts(desk)
     name = desk.request.path_params["name"]
     publication = publications.publish_segment(desk.workspace, name, now=desk.now)
-    with desk.engine.begin() as connection:
-        audit.record(
-            connection,
-            actor=desk.user.login,
-            action="publish_segment",
-            object_kind="segment",
-            object_id=name,
-            after={"members": publication.count, "sql_sha256": publication.sql_sha256},
-            at=desk.now,
-        )
+    facts = {"members": publication.count, "sql_sha256": publication.sql_sha256}
+    desk.record("publish_segment", "segment", name, after=facts)
     return desk.go(f"/segments/{name}", desk.wording.text("Published."))
 
 
