@@ -49,8 +49,24 @@ of_units as (
     where (charges.invoice_key is null or charges.treatment = 'claim')
         and '{{ var("scope_invoice", "") }}' = ''
 
+),
+
+-- charges that no reminder claims ask for themselves
+of_themselves as (
+
+    select charges.*, drafts.draft_key
+    from charges
+    inner join {{ ref('charge_drafts') }} as drafts
+        on drafts.account_key = charges.account_key and drafts.unit_key = charges.unit_key
+        and drafts.entity = charges.entity and drafts.currency = charges.currency
+    where charges.treatment = 'claim'
+        and charges.posting_id not in (select posting_id from of_items union all select posting_id from of_units)
+
 )
 
 select draft_key, posting_id, type, statement_id, invoice_key, instalment, level, posted_on, unpaid_minor from of_items
 union all
 select draft_key, posting_id, type, statement_id, invoice_key, instalment, level, posted_on, unpaid_minor from of_units
+union all
+select draft_key, posting_id, type, statement_id, invoice_key, instalment, level, posted_on, unpaid_minor
+from of_themselves

@@ -6,6 +6,9 @@ drafts as (
 
     select distinct draft_key, account_key, process_hash, draft_level
     from {{ ref('draft_items') }}
+    union all
+    select draft_key, account_key, process_hash, draft_level
+    from {{ ref('charge_drafts') }}
 
 ),
 

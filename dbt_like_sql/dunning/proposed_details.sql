@@ -74,10 +74,20 @@ lines as (
 
 ),
 
+-- charges of an invoice that is paid name it all the same
+charged as (
+
+    select invoice_key, invoice_id, invoice_number
+    from {{ ref('invoices') }}
+    where invoice_key in (select invoice_key from {{ ref('carried_charges') }} where invoice_key is not null)
+
+),
+
 described as (
 
     select
-        lines.*, items.invoice_id, items.invoice_number, items.effective_due_date as due_date, items.days_overdue,
+        lines.*, coalesce(items.invoice_id, charged.invoice_id) as invoice_id,
+        coalesce(items.invoice_number, charged.invoice_number) as invoice_number, items.effective_due_date as due_date, items.days_overdue,
         case when lines.type = 'invoice' then items.original_minor end as original_minor,
         case when lines.type = 'invoice' then items.open_minor end as open_minor,
         case when lines.type = 'invoice' then items.advances end as advances
@@ -86,6 +96,7 @@ described as (
         on items.draft_key = lines.draft_key
         and items.invoice_key = lines.invoice_key
         and items.instalment = lines.instalment
+    left join charged on charged.invoice_key = lines.invoice_key
 
 )
 

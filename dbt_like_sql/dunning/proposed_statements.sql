@@ -6,9 +6,14 @@ drafts as (
 
     select
         draft_key, account_key, unit_key, legal_entity, process, process_hash, draft_level as level, currency,
-        any_value(unit) as unit, min(bill_group_key) as first_bill_group_key
+        any_value(unit) as unit, min(bill_group_key) as first_bill_group_key, false as is_charges_only
     from {{ ref('draft_items') }}
     group by draft_key, account_key, unit_key, legal_entity, process, process_hash, draft_level, currency
+    union all
+    select
+        draft_key, account_key, unit_key, legal_entity, process, process_hash, draft_level, currency,
+        'bill_group' as unit, bill_group_key, true as is_charges_only
+    from {{ ref('charge_drafts') }}
 
 ),
 
@@ -40,7 +45,10 @@ dated as (
         drafts.*,
         case when drafts.unit = 'account' then drafts.account_key else drafts.first_bill_group_key end as bill_group_key,
         {{ run_date() }} + levels.due_in_days as due_on,
-        levels.name as level_name, levels.template, levels.approval, levels.attach_invoices, levels.do_not_send,
+        levels.name as level_name, levels.attach_invoices, levels.do_not_send,
+        -- a reminder's words speak of invoices that are overdue: charges alone get a statement's, and a person's look
+        case when drafts.is_charges_only then 'account_statement' else levels.template end as template,
+        case when drafts.is_charges_only then 'review' else levels.approval end as approval,
         processes.cc_role, processes.cc_account
     from drafts
     inner join {{ source('policy', 'process_levels') }} as levels

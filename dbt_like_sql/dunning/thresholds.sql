@@ -4,8 +4,11 @@ with
 
 currencies as (
 
-    select distinct currency
+    select currency
     from {{ ref('open_items') }}
+    union
+    select currency
+    from {{ source('ops', 'postings') }}
 
 ),
 

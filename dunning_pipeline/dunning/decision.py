@@ -136,8 +136,8 @@ def run_models(opened: Facts, ws: Workspace, dunning_date: date, scope: Scope) -
     # who is written to is asked for the accounts that get a statement, not for all
     debts = rendered(relations=opened.relations, part="debts")
     seconds = {model.name: _make(con, model) for model in debts}
-    owing = "draft_items" if scope.kind == "dunning" else "open_items"
-    addressed = opened.addressed(f"select account_key from dunning.{owing}")
+    owing = ("draft_items", "charge_drafts") if scope.kind == "dunning" else ("open_items",)
+    addressed = opened.addressed(" union ".join(f"select account_key from dunning.{name}" for name in owing))
     return seconds | {model.name: _make(con, model) for model in rendered(relations=addressed, part="recipients")}
 
 

@@ -104,8 +104,8 @@ def iso(value: date | str | None) -> str | None:
 
 
 def _statement(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    # before the due date there is no new deadline: the invoices' own due dates hold
-    is_overdue = any((item["days_overdue"] or 0) > 0 for item in items)
+    # before the due date there is no new deadline: the invoices' own due dates hold; charges alone are overdue
+    is_overdue = not items or any((item["days_overdue"] or 0) > 0 for item in items)
     return {
         "id": row["statement_id"],
         "number": row.get("number"),

@@ -9,6 +9,7 @@ import pytest
 from dunning_pipeline.dunning.conditions import _parsed, render_condition
 from dunning_pipeline.dunning.decision import decide
 from dunning_pipeline.dunning.explain import explain
+from dunning_pipeline.dunning.processes import load_processes
 from dunning_pipeline.dunning.reasons import REASONS, reference_page
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
@@ -308,8 +309,6 @@ def test_percentage_fees_look_at_principal_alone(world: World) -> None:
     ],
 )
 def test_charges_whose_principal_is_paid(world: World, rule: str, asked: str) -> None:
-    from dunning_pipeline.dunning.processes import load_processes
-
     world.process(f"charges_only: {rule}\n{ONE}")
     version = load_processes(Workspace(world.folder))["test"].process_hash
     world.invoice("PAID", due="2026-01-01")
@@ -320,6 +319,38 @@ def test_charges_whose_principal_is_paid(world: World, rule: str, asked: str) ->
     world.posted("fee", 500, on="2026-01-10", statement="s1")
 
     assert world.run("2026-02-01").statements == [asked]
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked"),
+    [
+        ("waive", []),
+        ("claim", ["acme level 1 7.50 EUR"]),
+        ("{ignore_below: {EUR: 10}}", []),
+        ("{ignore_below: {EUR: 7}}", ["acme level 1 7.50 EUR"]),
+    ],
+)
+def test_charges_alone_are_asked_for_once_after_their_deadline(world: World, rule: str, asked: list[str]) -> None:
+    world.process(f"charges_only: {rule}\n{ONE}")
+    version = load_processes(Workspace(world.folder))["test"].process_hash
+    world.invoice("PAID", due="2026-01-01")
+    world.payment("PAID", on="2026-01-20", amount="100.00 EUR")
+    world.closed("s1", on="2026-01-10", invoices=["PAID"], process_hash=version, due_date="2026-01-24")
+    world.sent("PAID", 1, on="2026-01-10", statement="s1")
+    world.posted("fee", 500, on="2026-01-10", statement="s1")
+    world.posted("interest", 250, on="2026-01-10", statement="s1", invoice="PAID")
+
+    assert world.run("2026-01-24").statements == []  # the deadline is still running
+    outcome = world.run("2026-01-25")
+    assert outcome.statements == asked
+    if asked:
+        assert outcome.lines == ["carried_interest PAID 2.50 EUR", "carried_fee s1 5.00 EUR"]
+        assert world.run("2026-01-25", levels=(2,)).statements == []
+        block(world, "account", "acme", valid_from="2026-01-26", valid_to="2026-01-26")
+        assert world.run("2026-01-26").statements == []
+        world.closed("s2", on="2026-01-27", invoices=[], process_hash=version)
+        world.add("ops.item_levels", item_level_id="x", statement_id="s2", event="reached")
+        assert world.run("2026-03-01").statements == []  # asked for once, and never again
 
 
 def test_charges_that_were_waived_paid_or_reversed_are_not_asked_for(world: World) -> None:

@@ -142,3 +142,35 @@ def test_a_clock_that_goes_back_changes_nothing(shell: Shell) -> None:
     assert shell.json("statement", "list") == before
     assert shell.json("runs", "list")[0]["dunning_date"] == DAY  # not even a run is recorded
     shell.run("run", "--replay")
+
+
+def test_charges_alone_become_a_letter_of_their_own(world: World, tmp_path: Path) -> None:
+    world.process(
+        """
+process: standard
+charges_only: claim
+levels:
+  - {level: 1, when: {days: 7}, template: second_reminder, fee: {EUR: 5.00}, due_in_days: 7, approval: automatic}
+"""
+    )
+    world.invoice("A", account="acme", due="2026-01-01", amount="120.00 EUR")
+    assert world.run(DAY) == ["acme level 1 125.00 EUR"]
+    world.payment("A", on="2026-01-12")
+    assert world.drafts("2026-01-19") == []  # a Monday: the deadline was a Saturday and has not passed
+    assert world.drafts("2026-01-20") == ["acme level 1 5.00 EUR"]
+    assert world.drafts("2026-01-21") == ["acme level 1 5.00 EUR"]  # the same draft, taken over
+    shell = Shell(world.ws, now="2026-01-21T12:00:00+00:00")
+    [draft] = shell.json("statement", "list", "--status", "draft")
+    assert draft["details"] == [{"type": "carried_fee", "level": 1, "amount": "5.00"}]
+    assert draft["approval"] == "review"  # nothing of it leaves by itself
+    shell.run("statement", "close", draft["id"])
+    letter = tmp_path / "letter.pdf"
+    shell.run("statement", "pdf", draft["id"], "-o", str(letter))
+    assert letter.read_bytes().startswith(b"%PDF")
+    assert world.charges() == {"EUR": 500}  # claimed again, posted once
+    shell.run("statement", "send", draft["id"], "--now")
+    assert shell.json("send", "--now")["sent"] == 1
+    assert world.drafts("2026-02-20") == []
+    assert world.statements(status="superseded") == []
+    owed = [(row["invoice_number"], row["open_amount_with_charges"]) for row in shell.json("charge", "balance", "acme")]
+    assert owed == [(None, "5.00")]
