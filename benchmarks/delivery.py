@@ -4,8 +4,10 @@ render      mails/s/core from one template version (floor: the bare Jinja templa
 outbox      messages/s into the outbox folder (floor: writing the same files, one sync per batch)
 sendgrid    messages/s/core over loopback TLS without PDF
 pdf         messages/s on all cores with PDF/A-3b over TLS (floor: typst + POST and nothing else)
-webhook     events/s and latency while one thread builds
+webhook     events/s as fast as they are taken, and latency at 2,000 a second, while one thread builds
 memory      growth of the process over many sends
+
+A first small delivery before the clock starts pays for imports and for opening the ledger.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2025, 11, 4, 9, 0, tzinfo=UTC)
@@ -69,13 +72,14 @@ def render(scale: int) -> dict[str, Any]:
 
 
 def outbox(scale: int) -> dict[str, Any]:
+    from dunning_pipeline.delivery.lane import BATCH
     from dunning_pipeline.delivery.providers.outbox import sync
     from dunning_pipeline.delivery.worker import deliver
 
     count = 10_000 // scale
     with desk() as place:
+        warm(place)
         queue(place, count)
-        os.environ["DUNNING_MAIL"] = "outbox"
         began, cpu = time.perf_counter(), time.process_time()
         assert deliver(place.ws, now=NOW)["sent"] == count
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -83,9 +87,9 @@ def outbox(scale: int) -> dict[str, Any]:
         target = place.ws.state / "bare"
         target.mkdir()
         began = time.perf_counter()
-        for start in range(0, len(files), 200):
+        for start in range(0, len(files), 2 * BATCH):
             names = []
-            for name, content in files[start : start + 200]:
+            for name, content in files[start : start + 2 * BATCH]:
                 path = f"{target}/{name}"
                 handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.write(handle, content)
@@ -107,11 +111,11 @@ def sendgrid(scale: int) -> dict[str, Any]:
     from dunning_pipeline.delivery.worker import deliver
 
     count = 5_000 // scale
-    with desk() as place, tls_sink() as environment:
+    with desk() as place, tls_sink():
+        warm(place)
         queue(place, count)
-        os.environ.update(environment)
         began, cpu = time.perf_counter(), time.process_time()
-        assert deliver(place.ws, now=NOW, workers=4, processes=1)["sent"] == count
+        assert deliver(place.ws, now=NOW, workers=16, processes=1)["sent"] == count
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     return {
         "messages": count,
@@ -126,9 +130,8 @@ def with_pdf(scale: int) -> dict[str, Any]:
     from dunning_pipeline.delivery.worker import deliver
 
     count, cores = 1_000 // scale, os.cpu_count() or 1
-    with desk() as place, tls_sink() as environment:
+    with desk() as place, tls_sink():
         queue_statements(place, count)
-        os.environ.update(environment)
         began = time.perf_counter()
         assert deliver(place.ws, now=NOW, workers=2 * cores, processes=cores)["sent"] == count
         wall = time.perf_counter() - began
@@ -149,7 +152,8 @@ def with_pdf(scale: int) -> dict[str, Any]:
 
 
 def webhook(scale: int) -> dict[str, Any]:
-    """Batches of 20 events over HTTP from 8 clients, as fast as they are taken, while a thread builds in DuckDB."""
+    """Posts of 20 events over HTTP from 8 clients while a thread builds in DuckDB: first as fast as they are taken,
+    then 2,000 events a second, each latency counted from the moment when its post was due."""
     from tests.delivery.signing import Signer, body_of, event
 
     signer, per_post, clients = Signer(), 20, 8
@@ -158,21 +162,25 @@ def webhook(scale: int) -> dict[str, Any]:
         keys = queue(place, 2_000 // scale)
         environment = {**os.environ, "SENDGRID_WEBHOOK_PUBLIC_KEY": signer.public_key}
         with _server(place.ws.root, environment) as port, _building():
-            bodies = []
-            for post in range(total // per_post):
-                told = [
-                    event("delivered", keys[(post * per_post + n) % len(keys)], identity=f"e{post}-{n}")
-                    for n in range(per_post)
-                ]
-                bodies.append(body_of(*told))
-            latencies, seconds = _post_all(port, [(body, signer.headers(body)) for body in bodies], clients)
+
+            def posts(count: int, name: str) -> list[tuple[bytes, dict[str, str]]]:
+                made = []
+                for post in range(count):
+                    numbers = range(post * per_post, (post + 1) * per_post)
+                    body = body_of(*(event("delivered", keys[n % len(keys)], identity=f"{name}{n}") for n in numbers))
+                    made.append((body, signer.headers(body)))
+                return made
+
+            _post_all(port, posts(2 * clients, "warm"), clients)
+            _, seconds = _post_all(port, posts(total // per_post, "fast"), clients)
+            latencies, _ = _post_all(port, posts(total // per_post, "paced"), clients, every=per_post / 2_000)
     latencies.sort()
     return {
         "events": total,
         "events_per_second": round(total / seconds),
-        "p50_ms": round(latencies[len(latencies) // 2] * 1000, 1),
-        "p99_ms": round(latencies[int(len(latencies) * 0.99)] * 1000, 1),
-        "targets": {"events_per_second": 2_000, "p99_ms": 50},
+        "p50_ms_at_2000": round(latencies[len(latencies) // 2] * 1000, 1),
+        "p99_ms_at_2000": round(latencies[int(len(latencies) * 0.99)] * 1000, 1),
+        "targets": {"events_per_second": 2_000, "p99_ms_at_2000": 50},
     }
 
 
@@ -259,9 +267,16 @@ def _cpu_rate(work: Callable[[], object], count: int) -> float:
     return count / (time.process_time() - began)
 
 
+def warm(place: Any) -> None:
+    from dunning_pipeline.delivery.worker import deliver
+
+    queue(place, 50, occurrence="warm")
+    assert deliver(place.ws, now=NOW)["sent"] == 50
+
+
 @contextmanager
-def tls_sink() -> Iterator[dict[str, str]]:
-    """A provider in a process of its own behind a self-signed certificate; the environment that leads to it."""
+def tls_sink() -> Iterator[None]:
+    """A provider in a process of its own behind a self-signed certificate; the environment leads to it meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
@@ -275,12 +290,14 @@ def tls_sink() -> Iterator[dict[str, str]]:
         assert sink.stdout is not None
         port = int(sink.stdout.readline())
         try:
-            yield {
+            environment = {
                 "DUNNING_MAIL": "sendgrid",
                 "SENDGRID_API_KEY": "SG.bench",
                 "SENDGRID_HOST": f"https://127.0.0.1:{port}",
                 "SENDGRID_CA_FILE": f"{folder}/cert.pem",
             }
+            with patch.dict(os.environ, environment):
+                yield
         finally:
             sink.kill()
             sink.wait()
@@ -359,26 +376,30 @@ def _building() -> Iterator[None]:
         builder.wait()
 
 
-def _post_all(port: int, posts: list[tuple[bytes, dict[str, str]]], clients: int) -> tuple[list[float], float]:
+def _post_all(
+    port: int, posts: list[tuple[bytes, dict[str, str]]], clients: int, *, every: float = 0.0
+) -> tuple[list[float], float]:
+    """Latencies and the whole time in seconds; one post is due `every` seconds, as fast as possible where that is 0."""
     import http.client
 
     latencies: list[float] = []
-    waiting = iter(posts)
+    waiting = iter(enumerate(posts))
     lock = threading.Lock()
 
     def client() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         while True:
             with lock:
-                post = next(waiting, None)
+                number, post = next(waiting, (0, None))
             if post is None:
                 return
-            began = time.perf_counter()
+            due = began + number * every if every else time.perf_counter()
+            time.sleep(max(0.0, due - time.perf_counter()))
             connection.request("POST", "/webhooks/sendgrid", body=post[0], headers=post[1])
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 200, answer.status
-            latencies.append(time.perf_counter() - began)
+            latencies.append(time.perf_counter() - due)
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
     began = time.perf_counter()

@@ -176,7 +176,7 @@ def _read(file: Path) -> DeclaredCampaign:
 
 
 def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator[InvalidDeclaration]:
-    """What the campaigns name and the workspace does not have: segments, processes, levels."""
+    """What the campaigns name and the workspace does not have: segments, templates, processes, levels."""
     from dunning_pipeline.dunning.processes import load_processes
     from dunning_pipeline.sql_models.templating import did_you_mean
 
@@ -188,6 +188,10 @@ def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator
             if name not in segments:
                 hint = did_you_mean(name, segments, "see `dunning segment list`")
                 yield one.mistake(_where(campaign, name), f"there is no segment {name!r}", remedy=hint)
+        yield from _template_mistakes(ws, one)
+        if campaign.consolidate is not None:
+            hint = "leave the line out: each account gets a message of its own"
+            yield one.mistake(("consolidate",), "one digest over several accounts is not available", remedy=hint)
         if campaign.process is None:
             continue
         if campaign.process not in processes:
@@ -199,6 +203,25 @@ def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator
             if level not in levels:
                 hint = f"it has the levels {', '.join(map(str, sorted(levels)))}"
                 yield one.mistake(("levels", place), f"{campaign.process} has no level {level}", remedy=hint)
+
+
+def _template_mistakes(ws: Workspace, one: DeclaredCampaign) -> Iterator[InvalidDeclaration]:
+    """A template that is missing on a channel of the campaign, in the company's language and its fallbacks."""
+    from dunning_pipeline.letters.catalogue import Catalogue
+    from dunning_pipeline.sql_models.templating import did_you_mean
+
+    campaign, catalogue = one.campaign, Catalogue(ws)
+    if campaign.template is None:
+        return
+    for channel in campaign.channels or ("email",):
+        if channel not in ("email", "sms", "letter"):
+            continue
+        try:
+            catalogue.find(campaign.template, channel, ws.company.default_language)
+        except NotThere:
+            hint = did_you_mean(campaign.template, catalogue.names(), "see `dunning template list`")
+            message = f"there is no {channel} template {campaign.template!r}"
+            yield one.mistake(("template",), message, remedy=hint, value=campaign.template)
 
 
 def segment_names(ws: Workspace) -> set[str]:

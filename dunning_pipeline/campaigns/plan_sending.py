@@ -38,7 +38,7 @@ def find_plan(ws: Workspace, text: str) -> Plan:
 
 
 def send_plan(ws: Workspace, text: str, *, template: str, now: datetime, actor: str, send_now: bool = False) -> str:
-    """Queue the plan's message; `queued`, or `already_queued` where it was sent on this company day.
+    """Queue the plan's message, once a company day; `already_queued` where that day's one reads otherwise.
 
     Raises NotThere, or Refused where nobody can be reached.
     """

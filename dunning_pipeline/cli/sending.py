@@ -45,6 +45,23 @@ def send(
         raise typer.Exit(1)
 
 
+@app.command()
+def plan(
+    plan: Annotated[str, typer.Argument(help="Key or source id of a collection plan.")],
+    template: Annotated[str, typer.Option("--template", help="Name of an e-mail template.")],
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the send hour.")] = False,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Queue the message of one collection plan; once per plan and day."""
+    from dunning_pipeline.campaigns.plan_sending import send_plan
+    from dunning_pipeline.settings.clock import business_now
+
+    ws = open_workspace(workspace)
+    outcome = send_plan(ws, plan, template=template, now=business_now(), actor=getpass.getuser(), send_now=now)
+    show([{"plan": plan, "outcome": outcome}], form)
+
+
 @app.command("list")
 def list_sends(
     status: Annotated[str | None, typer.Option("--status", help="queued, held, sent, failed, unknown …")] = None,

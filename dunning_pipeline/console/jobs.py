@@ -18,7 +18,7 @@ from dunning_pipeline.console.access import instant_of_access
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.leases import is_dead, process_mark
+from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.ledger.schema import jobs
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace

@@ -1,48 +1,28 @@
-"""Who is working on which send: claiming under a guard, and telling whether a claiming worker still lives."""
+"""Who is working on which send: claiming under a guard, saying that the worker lives, and giving back."""
 
-import os
-import platform
-import socket
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
+from dunning_pipeline.ledger.processes import process_mark
 from dunning_pipeline.ledger.schema import leases, sends
 
 LEASE = timedelta(minutes=2)  # renewed every 20 s; counts only for workers of other machines
 
 
-def process_identity(pid: int | None = None) -> str:
-    """host:pid:start of a process: a reused pid has another start, so a dead worker is never taken for a live one."""
-    pid = os.getpid() if pid is None else pid
-    return f"{socket.gethostname()}:{pid}:{_start_of(pid)}"
-
-
-def is_dead(claimed_by: str, *, live_leases: Collection[str]) -> bool:
-    """True where the claiming process is surely gone: not running here, or elsewhere with its lease run out."""
-    process = claimed_by.partition("/")[0]
-    host, _, rest = process.partition(":")
-    pid, _, start = rest.partition(":")
-    if host != socket.gethostname():
-        return process not in live_leases
-    return not pid.isdigit() or _start_of(int(pid)) != start
-
-
 def renew_lease(connection: Connection, *, at: datetime | None = None) -> None:
     """Say that this process is alive; at least every LEASE, on the real clock."""
     real = at or datetime.now(UTC)
-    name = f"worker:{process_identity()}"
-    values = {"holder": process_identity(), "expires_at": real + LEASE}
+    name = f"worker:{process_mark()}"
+    values = {"holder": process_mark(), "expires_at": real + LEASE}
     if not connection.execute(update(leases).where(leases.c.name == name).values(**values)).rowcount:
         connection.execute(leases.insert().values(name=name, acquired_at=real, **values))
 
 
 def end_lease(connection: Connection) -> None:
-    connection.execute(delete(leases).where(leases.c.name == f"worker:{process_identity()}"))
+    connection.execute(delete(leases).where(leases.c.name == f"worker:{process_mark()}"))
 
 
 def claim(
@@ -98,22 +78,3 @@ def give_back(connection: Connection, *, worker: str) -> int:
         .where(sends.c.claimed_by == worker, sends.c.status == "in_flight", sends.c.phase != "leaving")
         .values(status="queued", phase=None, claimed_by=None, claimed_at=None)
     ).rowcount
-
-
-def _start_of(pid: int) -> str:
-    """When the process started, in ticks since this boot; empty where no such process runs."""
-    try:
-        if platform.system() == "Linux":
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            return "" if fields[0] in ("Z", "X") else f"{fields[19]}-{_boot_id()}"
-        os.kill(pid, 0)
-    except PermissionError:
-        return "1"
-    except (OSError, IndexError):
-        return ""
-    return "1"
-
-
-@lru_cache(maxsize=1)
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]

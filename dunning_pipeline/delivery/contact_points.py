@@ -1,6 +1,7 @@
 """The normal form of e-mail addresses and phone numbers, as consents, suppressions and events name them."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from dunning_pipeline.errors import InvalidInput
@@ -70,3 +71,18 @@ def normal(text: str, channel: str, country: str | None = None) -> str:
     if channel == "sms":
         return normal_phone(text, country)
     raise InvalidInput(f"a contact point is reached by email or sms, not by {channel}", value=text)
+
+
+def wire_phones(numbers: Iterable[str], *countries: str | None) -> list[str]:
+    """The numbers in E.164, national ones read in the first of `countries` that is an ISO alpha-2 code.
+
+    What is no number stays as it is written: the gate holds it and says why.
+    """
+    country = next((code.upper() for code in countries if code and len(code) == 2), None)
+    found = []
+    for number in numbers:
+        try:
+            found.append(normal_phone(number, country))
+        except InvalidInput:
+            found.append(number)
+    return list(dict.fromkeys(found))

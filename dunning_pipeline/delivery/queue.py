@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from dunning_pipeline.delivery.contact_points import wire_phones
 from dunning_pipeline.delivery.hours import next_send_time
 from dunning_pipeline.delivery.keys import content_hash, send_key
 from dunning_pipeline.delivery.pinning import RENDERED, pin
@@ -47,7 +48,7 @@ def queue_statement(
     due = due_at or (now if send_now else _send_hour(ws, now))
     keys = []
     for channel in statement["channels"] if channels is None else channels:
-        recipients = recipients_of(statement, channel, overrides or {})
+        recipients = recipients_of(statement, channel, overrides or {}, country=ws.company.country)
         if recipients is None:
             continue
         key = send_key(
@@ -113,6 +114,9 @@ def queue_message(
     Raises Refused for a known key with another content.
     """
     key = send_key(channel=channel, kind=kind, campaign=campaign, occurrence=occurrence, recipient=recipient)
+    reached = list(to)
+    if channel == "sms":
+        reached = wire_phones(reached, (document.get("address") or {}).get("country"), ws.company.country)
     row = {
         "send_key": key,
         "kind": kind,
@@ -123,7 +127,7 @@ def queue_message(
         "template": template,
         "language": language,
         "time_zone": time_zone,
-        "recipients": {"to": list(to), "cc": list(cc), "bcc": list(bcc)},
+        "recipients": {"to": reached, "cc": list(cc), "bcc": list(bcc)},
         "overrides": dict(overrides) if overrides else None,
         "document": dict(document),
         "campaign": campaign,
@@ -184,15 +188,21 @@ def queue_row(
     return False
 
 
-def recipients_of(statement: Mapping[str, Any], channel: str, overrides: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Who gets the statement on this channel; None where the statement has nobody there."""
+def recipients_of(
+    statement: Mapping[str, Any], channel: str, overrides: Mapping[str, Any], *, country: str
+) -> dict[str, Any] | None:
+    """Who gets the statement on this channel; None where the statement has nobody there.
+
+    Numbers in national format are read as those of the account's country, else of `country` (ISO alpha-2).
+    """
     said = statement["recipients"] or {}
     if channel == "email":
         chosen = {part: list(overrides.get(part) or said.get(part) or []) for part in ("to", "cc", "bcc")}
         return chosen if chosen["to"] else None
     if channel == "sms":
         numbers = said.get("sms") or []
-        return {"to": [numbers] if isinstance(numbers, str) else list(numbers)} if numbers else None
+        written = [numbers] if isinstance(numbers, str) else numbers
+        return {"to": wire_phones(written, (statement["address"] or {}).get("country"), country)} if written else None
     if channel == "letter":
         return {"to": [], "address": statement["address"]} if statement["address"] else None
     return {"to": []}

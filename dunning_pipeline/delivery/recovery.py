@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
 
-from dunning_pipeline.delivery.claims import is_dead, process_identity
 from dunning_pipeline.delivery.outcomes import after_sent
+from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.ledger.schema import leases, provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -67,7 +67,7 @@ def _take_over(
             provider=row["provider"],
             answer="taken back from a worker that died",
             at=now,
-            by=process_identity(),
+            by=process_mark(),
         )
     )
     if status == "sent":

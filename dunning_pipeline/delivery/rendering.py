@@ -11,7 +11,7 @@ from dunning_pipeline.delivery.contact_points import wire_email
 from dunning_pipeline.delivery.gate import is_mandatory
 from dunning_pipeline.delivery.mime import one_line, safe_filename
 from dunning_pipeline.delivery.pinning import PinnedTemplates
-from dunning_pipeline.delivery.preferences import unsubscribe_headers
+from dunning_pipeline.delivery.preferences import preference_link, unsubscribe_headers
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.schema import statement_details, statements
@@ -51,11 +51,14 @@ class Renderer:
         company = self._company
         if not (company.address.street and company.address.city):
             raise Refused("the company has no postal address", remedy="complete `address` in policies/company.yaml")
-        made = render_email(self._templates.get(connection, row["template_version"], row), document)
         sender, reply_to, name = _sender(company, statement)
         recipients = {part: _addresses(row["recipients"].get(part)) for part in ("to", "cc", "bcc")}
         cc = [address for address in recipients["cc"] if address not in recipients["to"]]
         bcc = [address for address in recipients["bcc"] if address not in (*recipients["to"], *cc)]
+        mandatory = is_mandatory(row["kind"])
+        if not mandatory:
+            document = {**document, "links": {"preferences": preference_link(self._ws, recipients["to"][0])}}
+        made = render_email(self._templates.get(connection, row["template_version"], row), document)
         marked = "DRAFT: " if row["kind"] == "draft" else ""
         return Message(
             key=row["send_key"],
@@ -70,7 +73,7 @@ class Renderer:
             sender=sender,
             reply_to=reply_to,
             attachments=self._attachments(connection, row, statement, document),
-            headers={} if is_mandatory(row["kind"]) else unsubscribe_headers(self._ws, recipients["to"][0]),
+            headers={} if mandatory else unsubscribe_headers(self._ws, recipients["to"][0]),
         )
 
     def _sms(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
@@ -158,6 +161,9 @@ def document_of(row: Mapping[str, Any], statement: Mapping[str, Any] | None) -> 
     document = row["document"] or (statement or {}).get("content")
     if not document:
         raise NotThere("this send has no content to render", value=row["send_key"])
+    said = document.get("statement") or {}
+    if row["template"] and said.get("template") not in (None, row["template"]):  # a campaign chose another one
+        document = {**document, "statement": {**said, "template": row["template"]}}
     changed = row["overrides"] or {}
     texts = {name: changed[name] for name in ("subject", "opening", "closing", "sms") if changed.get(name)}
     if changed.get("body"):

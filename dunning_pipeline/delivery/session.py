@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
-from dunning_pipeline.delivery.claims import claim, process_identity, renew_lease
+from dunning_pipeline.delivery.claims import claim, renew_lease
 from dunning_pipeline.delivery.facts import PublishedFacts
 from dunning_pipeline.delivery.outlets import Outlets, TokenBucket
 from dunning_pipeline.delivery.providers.protocol import Answer
@@ -18,6 +18,7 @@ from dunning_pipeline.delivery.rendering import Renderer
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.processes import process_mark
 from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -57,7 +58,7 @@ class Session:
         return self._now + timedelta(seconds=time.monotonic() - self._started)
 
     def worker_name(self, number: int) -> str:
-        return f"{process_identity()}/{number}"
+        return f"{process_mark()}/{number}"
 
     def claim(self, worker: str, limit: int, channels: Collection[str] | None = None) -> list[dict[str, Any]]:
         if self.stopping.is_set():

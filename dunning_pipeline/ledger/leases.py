@@ -1,18 +1,16 @@
 """Leases: one dunning run, one recovery at a time; a dead holder's lease is taken over, a living one's never."""
 
-import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dunning_pipeline.errors import Busy
+from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.ledger.schema import leases
 
 TTL_SECONDS = 60.0
@@ -37,21 +35,6 @@ def hold(engine: Engine, name: str, *, ttl_seconds: float = TTL_SECONDS) -> Iter
         keeper.join(timeout=5)
         with engine.begin() as connection:
             connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
-
-
-def process_mark(process_id: int | None = None) -> str:
-    """host:pid:start of a process; the start tells a reused process id from the old process."""
-    process_id = process_id or os.getpid()
-    return f"{socket.gethostname()}:{process_id}:{_start_of(process_id) or 'unknown'}"
-
-
-def is_dead(holder: str) -> bool:
-    """True where `holder` (host:pid:start…) was a process of this host that is no more; False where that is unknown."""
-    host, process_id, start = holder.split(":")[:3]
-    if host != socket.gethostname():
-        return False
-    running_since = _start_of(int(process_id))
-    return running_since is None or (start != "unknown" and running_since != start)
 
 
 def _take(connection: Connection, name: str, holder: str, ttl_seconds: float) -> None:
@@ -81,21 +64,3 @@ def _renew(engine: Engine, name: str, holder: str, ttl_seconds: float, done: thr
             connection.execute(
                 update(leases).where(leases.c.name == name, leases.c.holder == holder).values(expires_at=until)
             )
-
-
-def _start_of(process_id: int) -> str | None:
-    """Start of a process in clock ticks since boot (Linux); "running" elsewhere; None where there is none."""
-    stat = Path(f"/proc/{process_id}/stat")
-    try:
-        fields = stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return None
-        try:
-            os.kill(process_id, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-        return "running"
-    return None if fields[0] == "Z" else fields[19]

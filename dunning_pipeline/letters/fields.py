@@ -15,6 +15,8 @@ _ITEM = """invoice_id invoice_number instalment instalments level invoice_date d
 paid_amount open_amount advances reference description payment_link"""
 _CHARGE = "type invoice_number instalment level amount reference calculation"
 
+# Made for one recipient when it is sent: no stored document has it.
+AT_SENDING: dict[str, Any] = {"links": {"preferences": None}}
 # The shape of the merge document: a dict is a group of fields, a list of one dict a table of rows, None a value.
 SHAPE: dict[str, Any] = {
     "schema": None,
@@ -45,6 +47,7 @@ SHAPE: dict[str, Any] = {
     "payment": {**dict.fromkeys(("link", "reference")), **_BANK},
     "received": {"amount": None, "currency": None, "date": None, "invoice_numbers": []},
     "texts": dict.fromkeys(("subject", "opening", "closing", "sms")),
+    **AT_SENDING,
 }
 _FREE = object()  # a value whose fields are not declared (a segment's row, `calculation`)
 

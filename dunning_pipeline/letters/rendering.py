@@ -21,7 +21,7 @@ from dunning_pipeline.letters.environment import (
     counted_range,
     letter_environment,
 )
-from dunning_pipeline.letters.fields import nearest
+from dunning_pipeline.letters.fields import AT_SENDING, nearest
 from dunning_pipeline.letters.sms import normalised
 from dunning_pipeline.letters.wording import BOLD, PARTS, UNBOLD, mark_bold
 
@@ -122,7 +122,7 @@ class _Filling:
 
     def __init__(self, version: TemplateVersion, document: Mapping[str, Any]) -> None:
         self._version = version
-        self._values: dict[str, Any] = {**document, BUDGET: [MAX_STEPS], "range": counted_range}
+        self._values: dict[str, Any] = {**AT_SENDING, **document, BUDGET: [MAX_STEPS], "range": counted_range}
         self._contexts: dict[Environment, Context] = {}
 
     def part(self, name: str) -> str:

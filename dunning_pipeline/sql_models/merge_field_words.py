@@ -98,4 +98,5 @@ WORDS: dict[str, str] = {
     "texts.opening": "opening written by hand; empty = the template's",
     "texts.closing": "closing written by hand; empty = the template's",
     "texts.sms": "SMS text written by hand; empty = the template's",
+    "links.preferences": "where the reader chooses what to get; in mail that nobody has to get, else empty",
 }

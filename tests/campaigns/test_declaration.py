@@ -49,6 +49,22 @@ def test_the_shipped_examples_are_valid_once_they_are_switched_on(workspace: Wor
     assert {"monthly-overdue", "collection-round"} <= set(load_campaigns(workspace))
 
 
+@pytest.mark.parametrize(
+    ("line", "column", "text", "told"),
+    [
+        (6, 1, GOOD.replace("template: friendly_reminder", "template: frendly_reminder"), "no email template"),
+        (11, 1, GOOD + "consolidate: by_contact_point\n", "one digest over several accounts"),
+    ],
+)
+def test_what_a_campaign_cannot_have_is_told_when_it_is_read(
+    workspace: Workspace, line: int, column: int, text: str, told: str
+) -> None:
+    file = write(workspace, text)
+    with pytest.raises(InvalidDeclaration, match=told) as caught:
+        load_campaigns(workspace)
+    assert (caught.value.file, caught.value.line, caught.value.column) == (file, line, column)
+
+
 @pytest.mark.parametrize("said", ["schedule: on demand", "schedule: on_demand", ""])
 def test_a_campaign_on_demand_has_no_schedule(workspace: Workspace, said: str) -> None:
     write(workspace, GOOD.replace('schedule: {cron: "0 3 * * 1-5", timezone: Europe/Berlin}', said))

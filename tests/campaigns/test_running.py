@@ -1,16 +1,20 @@
 """Stories of campaigns: claimed and sent once, held out and measured, paused and resumed, interrupted and caught up."""
 
+import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
 from dunning_pipeline import daily
 from dunning_pipeline.campaigns import running, steering
 from dunning_pipeline.campaigns.audience import is_held_out
 from dunning_pipeline.campaigns.running import run_campaign, run_due
+from dunning_pipeline.cli.sending import app
+from dunning_pipeline.delivery.reading import read_sends
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, sends, statements
@@ -209,6 +213,14 @@ def test_a_broken_campaign_is_told_and_stops_no_other(company: Workspace) -> Non
     report = decide_close_queue(company)
     assert any("nowhere" in problem for problem in report.problems)
     assert len(sent_to(company)) == 5
+
+
+def test_a_plan_is_sent_by_hand_once_a_day(company: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
+    command = ["plan", "PLAN1", "--template", "friendly_reminder", "--workspace", str(company.root)]
+    said = [CliRunner().invoke(app, [*command, "--format", "json"]) for _ in range(2)]
+    assert [json.loads(one.stdout)[0]["outcome"] for one in said] == ["queued", "queued"]
+    assert [row["kind"] for row in read_sends(company)] == ["collection_plan"]
 
 
 def test_planning_an_occurrence_by_hand(company: Workspace) -> None:

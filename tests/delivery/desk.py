@@ -1,12 +1,15 @@
 """A desk to tell delivery stories at: a workspace with a ledger, a published snapshot, statements and messages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
 
 import duckdb
+import polars as pl
 import yaml
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.delivery.queue import queue_message, queue_statement
 from dunning_pipeline.delivery.reading import read_sends
@@ -35,6 +38,7 @@ class Desk:
         self.contacts: list[tuple[str, str]] = []
         self.means: list[tuple[str, str, str]] = []  # account, customer and payment method at Stripe
         self._publications = 0
+        self._open: Connection | None = None
         with self.engine.begin() as connection:
             connection.execute(
                 runs.insert().values(
@@ -94,10 +98,12 @@ class Desk:
             con.execute("create table main.loads (load_id varchar)")
             for load in self._loads():
                 con.execute("insert into main.loads values (?)", [load])
+            alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for row in self.invoices.values():
-                names = ", ".join(row)
-                marks = ", ".join("?" for _ in row)
-                con.execute(f"insert into data_model.invoices ({names}) values ({marks})", list(row.values()))
+                alike.setdefault(tuple(row), []).append(row)
+            for rows in alike.values():
+                frame = pl.DataFrame(rows, infer_schema_length=None)  # noqa: F841 — DuckDB reads it by its name
+                con.execute("insert into data_model.invoices by name select * from frame")
             for account, email in self.contacts:
                 con.execute(
                     "insert into data_model.contacts (contact_key, account_key, email) values (?, ?, ?)",
@@ -116,6 +122,21 @@ class Desk:
     def _loads(self) -> list[str]:
         with reading(self.engine) as connection:
             return [load.partition(":")[0] for load in connection.scalars(select(stream_loads.c.load_id))]
+
+    @contextmanager
+    def one_transaction(self) -> Iterator[None]:
+        """Statements and queueing inside are written together: thousands of them in seconds."""
+        with self.engine.begin() as self._open:
+            yield
+        self._open = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._open is not None:
+            yield self._open
+        else:
+            with self.engine.begin() as connection:
+                yield connection
 
     # -- messages --------------------------------------------------------------------------------------------
     def statement(
@@ -151,7 +172,7 @@ class Desk:
             for position, (number, cents) in enumerate(lines.items(), 1)
         ]  # fmt: skip
         row["content"] = statement_document(statement=row, details=details, graph=None, company=self.ws.company)
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(statements.insert().values(**row))
             connection.execute(statement_details.insert(), details)
             if status != "draft":
@@ -161,7 +182,7 @@ class Desk:
         return {**row, "status": status}
 
     def queue(self, statement: dict[str, Any], **more: Any) -> list[str]:
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             return queue_statement(
                 connection, self.ws, statement=statement, now=NOW, actor="test", **{"send_now": True, **more}
             )

@@ -3,7 +3,10 @@
 from datetime import timedelta
 from email import message_from_bytes, policy
 
+from dunning_pipeline.delivery.preferences import preference_link
+from dunning_pipeline.delivery.rendering import Renderer, document_of
 from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.ledger.processes import is_dead, process_mark
 from tests.delivery.desk import NOW, Desk
 
 
@@ -35,3 +38,47 @@ def test_many_workers_deliver_each_message_once(desk: Desk) -> None:
 
     assert deliver(desk.ws, now=NOW, workers=4)["sent"] == 60
     assert desk.outbox() == keys
+
+
+def test_mail_that_nobody_has_to_get_shows_the_way_to_choose(desk: Desk) -> None:
+    notice, reminder = desk.message("acme"), desk.message("acme", kind="dunning", occurrence="2")
+    assert deliver(desk.ws, now=NOW)["sent"] == 2
+    texts = {
+        key: message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
+        for key in (notice, reminder)
+    }
+    link = preference_link(desk.ws, "acme@example.com")
+    assert link
+    for part in texts[notice].iter_parts():
+        assert link in part.get_content()
+    for part in texts[reminder].iter_parts():
+        assert "/preferences/" not in part.get_content()
+
+
+def test_a_template_that_a_campaign_chose_is_named_in_the_document(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.publish()
+    [key] = desk.queue(desk.statement("acme", lines={"INV-1": 10000}), template="final_reminder")
+    row = desk.send(key)
+    with desk.engine.begin() as connection:
+        [statement] = Renderer(desk.ws).statements_of(connection, [row["statement_id"]]).values()
+    assert document_of(row, statement)["statement"]["template"] == "final_reminder"
+    assert statement["content"]["statement"]["template"] == "friendly_reminder"
+
+
+def test_numbers_in_national_format_are_those_of_the_accounts_country(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme")
+    statement = desk.statement("acme", lines={"INV-1": 10000}, channels=("sms",), recipients={"sms": "0151 12345678"})
+    [key] = desk.queue(statement)
+    assert desk.send(key)["recipients"]["to"] == ["+4915112345678"]
+
+
+def test_processes_are_told_apart_by_their_start() -> None:
+    mine = process_mark()
+    host, pid, _ = mine.split(":")
+    assert not is_dead(mine) and not is_dead(f"{mine}/3") and not is_dead(f"{mine}:lease")
+    assert is_dead(f"{host}:{pid}:of-another-boot")  # the same number, another process
+    assert is_dead(f"{host}:unknown")
+    elsewhere = "another-machine:7:1-x"
+    assert not is_dead(elsewhere)
+    assert is_dead(f"{elsewhere}/0", live_leases=[]) and not is_dead(f"{elsewhere}/0", live_leases=[elsewhere])

@@ -8,7 +8,7 @@ import pytest
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.letters.document import statement_document
-from dunning_pipeline.letters.fields import SHAPE, field_paths, nearest
+from dunning_pipeline.letters.fields import AT_SENDING, SHAPE, field_paths, nearest
 from dunning_pipeline.settings.company import LegalEntity
 
 GRAPH = {
@@ -133,6 +133,6 @@ def test_every_field_is_declared_and_every_declared_field_is_there(workspace, re
             for row in value:
                 check(shape[0], row, f"{path}[]")
 
-    check(SHAPE, document(workspace, reference, GRAPH))
+    check(SHAPE, {**document(workspace, reference, GRAPH), **AT_SENDING})
     assert "items[].open_amount" in field_paths()
     assert nearest("statement.numbr") == "statement.number"
