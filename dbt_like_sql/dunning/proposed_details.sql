@@ -5,8 +5,7 @@ with
 items as (
 
     select items.*, {{ to_minor('items.open_amount', 'currencies.e4_per_minor') }} as open_minor,
-        {{ to_minor('items.original_amount', 'currencies.e4_per_minor') }} as original_minor,
-        currencies.e4_per_minor
+        {{ to_minor('items.original_amount', 'currencies.e4_per_minor') }} as original_minor
     from {{ ref('draft_items') }} as items
     inner join {{ source('policy', 'currencies') }} as currencies on currencies.currency = items.currency
 
@@ -51,26 +50,8 @@ lines as (
 
     union all
 
-    select
-        credits.draft_key, 7, 'credit', null, null, null,
-        -{{ to_minor('credits.amount', 'drafts.e4_per_minor') }}, credits.reference, null
-    from {{ ref('draft_credits') }} as credits
-    inner join (select distinct draft_key, e4_per_minor from items) as drafts on drafts.draft_key = credits.draft_key
-
-    union all
-
-    -- netting `ignore`: credits are noted and change nothing
-    select drafts.draft_key, 7, 'credit', null, null, null, 0, credits.reference,
-        cast(to_json(struct_pack(not_deducted := cast(credits.amount as varchar))) as varchar)
-    from {{ ref('open_credits') }} as credits
-    inner join (
-        select distinct draft_key, account_key, entity, currency
-        from items
-        where netting = 'ignore' and phase = 'reminder'
-    ) as drafts
-        on drafts.account_key = credits.account_key
-        and drafts.entity = credits.entity
-        and drafts.currency = credits.currency
+    select draft_key, 7, 'credit', null, null, null, amount_minor, reference, calculation
+    from {{ ref('credit_lines') }}
 
 ),
 
