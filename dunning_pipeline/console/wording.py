@@ -76,7 +76,10 @@ class Wording:
             return ""
         return _day(date.fromisoformat(value[:10]) if isinstance(value, str) else value, self.language)
 
-    def moment(self, value: datetime | None, *, zone: ZoneInfo) -> str:
+    def moment(self, value: datetime | str | None, *, zone: ZoneInfo) -> str:
+        """An instant (ISO text too) in the company's time; empty for None."""
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
         return "" if value is None else _minute(value.replace(second=0, microsecond=0), zone, self.language)
 
     def number(self, value: int | float | Decimal | None) -> str:

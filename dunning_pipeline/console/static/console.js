@@ -1,4 +1,4 @@
-// Comfort only: every page works without it. Keys: g then a letter goes to a page, / searches, j and k move in lists.
+// Comfort only: every page works without it. Keys: g then a letter goes to a page, / searches, j and k move in lists, ? tells the keys.
 (() => {
   "use strict";
   let waiting = false;
@@ -11,6 +11,7 @@
       document.querySelector(`.side a[data-key="${CSS.escape(event.key)}"]`)?.click();
       return;
     }
+    if (event.key === "?") { const keys = document.querySelector("details.keys"); if (keys) keys.open = !keys.open; return; }
     if (event.key === "g") { waiting = true; setTimeout(() => { waiting = false; }, 1500); return; }
     if (event.key === "j" || event.key === "k") {
       const links = [...document.querySelectorAll("tbody a.row")];
