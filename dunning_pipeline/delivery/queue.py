@@ -165,19 +165,9 @@ def queue_row(
     named = ("kind", "channel", "recipients", "template", "language", "overrides", "document")
     digest = content_hash({**facts, **{name: row.get(name) for name in named}, "version": version})
     if known is None:
-        connection.execute(
-            sends.insert().values(
-                **row,
-                template_version=version,
-                content_sha256=digest,
-                status="queued",
-                due_at=due_at,
-                send_now=send_now,
-                attempts=0,
-                queued_at=now,
-                created_by=actor,
-            )
-        )
+        state = {"status": "queued", "due_at": due_at, "send_now": send_now, "attempts": 0}
+        origin = {"template_version": version, "content_sha256": digest, "queued_at": now, "created_by": actor}
+        connection.execute(sends.insert(), {**row, **state, **origin})
         return True
     if known.content_sha256 != digest:
         raise Refused(

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +29,7 @@ from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.letters.samples import sample_document
 from dunning_pipeline.settings.workspace import Workspace
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 11, 4, 9, 0, tzinfo=UTC)  # a Tuesday, 10:00 in Berlin
 
 
@@ -91,10 +94,7 @@ class Desk:
         name = f"s{self._publications}.duckdb"
         with duckdb.connect(str(self.ws.serving / name)) as con:
             con.execute("create schema data_model")
-            declared = yaml.safe_load((self.ws.models / "data_model" / "schema.yml").read_text())
-            for model in declared["models"]:
-                columns = ", ".join(f'"{c["name"]}" {c["data_type"]}' for c in model["columns"])
-                con.execute(f"create table data_model.{model['name']} ({columns})")
+            con.execute(_tables_of_the_data_model())
             con.execute("create table main.loads (load_id varchar)")
             for load in self._loads():
                 con.execute("insert into main.loads values (?)", [load])
@@ -173,7 +173,7 @@ class Desk:
         ]  # fmt: skip
         row["content"] = statement_document(statement=row, details=details, graph=None, company=self.ws.company)
         with self._writing() as connection:
-            connection.execute(statements.insert().values(**row))
+            connection.execute(statements.insert(), row)
             connection.execute(statement_details.insert(), details)
             if status != "draft":
                 connection.execute(
@@ -231,6 +231,16 @@ class Desk:
 
     def outbox(self) -> list[str]:
         return sorted(file.stem for file in self.ws.outbox.glob("*.eml"))
+
+
+@cache
+def _tables_of_the_data_model() -> str:
+    declared = yaml.safe_load((ROOT / "dbt_like_sql" / "data_model" / "schema.yml").read_text())
+    columns = {
+        model["name"]: ", ".join(f'"{column["name"]}" {column["data_type"]}' for column in model["columns"])
+        for model in declared["models"]
+    }
+    return "; ".join(f"create table data_model.{name} ({named})" for name, named in columns.items())
 
 
 def sample(ws: Workspace) -> dict[str, Any]:
