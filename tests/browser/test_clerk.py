@@ -148,7 +148,7 @@ def test_a_wrong_address_gives_back_what_was_typed(page_of) -> None:
 def test_a_run_is_started_and_its_results_are_seen(page_of) -> None:
     page = page_of("collector")
     page.goto("/runs")
-    page.locator("details summary").first.click()
+    page.locator("main details summary").first.click()
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_selector(".badge.done", timeout=120_000)
     page.goto("/runs")
@@ -218,3 +218,21 @@ def test_keys_lead_to_pages(page_of) -> None:
     page.wait_for_url("**/statements")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "q"
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    assert page.get_by_text("down and up in a list").is_visible()
+
+
+def test_a_planned_campaign_is_dragged_to_another_day(page_of, keep) -> None:
+    page = page_of("approver")
+    page.goto("/campaigns/upcoming-due-dates")
+    page.fill("input[name=at]", "2025-11-18T10:30")
+    page.get_by_role("button", name="Plan one more").click()
+    page.goto("/calendar?day=2025-11-18")
+    event = page.locator("[data-day='2025-11-18'] .event[draggable=true]")
+    event.drag_to(page.locator("[data-day='2025-11-20']"))
+    page.get_by_role("status").get_by_text("Moved.").wait_for()
+    moved = page.locator("[data-day='2025-11-20'] .event.campaign")
+    assert "10:30" in moved.inner_text() and "upcoming-due-dates" in moved.inner_text()
+    assert page.locator("[data-day='2025-11-18'] .event[draggable=true]").count() == 0
+    keep(page, "calendar-moved")
