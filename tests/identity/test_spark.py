@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,18 @@ from tests.identity.conftest import NOW, Parties
 RECORDS = 5_000
 
 
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    pytest.importorskip("pyspark")
+    started = session(tmp_path_factory.mktemp("spark"))
+    yield started
+    started.stop()
+
+
 @pytest.mark.java
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["individual", "account"])
-def test_the_same_clusters_on_spark(parties: Parties, tmp_path: Path, kind: str) -> None:
-    pytest.importorskip("pyspark")
+def test_the_same_clusters_on_spark(parties: Parties, spark: Any, tmp_path: Path, kind: str) -> None:
     from benchmarks.identity_population import load_companies, load_people
     from dunning_pipeline.identity.spark import cluster_on_spark
 
@@ -30,13 +38,9 @@ def test_the_same_clusters_on_spark(parties: Parties, tmp_path: Path, kind: str)
     records = tmp_path / "records.parquet"
     parties.con.execute(f"copy identity_work.{kind}_records to '{records}' (format parquet)")
 
-    spark = session(tmp_path)
-    try:
-        spark.read.parquet(str(records)).createOrReplaceTempView(f"{kind}_records")
-        clusters = cluster_on_spark(spark, parties.rulesets[kind], now=NOW, folder=str(tmp_path / "steps"))
-        there = sorted(tuple(row) for row in clusters.collect())
-    finally:
-        spark.stop()
+    spark.read.parquet(str(records)).createOrReplaceTempView(f"{kind}_records")
+    clusters = cluster_on_spark(spark, parties.rulesets[kind], now=NOW, folder=str(tmp_path / "steps"))
+    there = sorted(tuple(row) for row in clusters.collect())
 
     assert there == here
 

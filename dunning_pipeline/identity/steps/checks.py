@@ -39,8 +39,8 @@ def _one(kind: str, name: str, severity: str, failing: str, message: str) -> str
 
 def _not_once(kind: str) -> str:
     return (
-        f"select r.record_id from {WORK}.{kind}_records as r left join {WORK}.{kind}_profiles as p on p.record_id = r.record_id"
-        " group by r.record_id having count(p.unified_id) <> 1"
+        f"select record_id from {WORK}.{kind}_profiles group by record_id having count(*) > 1"
+        f" union all select record_id from {WORK}.{kind}_records where record_id not in (select record_id from {WORK}.{kind}_profiles)"
     )
 
 

@@ -181,12 +181,10 @@ def _pairs(ruleset: Ruleset, rule: MatchRule, stem: str, also_contradicting: boo
         "first_record",
     )
     columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in compared)
-    related = related_names(rule.names) if kind == "individual" else ("true",)
-    candidates = [
-        f"select {columns} from {company} and {how} where a.names <= {COMPARE_ALL_UP_TO} and {order}" for how in related
-    ]
-    candidates.append(
-        f"select distinct {columns} from {stem}_neighbours as ak"
+    related = related_names(rule.names) if kind == "individual" else "true"
+    candidates = (
+        f"select {columns} from {company} where a.names <= {COMPARE_ALL_UP_TO} and {order} and {related}"
+        f" union all select distinct {columns} from {stem}_neighbours as ak"
         f" join {stem}_neighbours as bk on {_same_block(rule, 'bk', 'ak')} and bk.neighbour = ak.neighbour"
         f" join {stem}_company as a on {same.format('a', 'ak')} join {stem}_company as b on {same.format('b', 'bk')} where {order}"
     )
@@ -203,5 +201,5 @@ def _pairs(ruleset: Ruleset, rule: MatchRule, stem: str, also_contradicting: boo
         near += f" and not coalesce({differs(ruleset, 'ia', 'ib')}, false)"
     return f"""
         select p.first_id_a, p.first_id_b, p.first_record_a, p.first_record_b, p.name_id_a = p.name_id_b
-        from ({" union all ".join(candidates)}) as p{joins} where {near}
+        from ({candidates}) as p{joins} where {near}
     """

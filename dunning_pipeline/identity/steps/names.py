@@ -23,19 +23,16 @@ def name_predicate(kind: str, criteria: tuple[Criterion, ...], *, form_matters: 
     return " and ".join(parts) or "true"
 
 
-def related_names(criteria: tuple[Criterion, ...]) -> tuple[str, ...]:
-    """SQL conditions, none of which overlap, one of which holds for any two people's names that are near: equalities, so that
-    names need not be compared each with each. The root of a given name is that of all its short forms.
+def related_names(criteria: tuple[Criterion, ...]) -> str:
+    """SQL that holds for any two people's names that are near and costs little to ask before their letters are compared.
+
+    The root of a given name is that of all its short forms.
     """
-    if not any(
+    if any(
         c.field == "name" and c.method == "fuzzy" and c.precision == "high" and c.blank != "match" for c in criteria
     ):
-        return ("true",)
-    return (
-        "a.family = b.family",
-        "a.given_root = b.given_root and a.family <> b.family",
-        "a.given = b.family and a.family = b.given and a.given_root <> b.given_root and a.family <> b.family",
-    )
+        return "(a.family = b.family or a.given_root = b.given_root or (a.given = b.family and a.family = b.given))"
+    return "true"
 
 
 def _criterion(kind: str, criterion: Criterion) -> str:

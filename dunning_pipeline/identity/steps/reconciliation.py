@@ -1,6 +1,8 @@
 """One value per field and profile: newest, most frequent or from the best source, ties as the rules of each say."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
+from collections.abc import Collection
+
 from dunning_pipeline.identity.rulesets import Reconcile, Ruleset
 from dunning_pipeline.identity.steps.step import WORK, Step
 
@@ -22,6 +24,11 @@ def _members(kind: str, columns: str) -> str:
     )
 
 
+def filled(kind: str) -> str:
+    """Query of one row: which of the fields have a value in some record."""
+    return "select " + ", ".join(f"count({field}) > 0" for field in FIELDS[kind]) + f" from {WORK}.{kind}_records"
+
+
 def tied(kind: str) -> Step:
     """Profiles in which two records changed at the same moment: there the order of times does not say which is the newest."""
     return Step(
@@ -31,27 +38,29 @@ def tied(kind: str) -> Step:
     )
 
 
-def reconciled(ruleset: Ruleset, *, some_tied: bool) -> Step:
+def reconciled(ruleset: Ruleset, *, some_tied: bool, empty: Collection[str]) -> Step:
     """One row per profile with several records: every field by its rule, in one pass over the records.
 
-    A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
+    `empty` fields have no value in any record. A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
     """
     kind = ruleset.kind
     columns = ", ".join(f"r.{field}" for field in FIELDS[kind])
     members = _members(kind, f"r.source, {columns}")
     rest = f"select m.* from ({members}) as m left join {WORK}.{kind}_tied as t on t.cluster_id = m.cluster_id where t.cluster_id is"
-    parts = [_picked(ruleset, f"{rest} null" if some_tied else members, is_tied=False)]
+    parts = [_picked(ruleset, f"{rest} null" if some_tied else members, is_tied=False, empty=empty)]
     if some_tied:
-        parts.append(_picked(ruleset, f"{rest} not null", is_tied=True))
+        parts.append(_picked(ruleset, f"{rest} not null", is_tied=True, empty=empty))
     return Step(f"{WORK}.{kind}_reconciled", " union all ".join(parts))
 
 
-def _picked(ruleset: Ruleset, members: str, *, is_tied: bool) -> str:
+def _picked(ruleset: Ruleset, members: str, *, is_tied: bool, empty: Collection[str]) -> str:
     columns = []
     for field in FIELDS[ruleset.kind]:
         rule = ruleset.reconciliation.of(field)
         value, where = _value(rule, field)
-        if rule.rule == "most_frequent":
+        if field in empty:
+            columns.append(f"any_value({field}) as {field}, false as {field}_differs")
+        elif rule.rule == "most_frequent":
             least = f"min({value}) filter (where {where})"
             differs = (
                 f"{least} <> max({value})"
