@@ -51,7 +51,7 @@ def told(folder: Path, book: list[dict], memos: list[tuple[str, int]], *, scale:
         more = {debt["flag"]: True} if debt["flag"] else {}
         world.invoice(name, due=due, amount=f"{amount} EUR", account=debt["account"], status=debt["status"], **more)
         if debt["paid"] and debt["cents"] > 0:
-            paid = (amount * debt["paid"] / 100).quantize(Decimal("0.01"))
+            paid = Decimal(debt["cents"] * debt["paid"] // 100 * scale) / 100  # whole cents before they are scaled
             world.payment(name, on="2026-02-20", amount=f"{paid} EUR", account=debt["account"])
         if debt["level"]:
             world.sent(name, debt["level"], on="2026-02-10", deadline="2026-02-17")
