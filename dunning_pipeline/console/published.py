@@ -78,10 +78,9 @@ def lookups_file(workspace: Workspace) -> Path:
         return target
     with _lock:
         older = max(target.parent.glob("*.sqlite"), key=lambda file: file.stat().st_mtime_ns, default=None)
-        process = _making.get(target)
-        if older is None or (process is not None and process.poll()):
+        if older is None:
             return lookups.make(workspace, snapshot)
-        if process is None:
+        if target not in _making:  # once: should it fail, its reason is in the server's log and the older ones serve on
             _making.clear()
             _making[target] = lookups.make_beside(workspace)
         return older

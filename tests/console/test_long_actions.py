@@ -106,7 +106,11 @@ def test_a_scope_of_any_size_shows_its_own_accounts_alone(
     assert console.get("/statements/st-kim", who="kim").status_code == 200
 
 
-def test_an_id_with_a_slash_has_its_pages_and_a_new_snapshot_is_seen(console: Console) -> None:
+def test_an_id_with_a_slash_has_its_pages_and_a_new_snapshot_is_seen(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(lookups, "make_beside", begun.append)
     old = console.workspace.serving / "one.duckdb"
     new = console.workspace.serving / "two.duckdb"
     new.write_bytes(old.read_bytes())
@@ -116,6 +120,9 @@ def test_an_id_with_a_slash_has_its_pages_and_a_new_snapshot_is_seen(console: Co
             " 's' as source, 'Slash & Co' as name, 'Kim' as owner"
         )
     (console.workspace.serving / "current").write_text(new.name + "\n")
+    for _ in range(2):  # the old lookups serve, and the new ones are begun once
+        assert "s%3Akim" in console.get("/accounts").text
+    assert begun == [console.workspace]
     lookups.make(console.workspace, new)  # as the process beside the server does
     link = "/accounts/s%3Aa/b%20c"
     assert link in console.get("/accounts?q=slash").text
