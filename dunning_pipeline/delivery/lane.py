@@ -87,12 +87,13 @@ class Lane:
     def _prepare(self, rows: Sequence[Row]) -> list[tuple[Row, Message]]:
         """Judge, render and check; what may not leave is written down here."""
         session = self._session
+        # before looking: what is published while we look must count as unseen
+        self._judged_at, self._judged_on = time.monotonic(), session.facts.stamp()
         try:
             verdicts = self._judge(rows)
         except NotThere as error:
             self._apply([(row, Verdict("hold", "facts_unpublished", detail=error.message)) for row in rows])
             return []
-        self._judged_at, self._judged_on = time.monotonic(), self._session.facts.stamp()
         self._judged_loads = self._loads_seen
         self._apply([(row, verdict) for row, verdict in verdicts if verdict.action != "go"])
         ready: list[tuple[Row, Message]] = []

@@ -3,9 +3,12 @@
 import random
 import threading
 import time
+from typing import Any
 
 import pytest
 
+from dunning_pipeline.delivery import lane
+from dunning_pipeline.delivery.gate_facts import gather
 from dunning_pipeline.delivery.worker import deliver
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, Request
@@ -18,9 +21,12 @@ def test_no_paid_debt_is_reminded_after_its_payment_was_loaded(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, accounts: int
 ) -> None:
     arrived: dict[str, float] = {}
+    turn = threading.Semaphore(0)  # people pay between messages, however fast either goes
 
     def behave(request: Request, number: int) -> Reply:
         arrived[request.key] = time.monotonic()
+        if number % (accounts // 12) == 0:
+            turn.release()
         return Reply(delay=0.02)
 
     monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
@@ -40,7 +46,7 @@ def test_no_paid_debt_is_reminded_after_its_payment_was_loaded(
         rng = random.Random(5)
         waiting = list(range(accounts))
         rng.shuffle(waiting)
-        while waiting and not done.is_set():
+        while waiting and turn.acquire() and not done.is_set():
             payers, waiting = waiting[: accounts // 10], waiting[accounts // 10 :]
             for number in payers:
                 desk.paid(f"INV-{number:05d}", "100.00")
@@ -53,6 +59,7 @@ def test_no_paid_debt_is_reminded_after_its_payment_was_loaded(
         payer.start()
         counts = deliver(desk.ws, now=NOW, workers=WORKERS, processes=1)
         done.set()
+        turn.release()
         payer.join()
 
     assert counts["sent"] + counts["cancelled"] == accounts
@@ -61,3 +68,31 @@ def test_no_paid_debt_is_reminded_after_its_payment_was_loaded(
     for at, payers in published:
         late = [number for number in payers if arrived.get(keys[number], 0.0) > at]
         assert len(late) <= WORKERS, (late, at)
+
+
+def test_a_payment_published_while_the_gate_looks_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for account in ("payer", "debtor"):
+        desk.invoice(f"INV-{account}", account=account)
+    desk.publish()
+    keys = {
+        account: desk.queue(desk.statement(account, lines={f"INV-{account}": 10000}))[0]
+        for account in ("payer", "debtor")
+    }
+    looked = []
+
+    def gather_then_pay(*arguments: Any, **options: Any) -> Any:
+        found = gather(*arguments, **options)
+        if not looked:
+            desk.paid("INV-payer", "100.00")
+            desk.publish()
+        looked.append(found)
+        return found
+
+    monkeypatch.setattr(lane, "gather", gather_then_pay)
+
+    deliver(desk.ws, now=NOW)
+
+    assert {account: desk.send(key)["status"] for account, key in keys.items()} == {
+        "payer": "cancelled",
+        "debtor": "sent",
+    }
