@@ -30,8 +30,7 @@ class SparkEngine:
         self.made = 0
 
     def run(self, step: Step) -> int:
-        frame = self.spark.sql(spark_sql(step.sql))
-        return self._keep(step.table, frame)
+        return self._keep(step.table, self.spark.sql(spark_sql(step.sql)))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.spark.sql(spark_sql(sql)).collect()]
@@ -45,13 +44,17 @@ class SparkEngine:
             self.spark.catalog.dropTempView(view_name(table))
 
     def _keep(self, table: str, frame: "DataFrame") -> int:
+        """One Spark job per table: its rows are counted while they are written, its columns are known."""
+        from pyspark.sql import Observation
+        from pyspark.sql.functions import count, lit
+
         # Parquet cuts the lineage: plans of hundreds of joins would grow without end, and cached ones fill the heap
         self.made += 1
         path = f"{self.folder}/{self.made}"
-        frame.write.parquet(path)
-        kept = self.spark.read.parquet(path)
-        kept.createOrReplaceTempView(view_name(table))
-        return int(kept.count())
+        counted = Observation()
+        frame.observe(counted, count(lit(1)).alias("rows")).write.parquet(path)
+        self.spark.read.schema(frame.schema).parquet(path).createOrReplaceTempView(view_name(table))
+        return int(counted.get["rows"])
 
 
 def cluster_on_spark(spark: "SparkSession", ruleset: Ruleset, *, now: datetime, folder: str) -> "DataFrame":
