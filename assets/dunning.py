@@ -129,7 +129,7 @@ def delivery_asset() -> dg.AssetsDefinition:
         "opt-out, a stop holds it back. A message whose answer never came becomes unknown and is not tried again.",
     )
     def sent_messages(context: dg.AssetExecutionContext, config: SendConfig) -> dg.MaterializeResult:
-        from dunning_pipeline.delivery.worker import deliver
+        from dunning_pipeline.delivery.working.worker import deliver
 
         said = deliver(workspace(), now=business_now(), workers=config.workers, send_now=config.at_once)
         outcomes = {name: count for name, count in said.items() if isinstance(count, int)}

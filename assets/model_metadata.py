@@ -11,8 +11,8 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import ModelResult
 from dunning_pipeline.sql_models.checks import CheckResult
+from dunning_pipeline.sql_models.folder.project import Project
 from dunning_pipeline.sql_models.lineage import Origins, column_lineage
-from dunning_pipeline.sql_models.project import Project
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
 SHOWN_ROWS = 5

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.place import IDENTITY, LEDGER, POLICIES, SNAPSHOT, model_key, stream_key
 from dunning_pipeline.data_streams.declaration import StreamSource, table_name
 from dunning_pipeline.sql_models.building import IDENTITY_INPUTS
-from dunning_pipeline.sql_models.project import Check, Model, Project
+from dunning_pipeline.sql_models.folder.project import Check, Model, Project
 from dunning_pipeline.sql_models.snapshot import SERVED
 
 BUILDS = "it_builds"

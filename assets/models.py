@@ -14,7 +14,7 @@ from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import IDENTITY_INPUTS, BuildReport, ModelResult, build
 from dunning_pipeline.sql_models.checks import CheckResult
-from dunning_pipeline.sql_models.project import Project, load_project
+from dunning_pipeline.sql_models.folder.project import Project, load_project
 from dunning_pipeline.sql_models.runner import folder_of
 
 

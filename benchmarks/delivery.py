@@ -72,9 +72,9 @@ def render(scale: int) -> dict[str, Any]:
 
 
 def outbox(scale: int) -> dict[str, Any]:
-    from dunning_pipeline.delivery.lane import BATCH
     from dunning_pipeline.delivery.providers.outbox import sync
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.lane import BATCH
+    from dunning_pipeline.delivery.working.worker import deliver
 
     count = 10_000 // scale
     with desk() as place:
@@ -108,7 +108,7 @@ def outbox(scale: int) -> dict[str, Any]:
 
 
 def sendgrid(scale: int) -> dict[str, Any]:
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.worker import deliver
 
     count = 5_000 // scale
     with desk() as place, tls_sink():
@@ -127,7 +127,7 @@ def sendgrid(scale: int) -> dict[str, Any]:
 
 
 def with_pdf(scale: int) -> dict[str, Any]:
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.worker import deliver
 
     count, cores = 1_000 // scale, os.cpu_count() or 1
     with desk() as place, tls_sink():
@@ -197,7 +197,7 @@ def memory(scale: int) -> dict[str, Any]:
 
 
 def inner_memory(count: int, rounds: int) -> None:
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.worker import deliver
 
     sizes = []
     with desk() as place:
@@ -268,7 +268,7 @@ def _cpu_rate(work: Callable[[], object], count: int) -> float:
 
 
 def warm(place: Any) -> None:
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.worker import deliver
 
     queue(place, 50, occurrence="warm")
     assert deliver(place.ws, now=NOW)["sent"] == 50

@@ -28,8 +28,8 @@ from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
 from dunning_pipeline.ledger.schema import decisions, metadata, runs, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.closing import close
-from dunning_pipeline.statements.drafts import store_drafts
-from dunning_pipeline.statements.proposals import Proposals
+from dunning_pipeline.statements.drafting.drafts import store_drafts
+from dunning_pipeline.statements.drafting.proposals import Proposals
 
 ROOT = Path(__file__).resolve().parents[1]
 DAY = date(2026, 1, 8)

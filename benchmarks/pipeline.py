@@ -29,9 +29,9 @@ import duckdb
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models import building
 from dunning_pipeline.sql_models.building import MEMORY_LIMIT, build
-from dunning_pipeline.sql_models.project import load_project
+from dunning_pipeline.sql_models.folder.project import load_project
 from dunning_pipeline.sql_models.runner import quoted, render_models
-from dunning_pipeline.sql_models.segments import preview
+from dunning_pipeline.sql_models.segmenting.segments import preview
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
 ROOT = Path(__file__).resolve().parents[1]

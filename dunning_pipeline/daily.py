@@ -213,7 +213,7 @@ def due_time(ws: Workspace, now: datetime) -> datetime:
     The schedule begins at the send hour itself: without the morning's grace its messages would wait for the next day,
     and the next day's run would replace them unsent.
     """
-    from dunning_pipeline.delivery.hours import next_send_time
+    from dunning_pipeline.delivery.judging.hours import next_send_time
 
     company = ws.company
     hour = now.astimezone(company.zone).replace(hour=company.send_hour, minute=0, second=0, microsecond=0)

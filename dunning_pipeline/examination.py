@@ -96,7 +96,7 @@ def _campaigns(ws: Workspace, now: datetime) -> Iterator[Examined]:
 
 
 def _models(ws: Workspace, now: datetime) -> Iterator[Examined]:
-    from dunning_pipeline.sql_models.project import load_project
+    from dunning_pipeline.sql_models.folder.project import load_project
     from dunning_pipeline.sql_models.runner import folder_of
 
     project = load_project(folder_of(ws))

@@ -10,7 +10,7 @@ from dunning_pipeline.campaigns.declaration import load_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
 from dunning_pipeline.campaigns.running import is_paused
 from dunning_pipeline.campaigns.steering import claimed_text
-from dunning_pipeline.delivery.hours import is_closed_day
+from dunning_pipeline.delivery.judging.hours import is_closed_day
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import campaign_occurrences, sends
 from dunning_pipeline.settings.workspace import Workspace

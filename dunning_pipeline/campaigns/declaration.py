@@ -29,7 +29,7 @@ def _cron(text: str) -> str:
 
 
 def _hours(text: str) -> str:
-    from dunning_pipeline.delivery.hours import parse_hours
+    from dunning_pipeline.delivery.judging.hours import parse_hours
 
     try:
         parse_hours(text)
@@ -39,7 +39,7 @@ def _hours(text: str) -> str:
 
 
 def _calendar(name: str) -> str:
-    from dunning_pipeline.delivery.hours import holiday_calendar
+    from dunning_pipeline.delivery.judging.hours import holiday_calendar
 
     try:
         holiday_calendar(name)
@@ -178,7 +178,7 @@ def _read(file: Path) -> DeclaredCampaign:
 def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator[InvalidDeclaration]:
     """What the campaigns name and the workspace does not have: segments, templates, processes, levels."""
     from dunning_pipeline.dunning.processes import load_processes
-    from dunning_pipeline.sql_models.templating import did_you_mean
+    from dunning_pipeline.sql_models.folder.templating import did_you_mean
 
     segments = segment_names(ws)
     processes = load_processes(ws)
@@ -208,7 +208,7 @@ def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator
 def _template_mistakes(ws: Workspace, one: DeclaredCampaign) -> Iterator[InvalidDeclaration]:
     """A template that is missing on a channel of the campaign, in the company's language and its fallbacks."""
     from dunning_pipeline.letters.catalogue import Catalogue
-    from dunning_pipeline.sql_models.templating import did_you_mean
+    from dunning_pipeline.sql_models.folder.templating import did_you_mean
 
     campaign, catalogue = one.campaign, Catalogue(ws)
     if campaign.template is None:
@@ -226,7 +226,7 @@ def _template_mistakes(ws: Workspace, one: DeclaredCampaign) -> Iterator[Invalid
 
 def segment_names(ws: Workspace) -> set[str]:
     """Segments and waterfalls of the workspace."""
-    from dunning_pipeline.sql_models.waterfalls import load_waterfalls
+    from dunning_pipeline.sql_models.segmenting.waterfalls import load_waterfalls
 
     folder = ws.models / "segments"
     waterfalls = load_waterfalls(folder / "waterfalls.yml")

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dunning_pipeline.campaigns.declaration import Campaign
-from dunning_pipeline.delivery.hours import allowed_at as allowed
-from dunning_pipeline.delivery.hours import next_allowed, next_send_time, zone_or
+from dunning_pipeline.delivery.judging.hours import allowed_at as allowed
+from dunning_pipeline.delivery.judging.hours import next_allowed, next_send_time, zone_or
 from dunning_pipeline.settings.workspace import Workspace
 
 # An occurrence that begins this long after its hour is late, not early: it still leaves the same day.

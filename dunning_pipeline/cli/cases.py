@@ -189,7 +189,7 @@ def list_charges(
 ) -> None:
     """Charges posted at closing, and what of them is owed."""
     from dunning_pipeline.ledger.engine import reading
-    from dunning_pipeline.statements import charges
+    from dunning_pipeline.statements.booking import charges
 
     with reading(_ledger(open_workspace(workspace))) as connection:
         rows = [one.as_json() for one in charges.list_charges(connection, account=account, only_owed=owed)]
@@ -218,7 +218,7 @@ def waive(
     ids: Annotated[list[str], typer.Argument(metavar="ID…")], reason: Reason, workspace: WorkspaceOption = None
 ) -> None:
     """Waive what is owed of charges."""
-    from dunning_pipeline.statements import charges
+    from dunning_pipeline.statements.booking import charges
 
     ws = open_workspace(workspace)
     with _ledger(ws).begin() as connection:
@@ -238,7 +238,7 @@ def pay(
     """Record a payment against a charge. Payments of invoices come with the data streams."""
     from dunning_pipeline.ledger.engine import reading
     from dunning_pipeline.money import amount_text
-    from dunning_pipeline.statements import charges
+    from dunning_pipeline.statements.booking import charges
 
     ws = open_workspace(workspace)
     with reading(_ledger(ws)) as connection:

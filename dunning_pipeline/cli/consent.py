@@ -25,7 +25,7 @@ def import_file(
 
     What the file means (channel, subscription, status) is said here, or by its name in policies/streams/consent.yaml.
     """
-    from dunning_pipeline.delivery.consent_files import import_file as read
+    from dunning_pipeline.delivery.permission.consent_files import import_file as read
     from dunning_pipeline.settings.clock import business_now
 
     ws = open_workspace(workspace)
@@ -54,7 +54,7 @@ def show_consent(contact_point: str, workspace: WorkspaceOption = None, form: Fo
     """Everything recorded about an address or number: consents, newest first, and suppressions."""
     from sqlalchemy import select
 
-    from dunning_pipeline.delivery.contact_points import normal
+    from dunning_pipeline.delivery.permission.contact_points import normal
     from dunning_pipeline.ledger.engine import open_ledger, reading
     from dunning_pipeline.ledger.schema import consents, suppressions
 
@@ -84,8 +84,8 @@ def suppress(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Never write to an address or number again (or, with --lift, allow it again)."""
-    from dunning_pipeline.delivery import suppressions
-    from dunning_pipeline.delivery.contact_points import normal
+    from dunning_pipeline.delivery.permission import suppressions
+    from dunning_pipeline.delivery.permission.contact_points import normal
     from dunning_pipeline.ledger.audit import record
     from dunning_pipeline.ledger.engine import open_ledger
     from dunning_pipeline.settings.clock import business_now

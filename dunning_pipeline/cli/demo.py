@@ -47,7 +47,7 @@ def demo(
 
 def _play(ws: "Workspace", day: Date, console: "Console") -> bool:
     from dunning_pipeline.daily import daily
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.worker import deliver
     from dunning_pipeline.demo.report import tell
     from dunning_pipeline.settings.clock import business_now
 

@@ -22,6 +22,6 @@ def show_graph(
     form: Annotated[str, typer.Option("--format", help="Always JSON.")] = "json",
 ) -> None:
     """The JSON documents of an account, one per bill group; docs/merge_fields.md explains the fields."""
-    from dunning_pipeline.sql_models.graph import read_graphs
+    from dunning_pipeline.sql_models.graphs.graph import read_graphs
 
     print_json(read_graphs(open_workspace(workspace), account, bill_group=bill_group))

@@ -19,8 +19,8 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the segment: its file
 @app.command("list")
 def list_segments(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """Every segment: kind, owner, what it is, and its last publication."""
-    from dunning_pipeline.sql_models.publications import history
-    from dunning_pipeline.sql_models.segments import load_segments
+    from dunning_pipeline.sql_models.segmenting.publications import history
+    from dunning_pipeline.sql_models.segmenting.segments import load_segments
 
     ws = open_workspace(workspace)
     rows = []
@@ -57,7 +57,7 @@ def preview_segment(
     The business date is the snapshot's unless --date is given.
     """
     from dunning_pipeline.cli.output import parse_date
-    from dunning_pipeline.sql_models.segments import preview
+    from dunning_pipeline.sql_models.segmenting.segments import preview
 
     ws = open_workspace(workspace)
     run_date = parse_date(date, ws) if date else None
@@ -78,7 +78,7 @@ def diff_segment(
     form: FormatOption = Format.table,
 ) -> None:
     """Who came and who went between the last two publications, or since the last one with --edited."""
-    from dunning_pipeline.sql_models.publications import diff
+    from dunning_pipeline.sql_models.segmenting.publications import diff
 
     ws = open_workspace(workspace)
     rows = diff(ws, name, back=back, edited=edited, parameters=_parameters(param))
@@ -94,7 +94,7 @@ def publish_segment(
 ) -> None:
     """Publish the members that the segment's file yields now: Parquet and JSON below .dunning/segments/."""
     from dunning_pipeline.settings.clock import business_now
-    from dunning_pipeline.sql_models import publications
+    from dunning_pipeline.sql_models.segmenting import publications
 
     ws = open_workspace(workspace)
     done = publications.publish_segment(ws, name, now=business_now(), parameters=_parameters(param))
@@ -104,8 +104,8 @@ def publish_segment(
 @app.command("history")
 def segment_history(name: NameArgument, workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """The kept publications of a segment, the newest first."""
-    from dunning_pipeline.sql_models.publications import history
-    from dunning_pipeline.sql_models.segments import find_segment
+    from dunning_pipeline.sql_models.segmenting.publications import history
+    from dunning_pipeline.sql_models.segmenting.segments import find_segment
 
     ws = open_workspace(workspace)
     find_segment(ws, name)

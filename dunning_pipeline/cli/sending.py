@@ -27,7 +27,7 @@ def send(
     """
     if context.invoked_subcommand is not None:
         return
-    from dunning_pipeline.delivery.worker import deliver
+    from dunning_pipeline.delivery.working.worker import deliver
     from dunning_pipeline.settings.clock import business_now
 
     ws = open_workspace(workspace)
@@ -86,7 +86,7 @@ def resolve(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Settle an unknown send by what a person knows, or by the provider's activity log (KEY `all`: every one)."""
-    from dunning_pipeline.delivery import resolving
+    from dunning_pipeline.delivery.working import resolving
 
     ws = open_workspace(workspace)
     if outcome is None:

@@ -98,7 +98,7 @@ def edit(
     """Change a draft; what is set by hand survives later runs. --version refuses where somebody was faster."""
     from dunning_pipeline.ledger.engine import open_ledger, reading
     from dunning_pipeline.ledger.reading import list_statements
-    from dunning_pipeline.statements import editing
+    from dunning_pipeline.statements.drafting import editing
 
     ws, now, actor = open_workspace(workspace), _now(), getpass.getuser()
     with reading(open_ledger(ws)) as connection:
@@ -124,7 +124,7 @@ def edit(
 @app.command("copy-text")
 def copy_text(statement: One, workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """Fill a draft's empty texts from its template, ready to be changed."""
-    from dunning_pipeline.statements import editing
+    from dunning_pipeline.statements.drafting import editing
 
     texts = editing.copy_text(open_workspace(workspace), statement, now=_now(), actor=getpass.getuser())
     if form is Format.json:
@@ -142,7 +142,7 @@ def delete(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Delete drafts: those named, all of a run, or all."""
-    from dunning_pipeline.statements import editing
+    from dunning_pipeline.statements.drafting import editing
 
     ws = open_workspace(workspace)
     chosen = _chosen(ws, ids, run=run, all_=all_, status="draft")

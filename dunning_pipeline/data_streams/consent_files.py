@@ -11,7 +11,7 @@ from dunning_pipeline.settings.workspace import Workspace
 
 def import_consent_files(ws: Workspace, stream: StreamSource, now: datetime) -> list[LoadReport]:
     """One report per file in inbox/consent; a file that no declaration fits is an error, never a guess."""
-    from dunning_pipeline.delivery import consent
+    from dunning_pipeline.delivery.permission import consent
 
     import_file = getattr(consent, "import_consent_file", None)
     reports = []

@@ -37,12 +37,12 @@ def declared_types(stream: StreamSource, name: str) -> dict[str, str]:
 
 def existing_types(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> dict[str, str]:
     """Columns and types of the landing table; empty where there is none."""
-    rows = con.execute(
-        "select column_name, data_type from duckdb_columns() where schema_name = 'landing' and table_name = ? "
-        "order by column_index",
-        [table_name(stream.source, name)],
-    ).fetchall()
-    return {str(column): str(data_type) for column, data_type in rows}
+    # not duckdb_columns(): it binds every view of the database to answer for one table
+    known = "select 1 from duckdb_tables() where schema_name = 'landing' and table_name = ?"
+    if not con.execute(known, [table_name(stream.source, name)]).fetchall():
+        return {}
+    rows = con.execute(f"describe {landing_table(stream, name)}").fetchall()
+    return {str(column): str(data_type) for column, data_type, *_ in rows}
 
 
 def ensure_landing_table(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> None:

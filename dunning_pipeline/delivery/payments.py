@@ -81,7 +81,7 @@ def payment_declined(connection: Connection, row: Mapping[str, Any], *, reason: 
 
 
 def _pay_charges(connection: Connection, row: Mapping[str, Any], *, now: datetime, today: Any) -> None:
-    from dunning_pipeline.statements.charges import list_charges, pay
+    from dunning_pipeline.statements.booking.charges import list_charges, pay
 
     statement = connection.execute(
         select(statements.c.account_key, statements.c.interest_minor, statements.c.fees_minor).where(

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from dunning_pipeline.delivery.contact_points import wire_phones
-from dunning_pipeline.delivery.hours import next_send_time
+from dunning_pipeline.delivery.judging.hours import next_send_time
 from dunning_pipeline.delivery.keys import content_hash, send_key
+from dunning_pipeline.delivery.permission.contact_points import wire_phones
 from dunning_pipeline.delivery.pinning import RENDERED, pin
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from dunning_pipeline.delivery.contact_points import wire_email
-from dunning_pipeline.delivery.gate import is_mandatory
+from dunning_pipeline.delivery.judging.gate import is_mandatory
 from dunning_pipeline.delivery.mime import one_line, safe_filename
+from dunning_pipeline.delivery.permission.contact_points import wire_email
+from dunning_pipeline.delivery.permission.preferences import preference_link, unsubscribe_headers
 from dunning_pipeline.delivery.pinning import PinnedTemplates
-from dunning_pipeline.delivery.preferences import preference_link, unsubscribe_headers
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.schema import statement_details, statements

@@ -13,8 +13,8 @@ from starlette.routing import Route
 from dunning_pipeline.delivery.events import sendgrid
 from dunning_pipeline.delivery.events.recording import record_together
 from dunning_pipeline.delivery.events.vocabulary import Event
-from dunning_pipeline.delivery.preference_page import answer_preferences, show_preferences
-from dunning_pipeline.delivery.recorder import Recorder
+from dunning_pipeline.delivery.permission.preference_page import answer_preferences, show_preferences
+from dunning_pipeline.delivery.working.recorder import Recorder
 from dunning_pipeline.errors import DunningError, InvalidInput, Refused
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.clock import business_now

@@ -10,7 +10,7 @@ import orjson
 
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import Model, Project, read_model_file
+from dunning_pipeline.sql_models.folder.project import Model, Project, read_model_file
 from dunning_pipeline.sql_models.runner import RenderedModel, Renderer, folder_of
 
 FOLDER = "dunning"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import duckdb
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
-from dunning_pipeline.sql_models.project import MEMBER, Model, Project
+from dunning_pipeline.sql_models.folder.project import MEMBER, Model, Project
+from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment
 from dunning_pipeline.sql_models.runner import Renderer, quoted
-from dunning_pipeline.sql_models.sql_errors import explained, not_a_segment
 
 CHECKING = "checking"  # in-memory catalog of the empty copies
 
@@ -93,13 +93,9 @@ def make_empty(
 
 def columns_of(con: duckdb.DuckDBPyConnection, schema: str, table: str, catalog: str | None = None) -> Columns:
     """Columns and types of a table or view; empty where it does not exist."""
-    rows = con.execute(
-        """
-        select column_name, data_type
-        from duckdb_columns()
-        where schema_name = ? and table_name = ? and database_name = coalesce(?, current_database())
-        order by column_index
-        """,
-        [schema, table, catalog],
-    ).fetchall()
-    return dict(rows)
+    name = ".".join(quoted(part) for part in (catalog, schema, table) if part)
+    try:
+        # not duckdb_columns(): it binds every view of the database to answer for one table
+        return {column: kind for column, kind, *_ in con.execute(f"describe {name}").fetchall()}
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return {}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -16,14 +17,14 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.binding import CHECKING, bind_models, columns_of
 from dunning_pipeline.sql_models.build_report import BuildReport, ModelResult, Progress
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
-from dunning_pipeline.sql_models.project import Check, Model, Project, load_project
-from dunning_pipeline.sql_models.publications import write_publication
+from dunning_pipeline.sql_models.folder.project import Check, Model, Project, load_project
+from dunning_pipeline.sql_models.folder.selection import select_models
+from dunning_pipeline.sql_models.folder.sql_errors import explained
 from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
-from dunning_pipeline.sql_models.segments import SCHEMA as SEGMENTS
-from dunning_pipeline.sql_models.segments import load_segments
-from dunning_pipeline.sql_models.selection import select_models
+from dunning_pipeline.sql_models.segmenting.publications import write_publication
+from dunning_pipeline.sql_models.segmenting.segments import SCHEMA as SEGMENTS
+from dunning_pipeline.sql_models.segmenting.segments import load_segments
 from dunning_pipeline.sql_models.snapshot import note_loads, publish
-from dunning_pipeline.sql_models.sql_errors import explained
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
 IDENTITY_INPUTS = ("accounts", "contacts", "individuals")
@@ -199,13 +200,19 @@ class _Build:
         return ModelResult(model.name, model.schema, "failed", seconds=seconds, tests=tests, error=text)
 
     def _drop(self, schema: str, name: str) -> None:
-        kinds = self.con.execute(
-            "select table_type from information_schema.tables "
-            "where table_catalog = current_database() and table_schema = ? and table_name = ?",
-            [schema, name],
+        kind = self._standing.get((schema, name))
+        if kind is not None:
+            self.con.execute(f"drop {kind} {quoted(schema)}.{quoted(name)}")
+
+    @cached_property
+    def _standing(self) -> dict[tuple[str, str], str]:
+        """What stood in the warehouse before its first model was built: table or view."""
+        rows = self.con.execute(
+            "select schema_name, table_name, 'table' from duckdb_tables() where database_name = current_database() "
+            "union all "
+            "select schema_name, view_name, 'view' from duckdb_views() where database_name = current_database()"
         ).fetchall()
-        for (kind,) in kinds:
-            self.con.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {quoted(schema)}.{quoted(name)}")
+        return {(schema, name): kind for schema, name, kind in rows}
 
     def check_all(self, chosen: set[str]) -> None:
         """The checks that look across models, and those that only warn: after everything is built."""

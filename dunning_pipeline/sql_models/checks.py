@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import duckdb
 
 from dunning_pipeline.errors import InvalidDeclaration
-from dunning_pipeline.sql_models.project import Check
+from dunning_pipeline.sql_models.folder.project import Check
+from dunning_pipeline.sql_models.folder.sql_errors import message_of
 from dunning_pipeline.sql_models.runner import Renderer, quoted
-from dunning_pipeline.sql_models.sql_errors import message_of
 
 KEPT_ROWS = 500  # failing rows kept per check
 CHECKS_SCHEMA = "checks"

@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.lineage import Node, lineage
 
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import Model, Project, load_project
+from dunning_pipeline.sql_models.folder.project import Model, Project, load_project
 from dunning_pipeline.sql_models.runner import Renderer, folder_of
 from dunning_pipeline.sql_models.snapshot import open_snapshot
 

@@ -15,7 +15,7 @@ import sqlglot
 from sqlglot import exp
 
 from dunning_pipeline.errors import DunningError
-from dunning_pipeline.sql_models.project import WATERFALLS, Model, Project, load_project
+from dunning_pipeline.sql_models.folder.project import WATERFALLS, Model, Project, load_project
 from dunning_pipeline.sql_models.runner import Renderer
 
 LONGEST = 100  # lines of a file; 80 is the aim

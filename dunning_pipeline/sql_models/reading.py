@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.folder.templating import did_you_mean
 from dunning_pipeline.sql_models.snapshot import open_snapshot
-from dunning_pipeline.sql_models.templating import did_you_mean
 
 if TYPE_CHECKING:
     import pandas

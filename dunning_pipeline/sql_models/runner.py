@@ -9,9 +9,9 @@ from typing import Any
 
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import Model, Project, load_project
-from dunning_pipeline.sql_models.selection import select_models
-from dunning_pipeline.sql_models.templating import TemplateRunner, did_you_mean
+from dunning_pipeline.sql_models.folder.project import Model, Project, load_project
+from dunning_pipeline.sql_models.folder.selection import select_models
+from dunning_pipeline.sql_models.folder.templating import TemplateRunner, did_you_mean
 
 _PLAIN = re.compile(r"^[a-z_][a-z0-9_]*$")
 

@@ -19,15 +19,15 @@ from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.ledger.types import canonical_json, instant_text
 from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.statements.approving import lacks_second_person
-from dunning_pipeline.statements.drafts import audit_many
+from dunning_pipeline.statements.booking.numbering import next_numbers
+from dunning_pipeline.statements.booking.posting import post_charges
+from dunning_pipeline.statements.booking.superseding import supersede_unsent
+from dunning_pipeline.statements.drafting.approving import lacks_second_person
+from dunning_pipeline.statements.drafting.drafts import audit_many
 from dunning_pipeline.statements.graphs import Graphs
 from dunning_pipeline.statements.levels import record_reached
-from dunning_pipeline.statements.numbering import next_numbers
-from dunning_pipeline.statements.posting import post_charges
 from dunning_pipeline.statements.printing import file_pdfs, letter_version
 from dunning_pipeline.statements.rechecking import CHECKED, change_of, standing_of
-from dunning_pipeline.statements.superseding import supersede_unsent
 
 Progress = Callable[[str, int, int], None]
 Row = dict[str, Any]

@@ -21,9 +21,9 @@ from dunning_pipeline.ledger.schema import process_versions, runs, statements
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.assigning import store_assignments
-from dunning_pipeline.statements.charges import waive
-from dunning_pipeline.statements.drafts import DraftCounts, remove_drafts, store_drafts
-from dunning_pipeline.statements.proposals import Proposals
+from dunning_pipeline.statements.booking.charges import waive
+from dunning_pipeline.statements.drafting.drafts import DraftCounts, remove_drafts, store_drafts
+from dunning_pipeline.statements.drafting.proposals import Proposals
 
 Progress = Callable[[str, int, int], None]
 LEASE = "dunning run"

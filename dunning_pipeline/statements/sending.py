@@ -13,7 +13,7 @@ from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.closing import close
-from dunning_pipeline.statements.editing import draft_document
+from dunning_pipeline.statements.drafting.editing import draft_document
 
 
 @dataclass

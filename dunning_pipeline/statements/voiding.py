@@ -9,9 +9,9 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.schema import sends, statements
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.booking.posting import reverse_postings
+from dunning_pipeline.statements.booking.superseding import WAITING, refuse_if_under_way
 from dunning_pipeline.statements.levels import record_revoked
-from dunning_pipeline.statements.posting import reverse_postings
-from dunning_pipeline.statements.superseding import WAITING, refuse_if_under_way
 
 
 def void(ws: Workspace, statement_id: str, *, reason: str, now: datetime, actor: str) -> bool:

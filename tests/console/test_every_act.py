@@ -14,7 +14,7 @@ from starlette.routing import Route
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.pages import plans
 from dunning_pipeline.ledger.schema import audit, blocks, findings, postings, statements
-from dunning_pipeline.sql_models import publications
+from dunning_pipeline.sql_models.segmenting import publications
 from tests.console.world import NOW, Console
 
 CSV = ("no.csv", b"email,date\nkim@example.com,2025-10-01\n", "text/csv")

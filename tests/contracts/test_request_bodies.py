@@ -11,7 +11,7 @@ import pytest
 from jsonschema import FormatChecker
 from openapi_schema_validator import OAS30Validator, OAS31Validator
 
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from tests.contracts.rules import broken_rules, our_promises
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply

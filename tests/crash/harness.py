@@ -154,7 +154,7 @@ class Story:
         """What the next `send` makes of the dead workers' claims."""
         from sqlalchemy import func
 
-        from dunning_pipeline.delivery.recovery import recover
+        from dunning_pipeline.delivery.working.recovery import recover
         from dunning_pipeline.ledger.schema import send_attempts, sends
         from tests.delivery.desk import NOW
 
@@ -195,7 +195,7 @@ class Story:
 
     def _settle_by_activity_log(self, keys: list[str], arrived: dict[str, int]) -> None:
         """The worker died between its note and its request: the provider knows nothing, so it is queued again."""
-        from dunning_pipeline.delivery.resolving import resolve_by_person
+        from dunning_pipeline.delivery.working.resolving import resolve_by_person
         from tests.delivery.desk import NOW
 
         for key in keys:
@@ -209,7 +209,7 @@ class Story:
             return child
         os.setsid()
         try:
-            from dunning_pipeline.delivery.worker import deliver
+            from dunning_pipeline.delivery.working.worker import deliver
             from tests.delivery.desk import NOW
 
             deliver(self.desk.ws, now=NOW, workers=self.workers, processes=1)
@@ -234,7 +234,7 @@ def _import_everything() -> None:
 
     import dunning_pipeline.delivery.providers.sendgrid
     import dunning_pipeline.delivery.webhook
-    import dunning_pipeline.delivery.worker  # noqa: F401
+    import dunning_pipeline.delivery.working.worker  # noqa: F401
 
 
 class _SignedHook:

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from openapi_schema_validator import OAS31Validator
 
-from dunning_pipeline.delivery.resolving import ask_provider
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.resolving import ask_provider
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import NotThere
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, Request

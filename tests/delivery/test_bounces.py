@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dunning_pipeline.daily import daily
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import item_levels, sends, statements
 from dunning_pipeline.settings.workspace import Workspace

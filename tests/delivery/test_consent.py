@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from dunning_pipeline.delivery.consent import consents_of
-from dunning_pipeline.delivery.consent_files import import_file, read_instant
-from dunning_pipeline.delivery.preferences import preference_link
+from dunning_pipeline.delivery.permission.consent import consents_of
+from dunning_pipeline.delivery.permission.consent_files import import_file, read_instant
+from dunning_pipeline.delivery.permission.preferences import preference_link
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import consents
 from tests.delivery.desk import NOW, Desk

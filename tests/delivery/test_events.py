@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from dunning_pipeline.delivery.events import sendgrid
 from dunning_pipeline.delivery.webhook import webhook_app
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import provider_events, suppressions

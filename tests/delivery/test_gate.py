@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from dunning_pipeline.delivery.consent import record_consent
+from dunning_pipeline.delivery.permission.consent import record_consent
+from dunning_pipeline.delivery.permission.suppressions import lift, suppress
 from dunning_pipeline.delivery.queue import cancel_send, next_resend
-from dunning_pipeline.delivery.suppressions import lift, suppress
 from dunning_pipeline.delivery.switches import switch_off, switch_on
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.schema import blocks, item_levels
 from dunning_pipeline.settings.workspace import Workspace

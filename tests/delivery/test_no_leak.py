@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from tests.delivery.desk import NOW, Desk
 
 
@@ -91,7 +91,7 @@ def test_what_only_the_html_or_the_pdf_says_is_seen_too(
         charge = {"type": "fee", "reference": "OTHER-00002", "invoice_number": None, "amount": "1.00"}
         content = {**statement["content"], "charges": [charge]}
         # a document frozen with a mistake in it: no text part shows a charge's reference
-        monkeypatch.setattr("dunning_pipeline.delivery.lane.document_of", lambda row, statement: content)
+        monkeypatch.setattr("dunning_pipeline.delivery.working.lane.document_of", lambda row, statement: content)
     made = Renderer.message
 
     def mistaken(self: Renderer, connection: object, row: object, statement: object) -> object:

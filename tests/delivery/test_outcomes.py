@@ -2,7 +2,7 @@
 
 import pytest
 
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, first_replies, resets_before_reading
 
@@ -12,7 +12,7 @@ def sendgrid(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
     monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.4")
-    monkeypatch.setattr("dunning_pipeline.delivery.outcomes.FIRST_BACKOFF_SECONDS", 0.02)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.outcomes.FIRST_BACKOFF_SECONDS", 0.02)
     with ProviderServer() as server:
         monkeypatch.setenv("SENDGRID_HOST", server.url)
         yield server
@@ -116,7 +116,7 @@ def test_a_provider_that_is_not_there_is_tried_later(desk: Desk, monkeypatch: py
     monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
     monkeypatch.setenv("SENDGRID_HOST", "http://127.0.0.1:9")
-    monkeypatch.setattr("dunning_pipeline.delivery.worker.WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.5)
     keys = [desk.message(f"a{n}") for n in range(12)]
 
     counts = deliver(desk.ws, now=NOW)

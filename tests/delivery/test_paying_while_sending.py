@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dunning_pipeline.delivery import lane
-from dunning_pipeline.delivery.gate_facts import gather
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.judging.gate_facts import gather
+from dunning_pipeline.delivery.working import lane
+from dunning_pipeline.delivery.working.worker import deliver
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, Request
 

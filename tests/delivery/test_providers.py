@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from dunning_pipeline.delivery.mime import build_mime, encoded_words, mailbox
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import InvalidInput
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply
@@ -55,8 +55,8 @@ def smtp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     monkeypatch.setenv("DUNNING_MAIL", "smtp")
     monkeypatch.setenv("DUNNING_SMTP_URL", f"smtp://127.0.0.1:{port}")
     monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "3")
-    monkeypatch.setattr("dunning_pipeline.delivery.outcomes.FIRST_BACKOFF_SECONDS", 0.02)
-    monkeypatch.setattr("dunning_pipeline.delivery.worker.WAIT_SECONDS", 1.0)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.outcomes.FIRST_BACKOFF_SECONDS", 0.02)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 1.0)
     yield handler
     controller.stop()
 
@@ -118,7 +118,7 @@ def twilio(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "t")
     monkeypatch.setenv("TWILIO_FROM", "+4930123456")
     monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")
-    monkeypatch.setattr("dunning_pipeline.delivery.worker.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
     with ProviderServer() as server:
         monkeypatch.setenv("TWILIO_HOST", server.url)
         yield server
@@ -155,7 +155,7 @@ def test_text_messages(desk: Desk, twilio: ProviderServer, reply: Reply, status:
 def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
     monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")
-    monkeypatch.setattr("dunning_pipeline.delivery.worker.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
     with ProviderServer() as server:
         monkeypatch.setenv("STRIPE_HOST", server.url)
         yield server

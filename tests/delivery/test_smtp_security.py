@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.test_providers import Mailbox, free_port
 

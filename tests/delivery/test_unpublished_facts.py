@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from dunning_pipeline.daily import daily
 from dunning_pipeline.data_streams import ingest
-from dunning_pipeline.delivery.outcomes import leave, number_of_loads
 from dunning_pipeline.delivery.reading import read_sends
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.outcomes import leave, number_of_loads
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -83,7 +83,7 @@ def test_what_is_read_between_the_gate_and_the_door_stops_at_the_door(desk: Desk
     key = desk.message("acme")
     desk.publish()
     with desk.engine.begin() as connection:
-        from dunning_pipeline.delivery.claims import claim
+        from dunning_pipeline.delivery.working.claims import claim
 
         rows = claim(connection, worker="me/1", now=NOW, limit=5, send_now=True)
         judged = number_of_loads(connection)

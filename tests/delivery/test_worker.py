@@ -3,9 +3,9 @@
 from datetime import timedelta
 from email import message_from_bytes, policy
 
-from dunning_pipeline.delivery.preferences import preference_link
+from dunning_pipeline.delivery.permission.preferences import preference_link
 from dunning_pipeline.delivery.rendering import Renderer, document_of
-from dunning_pipeline.delivery.worker import deliver
+from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.processes import is_dead, process_mark
 from tests.delivery.desk import NOW, Desk
 

@@ -12,8 +12,8 @@ from dunning_pipeline.ledger.reading import statements_json
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements import cases, levels
+from dunning_pipeline.statements.booking.posting import charges_owed
 from dunning_pipeline.statements.closing import CloseReport, close
-from dunning_pipeline.statements.posting import charges_owed
 from dunning_pipeline.statements.runs import RunReport, run
 from tests.scenarios.facts import Facts
 

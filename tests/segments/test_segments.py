@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 from dunning_pipeline.cli.segments import app
 from dunning_pipeline.errors import InvalidDeclaration, InvalidInput, NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.publications import (
+from dunning_pipeline.sql_models.segmenting.publications import (
     KEPT_PUBLICATIONS,
     diff,
     history,
     publish_segment,
     published_members,
 )
-from dunning_pipeline.sql_models.segments import load_segments, preview
+from dunning_pipeline.sql_models.segmenting.segments import load_segments, preview
 
 LATER = datetime(2025, 11, 4, 2, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import pytest
 
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.waterfalls import load_waterfalls, waterfall_template
+from dunning_pipeline.sql_models.segmenting.waterfalls import load_waterfalls, waterfall_template
 
 ACCOUNTS = [  # id, amount, owner
     ("a", 100, "ann"), ("b", 90, "ann"), ("c", 80, "ann"), ("d", 70, "bob"), ("e", None, "bob"), ("f", 10, None),

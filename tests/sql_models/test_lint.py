@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dunning_pipeline.sql_models.graphs.merge_fields import merge_fields_page
 from dunning_pipeline.sql_models.lint import lint, main
-from dunning_pipeline.sql_models.merge_fields import merge_fields_page
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,10 +13,10 @@ from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.money import _MINOR_UNITS_NOT_TWO, amount_text, from_minor, to_minor
 from dunning_pipeline.reports.ageing import ageing, parse_buckets
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.graph import read_graphs
+from dunning_pipeline.sql_models.folder.project import load_project
+from dunning_pipeline.sql_models.graphs.graph import read_graphs
+from dunning_pipeline.sql_models.graphs.merge_fields import graph_fields
 from dunning_pipeline.sql_models.lineage import column_lineage
-from dunning_pipeline.sql_models.merge_fields import graph_fields
-from dunning_pipeline.sql_models.project import load_project
 from dunning_pipeline.sql_models.runner import render_models
 from tests.sql_models.conftest import RUN_DATE
 

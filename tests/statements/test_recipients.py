@@ -14,7 +14,7 @@ from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.ledger.schema import consents, suppressions
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.project import Project, load_project
+from dunning_pipeline.sql_models.folder.project import Project, load_project
 from dunning_pipeline.sql_models.runner import Renderer
 from tests.scenarios.facts import ROOT, Facts
 

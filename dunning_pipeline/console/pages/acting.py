@@ -12,15 +12,15 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
-from dunning_pipeline.delivery.contact_points import normal_email
+from dunning_pipeline.delivery.permission.contact_points import normal_email
 from dunning_pipeline.errors import DunningError, InvalidInput, Refused
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.letters.document import TEXT_FIELDS
 from dunning_pipeline.settings.clock import business_now
-from dunning_pipeline.statements import editing
 from dunning_pipeline.statements.closing import close
 from dunning_pipeline.statements.distributing import distribute, write_zip
+from dunning_pipeline.statements.drafting import editing
 from dunning_pipeline.statements.printing import file_pdfs, pdf_of
 from dunning_pipeline.statements.sending import send_statements
 from dunning_pipeline.statements.voiding import void

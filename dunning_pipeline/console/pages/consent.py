@@ -11,8 +11,8 @@ from starlette.routing import Route
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.listing import Listing, listed
 from dunning_pipeline.console.scope import needs_all_accounts
-from dunning_pipeline.delivery.consent_files import import_file, judge_file
-from dunning_pipeline.delivery.suppressions import lift, suppress
+from dunning_pipeline.delivery.permission.consent_files import import_file, judge_file
+from dunning_pipeline.delivery.permission.suppressions import lift, suppress
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import consents, suppressions

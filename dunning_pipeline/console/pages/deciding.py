@@ -13,7 +13,7 @@ from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.accounts import account_row, found_accounts
 from dunning_pipeline.console.pages.sends import one_send
 from dunning_pipeline.console.scope import needs_all_accounts
-from dunning_pipeline.delivery.resolving import resolve_by_person
+from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import InvalidInput, Refused

@@ -18,7 +18,8 @@ from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.identifiers import new_id
 from dunning_pipeline.ledger.schema import blocks, notes, promises
 from dunning_pipeline.money import to_minor
-from dunning_pipeline.statements import assigning, cases, charges
+from dunning_pipeline.statements import assigning, cases
+from dunning_pipeline.statements.booking import charges
 
 NOTE_LENGTH = 4_000
 LARGEST_AMOUNT = Decimal(10) ** 12

@@ -11,8 +11,8 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models import publications
-from dunning_pipeline.sql_models.segments import find_segment, load_segments, preview
+from dunning_pipeline.sql_models.segmenting import publications
+from dunning_pipeline.sql_models.segmenting.segments import find_segment, load_segments, preview
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 SHOWN_MEMBERS = 200

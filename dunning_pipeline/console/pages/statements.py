@@ -17,8 +17,8 @@ from dunning_pipeline.console.pages.segments import members_of, segment_names
 from dunning_pipeline.console.scope import one_of, within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
-from dunning_pipeline.statements.approving import limit_above, who_asked
-from dunning_pipeline.statements.editing import draft_document
+from dunning_pipeline.statements.drafting.approving import limit_above, who_asked
+from dunning_pipeline.statements.drafting.editing import draft_document
 
 LAST_LETTER = "\U0010ffff"
 STATUSES = ("draft", "closed", "voided", "superseded")

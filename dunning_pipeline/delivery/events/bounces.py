@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.delivery.events.vocabulary import ARRIVED, RANKS, UNDELIVERED
-from dunning_pipeline.delivery.fallback import ACTOR, elsewhere
+from dunning_pipeline.delivery.permission.contact_points import normal
+from dunning_pipeline.delivery.permission.suppressions import suppressed
 from dunning_pipeline.delivery.queue import queue_statement
-from dunning_pipeline.delivery.suppressions import suppressed
+from dunning_pipeline.delivery.working.fallback import ACTOR, elsewhere
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import provider_events, sends, statements

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Update, and_, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dunning_pipeline.delivery.consent import record_consent
-from dunning_pipeline.delivery.contact_points import normal
 from dunning_pipeline.delivery.events.bounces import after_bounces
 from dunning_pipeline.delivery.events.vocabulary import RANKS, UNDELIVERED, Event, lower_than
-from dunning_pipeline.delivery.outcomes import after_sent
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
-from dunning_pipeline.delivery.suppressions import lift, suppress
+from dunning_pipeline.delivery.permission.consent import record_consent
+from dunning_pipeline.delivery.permission.contact_points import normal
+from dunning_pipeline.delivery.permission.suppressions import lift, suppress
+from dunning_pipeline.delivery.working.outcomes import after_sent
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends

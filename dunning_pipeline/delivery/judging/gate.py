@@ -1,0 +1,183 @@
+"""The last look before a message leaves: amounts, blocks, consent, suppression, hours, freshness, stop button."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from dunning_pipeline.delivery.judging.facts import Item, ItemNow
+from dunning_pipeline.delivery.judging.hours import allowed_at, is_closed_day, next_allowed, next_send_time, zone_or
+from dunning_pipeline.settings.company import Company
+
+# Consent to what: subscriptions that an opt-out of speaks against the message.
+DUNNING_SUBSCRIPTION = "dunning"
+# Kinds that carry a claim; their opt-out routes to letter, and no unsubscribe link is put on them.
+MANDATORY = ("dunning", "resend", "account", "collection_plan", "draft")
+_UNLISTED = ItemNow(0, "gone", False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    action: Literal["go", "hold", "cancel", "stop"]
+    reason: str | None = None
+    until: datetime | None = None  # a hold that time alone ends
+    detail: str | None = None
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the gate knows about a batch of sends, gathered seconds ago (see gate_facts.gather)."""
+
+    statements: dict[str, str]  # statement_id → status
+    listed: dict[str, dict[Item, int]]  # statement_id → item → open amount in minor units that the letter says
+    items: dict[Item, ItemNow]
+    blocks: dict[str, str]  # account, bill group or invoice key → kind of the block in force
+    prevented: set[str]
+    suppressed: dict[tuple[str, str], str]  # (channel, normal address) → reason
+    consents: dict[tuple[str, str, str], str]  # (channel, address, subscription) → opt_in | opt_out
+    payments_loaded_at: datetime | None
+    facts_unpublished: bool  # something was read that the published snapshot was not built from
+    is_stopped: bool
+    paused_campaigns: set[str]
+    loads: int = 0  # how many there were when this was gathered
+    invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
+
+
+def is_mandatory(kind: str) -> bool:
+    return kind.partition(":")[0] in MANDATORY
+
+
+def judge(
+    row: Mapping[str, Any],
+    facts: Facts,
+    *,
+    now: datetime,
+    company: Company,
+    send_now: bool,
+    addresses: Mapping[str, str],
+) -> Verdict:
+    """Whether a claimed send may leave at `now`. `send_now` overrides the hour, weekend and holiday, nothing else.
+
+    `addresses` gives the normal form of each of its recipients. The first obstacle is the answer, in this order:
+    stop button, what was decided meanwhile, amounts, blocks, permission, freshness of the facts, time.
+    """
+    if facts.is_stopped:
+        return Verdict("stop", "stopped")
+    if row["campaign"] in facts.paused_campaigns:
+        return Verdict("hold", "campaign_paused", until=now)
+    for check in (_statement_stands, _not_blocked, _permitted, _fresh):
+        verdict = check(row, facts, now, company, addresses)
+        if verdict is not None:
+            return verdict
+    return _in_time(row, now, company, send_now) or Verdict("go")
+
+
+def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
+    statement_id = row["statement_id"]
+    if statement_id is None or row["kind"] == "draft":
+        return None
+    status = facts.statements.get(statement_id)
+    if status != "closed":
+        return Verdict("cancel", f"statement_{status or 'gone'}")
+    if row["kind"] == "account":
+        return None
+    for item, said in facts.listed.get(statement_id, {}).items():
+        current = facts.items.get(item, _UNLISTED)
+        open_minor = current.open_minor if current.status == "posted" else 0
+        if open_minor != said:
+            return Verdict("cancel", "amount_changed", detail=f"{item[0]}: {said} when closed, {open_minor} now")
+    return None
+
+
+def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
+    if not is_mandatory(row["kind"]) or row["kind"] == "draft":
+        return None
+    invoices = [item[0] for item in facts.listed.get(row["statement_id"] or "", {})]
+    for key in (row["account_key"], row["bill_group_key"], *invoices):
+        if key in facts.blocks:
+            kind = facts.blocks[key]
+            return Verdict("hold", "dispute" if kind == "dispute" else "block", detail=f"{kind} on {key}")
+        if key in facts.prevented:
+            return Verdict("hold", "block", detail=f"the source says not to dun {key}")
+    for item in facts.listed.get(row["statement_id"] or "", {}):
+        current = facts.items.get(item, _UNLISTED)
+        if current.is_prevented or current.is_disputed:
+            return Verdict("hold", "dispute" if current.is_disputed else "block", detail=item[0])
+    return None
+
+
+def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
+    channel = row["channel"]
+    if channel not in ("email", "sms"):
+        return None
+    subscription = DUNNING_SUBSCRIPTION if is_mandatory(row["kind"]) else "campaigns"
+    needs_opt_in = subscription == DUNNING_SUBSCRIPTION and company.consent_for_dunning == "required"
+    for address in row["recipients"]["to"]:
+        if address in facts.invalid:
+            return Verdict("hold", "suppressed", detail=facts.invalid[address])
+        point = addresses[address]
+        if (channel, point) in facts.suppressed:
+            return Verdict("hold", "suppressed", detail=f"{facts.suppressed[channel, point]}")
+        said = facts.consents.get((channel, point, subscription))
+        if said == "opt_out" or (needs_opt_in and said != "opt_in"):
+            return Verdict("hold", "consent", detail="opted out" if said == "opt_out" else "no opt-in is recorded")
+    return None
+
+
+def _fresh(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
+    if row["kind"] == "draft":
+        return None
+    if facts.facts_unpublished:
+        return Verdict("hold", "facts_unpublished", until=now, detail="newer data was read and is not built yet")
+    if not is_mandatory(row["kind"]):
+        return None
+    loaded = facts.payments_loaded_at
+    if loaded is not None and now - loaded > timedelta(hours=company.payment_data_max_age_hours):
+        return Verdict("hold", "payment_data_old", until=now, detail=f"payments were last read at {loaded:%F %R} UTC")
+    return None
+
+
+def _in_time(row: Any, now: datetime, company: Company, send_now: bool) -> Verdict | None:
+    channel = row["channel"]
+    if channel in ("email", "sms"):
+        zones = zones_of(row, company)
+        allowed = company.sms_hours if channel == "sms" else None
+        quiet = company.email_quiet_hours if channel == "email" else None
+        if not allowed_at(now, allowed=allowed, quiet=quiet, zones=zones):
+            until = next_allowed(now, allowed=allowed, quiet=quiet, zones=zones)
+            return Verdict("hold", "quiet_hours", until=until)
+    if send_now or row["send_now"] or channel not in ("email", "sms", "letter"):
+        return None
+    closed = is_closed_day(now.astimezone(company.zone).date(), company.holidays)
+    if closed is None:
+        return None
+    until = next_send_time(now, zone=company.zone, hour=company.send_hour, calendar=company.holidays)
+    return Verdict("hold", closed, until=until)
+
+
+def zones_of(row: Mapping[str, Any], company: Company) -> list[ZoneInfo]:
+    """The recipient's zones, all of which must agree: the account's (several may be written a,b) and, for a number,
+    those of its country code."""
+    named = [zone_or(name.strip(), company.zone) for name in (row["time_zone"] or "").split(",") if name.strip()]
+    zones = named or [company.zone]
+    if row["channel"] == "sms":
+        zones += [zone for number in row["recipients"]["to"] for zone in number_zones(number)]
+    return zones
+
+
+def number_zones(number: str) -> Sequence[ZoneInfo]:
+    """The zones that an E.164 number can be in; empty where that says nothing (mobile numbers of large countries)."""
+    import phonenumbers
+    from phonenumbers import timezone as number_time_zones
+
+    try:
+        names = number_time_zones.time_zones_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return []
+    # a country-wide list of many zones tells nothing about this person
+    return [ZoneInfo(name) for name in names if name != "Etc/Unknown"] if len(names) <= 2 else []
+
+
+def business_day(now: datetime, company: Company) -> date:
+    return now.astimezone(company.zone).date()

@@ -1,0 +1,149 @@
+"""Gathers what the gate judges a batch of sends on: the ledger of this moment and the newest published snapshot."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, or_, select
+
+from dunning_pipeline.delivery.judging.facts import Item, ItemNow, PublishedFacts
+from dunning_pipeline.delivery.judging.gate import Facts, business_day
+from dunning_pipeline.delivery.permission.consent import consents_of
+from dunning_pipeline.delivery.permission.contact_points import normal
+from dunning_pipeline.delivery.permission.suppressions import suppressed
+from dunning_pipeline.delivery.working.outcomes import number_of_loads
+from dunning_pipeline.errors import InvalidInput, NotThere
+from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
+from dunning_pipeline.settings.company import Company
+
+# Made once: building a statement costs more than running it.
+_object = func.lower(stream_loads.c.object)
+_PAYMENTS_LOADED_AT = select(func.max(stream_loads.c.loaded_at)).where(
+    or_(_object.like("payment"), _object.like("payments"), _object.like("paymentline%"), _object.like("payment_alloc%"))
+)
+_SWITCHES = select(switches.c.name)
+_BLOCKS = select(blocks.c.target_key, blocks.c.kind).where(
+    blocks.c.target_key.in_(bindparam("keys", expanding=True)),
+    blocks.c.valid_from <= bindparam("day"),
+    or_(blocks.c.valid_to.is_(None), blocks.c.valid_to >= bindparam("day")),
+    blocks.c.ended_at.is_(None),
+)
+
+
+def gather(
+    connection: Connection,
+    published: PublishedFacts,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    now: datetime,
+    company: Company,
+) -> tuple[Facts, dict[str, str]]:
+    """The facts for these sends, and the normal form of each of their addresses."""
+    today = business_day(now, company)
+    ids = {row["statement_id"] for row in rows if row["statement_id"]}
+    listed = _listed(connection, ids)
+    invoices = {item[0] for items in listed.values() for item in items}
+    keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
+    addresses, invalid = _addresses(rows)
+    names = set(connection.scalars(_SWITCHES))
+    by_channel = {
+        channel: {addresses[a] for row in rows if row["channel"] == channel for a in _to(row) if a in addresses}
+        for channel in ("email", "sms")
+    }
+    number = number_of_loads(connection)
+    facts = Facts(
+        statements=_statuses(connection, ids),
+        listed=listed,
+        items=_items(published, invoices, today),
+        blocks=blocks_in_force(connection, keys | invoices, on=today),
+        prevented=_prevented(published, keys, today),
+        suppressed={
+            (channel, point): reason
+            for channel, points in by_channel.items()
+            if points
+            for point, reason in suppressed(connection, points, channel=channel).items()
+        },
+        consents={
+            (channel, *known): status
+            for channel, points in by_channel.items()
+            if points
+            for known, status in consents_of(connection, points, channel=channel).items()
+        },
+        payments_loaded_at=payments_loaded_at(connection),
+        facts_unpublished=not published.contains(number, lambda: loads_known(connection)),
+        loads=number,
+        is_stopped="stop" in names,
+        paused_campaigns={name.removeprefix("campaign:") for name in names if name.startswith("campaign:")},
+        invalid=invalid,
+    )
+    return facts, addresses
+
+
+def loads_known(connection: Connection) -> set[str]:
+    """Names of everything that was ever put in place by an ingest (see data_streams.load_log)."""
+    return {load.partition(":")[0] for load in connection.scalars(select(stream_loads.c.load_id))}
+
+
+def payments_loaded_at(connection: Connection) -> datetime | None:
+    """When payments were last read, business clock; None where no payment stream was ever read."""
+    return connection.scalar(_PAYMENTS_LOADED_AT)
+
+
+def blocks_in_force(connection: Connection, keys: Collection[str], *, on: date) -> dict[str, str]:
+    """Key of an account, bill group or invoice → kind of the block in force on a date."""
+    if not keys:
+        return {}
+    return dict(connection.execute(_BLOCKS, {"keys": list(keys), "day": on}).tuples().all())
+
+
+def _listed(connection: Connection, ids: Collection[str]) -> dict[str, dict[Item, int]]:
+    listed: dict[str, dict[Item, int]] = {}
+    if ids:
+        rows = connection.execute(
+            select(
+                statement_details.c.statement_id,
+                statement_details.c.invoice_key,
+                statement_details.c.instalment,
+                statement_details.c.open_minor,
+            ).where(statement_details.c.statement_id.in_(list(ids)), statement_details.c.type == "invoice")
+        )
+        for statement_id, invoice, instalment, open_minor in rows:
+            listed.setdefault(statement_id, {})[invoice, instalment or 1] = open_minor
+    return listed
+
+
+def _statuses(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    if not ids:
+        return {}
+    rows = connection.execute(
+        select(statements.c.statement_id, statements.c.status).where(statements.c.statement_id.in_(list(ids)))
+    )
+    return {row.statement_id: row.status for row in rows}
+
+
+def _items(published: PublishedFacts, invoices: Collection[str], today: date) -> dict[Item, ItemNow]:
+    return published.items(invoices, as_of=today) if invoices else {}
+
+
+def _prevented(published: PublishedFacts, keys: Collection[str], today: date) -> set[str]:
+    try:
+        return published.prevented(keys, as_of=today)
+    except NotThere:  # messages without statements need no snapshot
+        return set()
+
+
+def _addresses(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, str]]:
+    """(address as written → normal form, address as written → why it is none)"""
+    known: dict[str, str] = {}
+    invalid: dict[str, str] = {}
+    for row in rows:
+        for address in _to(row) if row["channel"] in ("email", "sms") else ():
+            try:
+                known[address] = normal(address, row["channel"])
+            except InvalidInput as error:
+                invalid[address] = error.message
+    return known, invalid
+
+
+def _to(row: Mapping[str, Any]) -> Sequence[str]:
+    return row["recipients"].get("to") or ()

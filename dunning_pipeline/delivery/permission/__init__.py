@@ -1,0 +1,1 @@
+"""Who may be written to: consent, suppression, and the page on which recipients say so."""

@@ -1,0 +1,1 @@
+"""The workers: claiming, sending and recording, over threads, processes and their deaths."""

@@ -1,0 +1,90 @@
+"""What becomes of a reminder that cannot reach its recipient: another recipient, a letter, or a finding."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from dunning_pipeline.delivery.judging.gate import Verdict
+from dunning_pipeline.delivery.queue import queue_statement
+from dunning_pipeline.errors import DunningError, Refused
+from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.schema import sends, statements
+from dunning_pipeline.settings.workspace import Workspace
+
+ACTOR = "delivery"
+_ALIVE = ("queued", "in_flight", "sent", "unknown", "held")
+_UNREACHABLE = ("suppressed", "consent")
+
+
+def obstructed(
+    connection: Connection, ws: Workspace, row: Mapping[str, Any], verdict: Verdict, *, now: datetime
+) -> None:
+    """What follows from a verdict: a voided statement where an amount changed, a letter where nobody may be written
+    to, a finding where a person has to look."""
+    if verdict.reason == "amount_changed":
+        _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
+    elif verdict.reason in _UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
+        elsewhere(connection, ws, row, now=now, why=f"{verdict.reason}: {verdict.detail}")
+    elif verdict.reason == "not_configured":
+        raise_finding(
+            connection,
+            kind="channel_not_configured",
+            object_kind="channel",
+            object_id=row["channel"],
+            severity="error",
+            message=f"{verdict.detail}; its sends are held until one is configured",
+            at=now,
+        )
+
+
+def _void(connection: Connection, ws: Workspace, statement_id: str, *, reason: str, now: datetime) -> None:
+    """Void the statement; where another of its messages is being judged this moment, that one does it."""
+    from dunning_pipeline.statements.voiding import void_statement
+
+    try:
+        void_statement(connection, ws, statement_id, reason=reason, now=now, actor=ACTOR)
+    except Refused:
+        return
+
+
+def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime, why: str) -> str | None:
+    """Send a statement by letter because `row` cannot arrive; the letter's key, or None where a finding was raised.
+
+    Nothing is done where another of its messages is on its way or has arrived.
+    """
+    statement = connection.execute(
+        select(statements).where(statements.c.statement_id == row["statement_id"])
+    ).mappings().one()  # fmt: skip
+    others = connection.execute(
+        select(sends.c.channel, sends.c.status, sends.c.delivery).where(
+            sends.c.statement_id == row["statement_id"],
+            sends.c.send_key != row["send_key"],
+            sends.c.channel.in_(("email", "sms", "letter")),
+            sends.c.kind != "draft",
+            sends.c.status.in_(_ALIVE[:4]),
+        )
+    ).all()
+    if any(other.delivery not in ("bounced", "dropped", "blocked") for other in others):
+        return None
+    if statement["status"] == "closed" and any((statement["address"] or {}).get(k) for k in ("street", "city")):
+        try:
+            keys = queue_statement(
+                connection, ws, statement=dict(statement), now=now, actor=ACTOR, kind=row["kind"], channels=["letter"]
+            )
+        except DunningError as error:
+            why = f"{why}; and no letter could be queued: {error.message}"
+        else:
+            if keys:
+                return keys[0]
+    raise_finding(
+        connection,
+        kind="no_channel",
+        object_kind="statement",
+        object_id=row["statement_id"],
+        severity="error",
+        message=f"{statement['account_name']} cannot be reached ({why}) and has no postal address",
+        at=now,
+    )
+    return None

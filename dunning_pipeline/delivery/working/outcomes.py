@@ -1,0 +1,237 @@
+"""Writes down that a message leaves and what became of it: guarded transitions, one attempt row per outcome."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, exists, func, literal, or_, select, tuple_, update
+
+from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
+from dunning_pipeline.delivery.permission.suppressions import suppress
+from dunning_pipeline.delivery.providers.protocol import Answer
+from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.schema import send_attempts, sends, statements, stream_loads, switches
+from dunning_pipeline.settings.workspace import Workspace
+
+MAX_ATTEMPTS = 12
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 900.0
+# The sending of these counts as having reminded the debtor (domain §5, "a level counts once …").
+REMINDS = ("email", "sms", "letter")
+
+_FREE = {"phase": None, "claimed_by": None, "claimed_at": None}
+_mine = and_(
+    sends.c.send_key == bindparam("k"),
+    # late evidence: a claim that was taken back as unknown is settled by the answer that arrives after all
+    or_(and_(sends.c.status == "in_flight", sends.c.claimed_by == bindparam("w")), sends.c.status == "unknown"),
+)
+
+
+# Made once: building a statement costs more than running it. The last guard stands in the statement itself.
+_LEAVE = (
+    update(sends)
+    .where(
+        sends.c.send_key.in_(bindparam("keys", expanding=True)),
+        tuple_(sends.c.send_key, sends.c.claimed_by).in_(bindparam("mine", expanding=True)),
+        sends.c.status == "in_flight",
+        ~exists(select(switches.c.name).where(switches.c.name == "stop")),
+        ~exists(select(switches.c.name).where(switches.c.name == literal("campaign:").concat(sends.c.campaign))),
+        or_(
+            sends.c.statement_id.is_(None),
+            sends.c.kind == "draft",
+            exists(
+                select(statements.c.statement_id).where(
+                    statements.c.statement_id == sends.c.statement_id, statements.c.status == "closed"
+                )
+            ),
+        ),
+    )
+    .values(phase="leaving", attempts=sends.c.attempts + 1, provider=bindparam("p"))
+    .returning(sends.c.send_key)
+)
+_SENT = (
+    update(sends)
+    .where(_mine)
+    .values(status="sent", provider_message_id=bindparam("m"), sent_at=bindparam("at"), reason=None, **_FREE)
+)
+_ATTEMPT = send_attempts.insert()
+_LOADS = select(func.count()).select_from(stream_loads)
+
+
+def number_of_loads(connection: Connection) -> int:
+    """How many loads the ledger knows: another number than before means that something was read since."""
+    return connection.scalar(_LOADS) or 0
+
+
+def leave(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: str, loads: int | None = None
+) -> set[str]:
+    """Write down that these claimed sends leave now through `provider`; the keys that may.
+
+    Guarded in the same statement: still claimed by the same worker, no stop button, campaign not paused, statement
+    still closed. Nothing passes where another number of loads than `loads` is known: what was just read has to be
+    judged first. What does not pass keeps its claim.
+    """
+    return leave_together(connection, [(rows, provider, loads)])[0]
+
+
+Leaving = tuple[Sequence[Mapping[str, Any]], str, int | None]  # rows, provider, loads as `leave` takes them
+
+
+def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set[str]]:
+    """`leave` for many workers that ask at the same moment: one statement, and one sync, for all."""
+    known = number_of_loads(connection)
+    may: dict[str, list[tuple[str, str]]] = {}
+    for rows, provider, loads in asked:
+        if loads is None or loads == known:
+            may.setdefault(provider, []).extend((row["send_key"], row["claimed_by"]) for row in rows)
+    left: set[str] = set()
+    for provider, mine in may.items():
+        told = {"keys": [key for key, _ in mine], "mine": mine, "p": provider}
+        left.update(connection.scalars(_LEAVE, told))
+    return [{row["send_key"] for row in rows} & left for rows, _, _ in asked]
+
+
+def record(
+    connection: Connection,
+    ws: Workspace,
+    done: Iterable[tuple[Mapping[str, Any], Answer, str | None]],
+    *,
+    now: datetime,
+) -> None:
+    """Write down what became of sends: (row as claimed, answer, SHA-256 of what was rendered) each."""
+    done = list(done)
+    sent = [(row, answer, digest) for row, answer, digest in done if answer.kind == "sent"]
+    if sent:
+        _record_sent(connection, ws, sent, now)
+    for row, answer, digest in done:
+        if answer.kind != "sent":
+            _record_other(connection, row, answer, digest, now)
+        if answer.suppress and answer.address:
+            suppress(
+                connection,
+                answer.address,
+                channel=row["channel"],
+                reason=answer.suppress,
+                origin=f"provider answer to {row['send_key']}",
+                at=now,
+            )
+
+
+Recording = tuple[Workspace, Sequence[tuple[Mapping[str, Any], Answer, str | None]], datetime]
+
+
+def record_together(connection: Connection, asked: Sequence[Recording]) -> list[None]:
+    """`record` for many workers at once."""
+    ws, now = asked[0][0], max(at for _, _, at in asked)
+    record(connection, ws, [one for _, done, _ in asked for one in done], now=now)
+    return [None] * len(asked)
+
+
+def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any, Answer, Any]], now: datetime) -> None:
+    connection.execute(
+        _SENT,
+        [{"k": row["send_key"], "w": row["claimed_by"], "m": a.message_id, "at": now} for row, a, _ in sent],
+    )
+    connection.execute(_ATTEMPT, [_attempt(row, answer, digest, now) for row, answer, digest in sent])
+    after_sent(connection, ws, [row for row, _, _ in sent], now=now)
+    for row, answer, _ in sent:
+        if row["channel"] == "payment_retry":
+            state = {"delivery": answer.status, "delivery_at": now}
+            connection.execute(update(sends).where(sends.c.send_key == row["send_key"]).values(**state))
+            if answer.status == "succeeded":
+                payment_succeeded(connection, ws, {**row, "provider_message_id": answer.message_id}, now=now)
+
+
+def _record_other(
+    connection: Connection, row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime
+) -> None:
+    attempt = row["attempts"] + 1
+    reason = answer.detail or answer.status or answer.kind
+    values: dict[str, Any] = {"reason": reason, **_FREE}
+    if answer.kind == "refused" and attempt < MAX_ATTEMPTS:
+        pause = backoff_seconds(attempt, retry_after_seconds=answer.retry_after_seconds)
+        values |= {"status": "queued", "next_attempt_at": datetime.now(UTC) + timedelta(seconds=pause)}
+    elif answer.kind == "locked_out":
+        values |= {"status": "queued", "attempts": row["attempts"]}
+    elif answer.kind == "unknown":
+        values["status"] = "unknown"
+    elif answer.kind == "validated":
+        values |= {"status": "held", "reason": "sandbox"}
+    else:
+        values["status"] = "failed"
+    changed = connection.execute(
+        update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]}
+    ).rowcount
+    connection.execute(send_attempts.insert().values(_attempt(row, answer, digest, now)))
+    if answer.declined:
+        payment_declined(connection, row, reason=answer.detail, now=now)
+    elif changed and values["status"] in ("failed", "unknown"):
+        raise_finding(
+            connection,
+            kind=f"send_{values['status']}",
+            object_kind="send",
+            object_id=row["send_key"],
+            severity="error" if values["status"] == "failed" else "warning",
+            message=f"the {row['channel']} could not be sent: {reason}"
+            if values["status"] == "failed"
+            else f"nobody knows whether the {row['channel']} left: {reason}",
+            at=now,
+        )
+
+
+def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str, Any]], *, now: datetime) -> None:
+    """What a sent message means elsewhere: its statement's items have reached their level."""
+    sent_on = now.astimezone(ws.company.zone).date()
+    reminded = {
+        row["statement_id"]
+        for row in rows
+        if row["statement_id"] and row["channel"] in REMINDS and row["kind"] not in ("draft", "account")
+    }
+    for statement_id in sorted(reminded):
+        from dunning_pipeline.statements.levels import record_reached
+
+        record_reached(connection, statement_id=statement_id, sent_on=sent_on, now=now)
+
+
+def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None) -> None:
+    """Hold a claimed send; `until` is when time alone would release it."""
+    values: dict[str, Any] = {"status": "held", "reason": reason, **_FREE}
+    if until is not None:
+        values["due_at"] = until
+    connection.execute(update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]})
+
+
+def cancel(connection: Connection, row: Mapping[str, Any], *, reason: str) -> bool:
+    """Cancel a claimed send that must not leave any more; True where it was still ours."""
+    return bool(
+        connection.execute(
+            update(sends).where(_mine).values(status="cancelled", reason=reason, **_FREE),
+            {"k": row["send_key"], "w": row["claimed_by"]},
+        ).rowcount
+    )
+
+
+def backoff_seconds(attempt: int, *, retry_after_seconds: float | None = None) -> float:
+    """Pause before the next try: doubling with jitter, never shorter than what the provider asked for."""
+    doubled = min(FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+    jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311
+    return max(jittered, retry_after_seconds or 0.0)
+
+
+def _attempt(row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime) -> dict[str, Any]:
+    attempt = row["attempts"] + 1
+    return {
+        # the instant is part of the id: a locked-out attempt does not count and may come again under its number
+        "attempt_id": f"{row['send_key']}:{attempt}:{answer.kind}:{datetime.now(UTC).timestamp():.6f}",
+        "send_key": row["send_key"],
+        "attempt": attempt,
+        "outcome": answer.kind,
+        "provider": row.get("provider"),
+        "provider_status": answer.status,
+        "answer": answer.detail,
+        "rendered_sha256": digest,
+        "at": now,
+        "by": row["claimed_by"],
+    }

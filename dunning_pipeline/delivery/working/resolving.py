@@ -1,0 +1,107 @@
+"""Settles sends of which nobody knows whether they left: by the provider's activity log, or by a person."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from dunning_pipeline.delivery.working.outcomes import after_sent
+from dunning_pipeline.errors import NotThere, Refused
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.findings import resolve_findings_of
+from dunning_pipeline.ledger.schema import send_attempts, sends
+from dunning_pipeline.settings.workspace import Workspace
+
+
+def resolve_by_person(
+    ws: Workspace, key: str, *, was_sent: bool, now: datetime, actor: str, reason: str | None = None
+) -> None:
+    """A person knows: `sent`, or not sent and therefore queued again. Raises NotThere, Refused."""
+    with open_ledger(ws).begin() as connection:
+        row = connection.execute(select(sends).where(sends.c.send_key == key)).mappings().one_or_none()
+        if row is None:
+            raise NotThere("there is no such send", value=key)
+        if row["status"] != "unknown":
+            raise Refused(f"this send is {row['status']}; only an unknown one is resolved", value=key)
+        settle(connection, ws, row, was_sent=was_sent, now=now, actor=actor, reason=reason or "by a person")
+
+
+def ask_provider(ws: Workspace, key: str, *, now: datetime, actor: str) -> dict[str, str]:
+    """Ask the Email Activity API about one unknown send, or about `all`; key → sent or still unknown.
+
+    The activity log proves that a message arrived there. That it does not name one proves nothing (it lags behind):
+    such a send stays unknown, for an event or a person.
+    """
+    from dunning_pipeline.delivery.providers.sendgrid import SendGrid
+
+    wanted = select(sends).where(sends.c.status == "unknown", sends.c.provider == "sendgrid")
+    if key != "all":
+        wanted = wanted.where(sends.c.send_key == key)
+    with reading(open_ledger(ws)) as connection:
+        rows = connection.execute(wanted).mappings().all()
+    if not rows and key != "all":
+        raise NotThere("there is no unknown send of that key at SendGrid", value=key)
+    told: dict[str, str] = {}
+    provider = SendGrid.from_environment()
+    try:
+        for row in rows:
+            if provider.find(row["send_key"]):
+                with open_ledger(ws).begin() as connection:
+                    settle(
+                        connection,
+                        ws,
+                        row,
+                        was_sent=True,
+                        now=now,
+                        actor=actor,
+                        reason="by the provider's activity log",
+                    )
+                told[row["send_key"]] = "sent"
+            else:
+                told[row["send_key"]] = "still unknown"
+    finally:
+        provider.close()
+    return told
+
+
+def settle(
+    connection: Connection, ws: Workspace, row: Any, *, was_sent: bool, now: datetime, actor: str, reason: str
+) -> bool:
+    """Move an unknown send to sent or queued; False where somebody else settled it meanwhile."""
+    values: dict[str, Any] = (
+        {"status": "sent", "sent_at": now, "reason": None}
+        if was_sent
+        else {"status": "queued", "reason": None, "next_attempt_at": None}
+    )
+    changed = connection.execute(
+        update(sends).where(sends.c.send_key == row["send_key"], sends.c.status == "unknown").values(**values)
+    ).rowcount
+    if not changed:
+        return False
+    connection.execute(
+        send_attempts.insert().values(
+            attempt_id=f"{row['send_key']}:{row['attempts']}:resolved:{now.timestamp():.6f}",
+            send_key=row["send_key"],
+            attempt=row["attempts"],
+            outcome="resolved",
+            provider=row["provider"],
+            answer=f"{'sent' if was_sent else 'not sent'}, {reason}",
+            at=now,
+            by=actor,
+        )
+    )
+    audit.record(
+        connection,
+        actor=actor,
+        action="send.resolve",
+        object_kind="send",
+        object_id=row["send_key"],
+        after={"sent": was_sent},
+        reason=reason,
+        at=now,
+    )
+    resolve_findings_of(connection, kind="send_unknown", object_id=row["send_key"], by=actor, at=now)
+    if was_sent:
+        after_sent(connection, ws, [row], now=now)
+    return True

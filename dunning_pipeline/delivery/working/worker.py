@@ -1,0 +1,162 @@
+"""`dunning send`: takes back what dead workers held, then delivers what is due with as many workers as asked for."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+
+from dunning_pipeline.delivery.switches import switched_on
+from dunning_pipeline.delivery.working.claims import end_lease, renew_lease
+from dunning_pipeline.delivery.working.lane import Lane
+from dunning_pipeline.delivery.working.recovery import queue_held_again, recover
+from dunning_pipeline.delivery.working.session import Session
+from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.schema import sends
+from dunning_pipeline.settings.workspace import Workspace
+
+OUTCOMES = ("sent", "queued", "held", "cancelled", "failed", "unknown")
+Progress = Callable[[str, int, int], None]  # text, done, total
+WAIT_SECONDS = 120.0  # how long a run goes on only waiting for refused messages
+WORTH_A_PROCESS = 100  # due messages; below this, threads of one process are enough
+
+
+def deliver(
+    ws: Workspace,
+    *,
+    now: datetime,
+    workers: int = 1,
+    send_now: bool = False,
+    progress: Progress | None = None,
+    processes: int | None = None,
+) -> dict[str, Any]:
+    """Deliver what is due at `now`: counts per outcome, with `errors` where a way out is closed.
+
+    `workers` messages at most are in flight at once, spread over `processes` (default: as many as there are cores).
+    `send_now` overrides the hour, weekend and holiday. `recovered` and `left_behind` tell what dead workers left.
+    """
+    if workers < 1:
+        raise InvalidInput("at least one worker is needed", value=workers)
+    session = Session(ws, now=now, send_now=send_now, progress=None)
+    try:
+        counts = _begin(session, now)
+        total = count_due(ws, now=now, send_now=send_now)
+        _probe(session)
+        wanted = processes or min(workers, os.cpu_count() or 1)
+        if wanted > 1 and total >= WORTH_A_PROCESS and not session.stopping.is_set():
+            from dunning_pipeline.delivery.working.processes import run_processes
+
+            shares = [workers // wanted + (number < workers % wanted) for number in range(wanted)]
+            told = run_processes(ws, now=now, send_now=send_now, threads=shares, total=total, progress=progress)
+            with session.engine.begin() as connection:
+                recover(connection, ws, now=now, was_written=session.outlets.was_written)
+        else:
+            told = run_threads(session, workers, total=total, progress=progress)
+        return _summary(counts, session, told)
+    finally:
+        session.close()
+        with session.engine.begin() as connection:
+            end_lease(connection)
+
+
+def run_threads(session: Session, workers: int, *, total: int = 0, progress: Progress | None = None) -> dict[str, Any]:
+    """Deliver with `workers` threads of this process; counts of what they did. Stops gently on SIGTERM."""
+    if progress is not None:
+        session._progress = lambda _: progress("sending", sum(session.counts.values()), total)
+    _stop_on_sigterm(session)
+    deadline = time.monotonic() + WAIT_SECONDS
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            Lane(session, number).run(deadline=deadline)
+        except BaseException as error:
+            failures.append(error)
+            session.stopping.set()
+
+    if workers == 1:
+        Lane(session, 0).run(deadline=deadline)
+    else:
+        threads = [threading.Thread(target=work, args=(number,), name=f"lane-{number}") for number in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+    return {**session.counts, "errors": list(session.errors)}
+
+
+def count_due(ws: Workspace, *, now: datetime, send_now: bool) -> int:
+    """How many sends a worker could claim now."""
+    due = sends.c.status == "queued"
+    if not send_now:
+        due = and_(due, or_(sends.c.due_at <= now, sends.c.send_now))
+    with reading(open_ledger(ws)) as connection:
+        return connection.scalar(select(func.count()).select_from(sends).where(due)) or 0
+
+
+def _begin(session: Session, now: datetime) -> dict[str, int]:
+    with session.engine.begin() as connection:
+        renew_lease(connection)
+        recovered = recover(connection, session.ws, now=now, was_written=session.outlets.was_written)
+        queue_held_again(connection, now=now, send_now=session.send_now)
+        _note_missing_payments(connection, now)
+    return recovered
+
+
+def _probe(session: Session) -> None:
+    """One message first through each way out whose circuit is open."""
+    with reading(session.engine) as connection:
+        switches = switched_on(connection)
+    if "stop" in switches:
+        session.stopping.set()
+        session.errors.append(f"sending is stopped: {switches['stop'] or 'no reason given'}")
+        return
+    for channel in ("email", "sms", "payment_retry", "task"):
+        if f"circuit:{session.outlets.name_of(channel)}" not in switches:
+            continue
+        if Lane(session, 0).probe(channel):
+            session.close_circuit(channel)
+        elif channel not in session.closed_channels:
+            session.closed_channels.add(channel)
+            session.errors.append(f"{session.outlets.name_of(channel)} is still not there")
+
+
+def _note_missing_payments(connection: Any, now: datetime) -> None:
+    from dunning_pipeline.delivery.judging.gate_facts import payments_loaded_at
+
+    if payments_loaded_at(connection) is None and connection.scalar(
+        select(func.count()).select_from(sends).where(sends.c.statement_id.is_not(None), sends.c.status == "queued")
+    ):
+        raise_finding(
+            connection,
+            kind="no_payment_stream",
+            object_kind="workspace",
+            object_id="payments",
+            severity="warning",
+            message="no payments were ever read: nobody can tell whether what is reminded was paid",
+            at=now,
+        )
+
+
+def _stop_on_sigterm(session: Session) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: session.stopping.set())
+
+
+def _summary(recovered: dict[str, int], session: Session, told: dict[str, Any]) -> dict[str, Any]:
+    counts: dict[str, Any] = {
+        name: told.get(name, 0) + (session.counts.get(name, 0) if told.get("apart") else 0) for name in OUTCOMES
+    }
+    counts["recovered"] = recovered
+    errors = list(dict.fromkeys([*session.errors, *told.get("errors", [])]))
+    if errors:
+        counts["errors"] = errors
+    return counts

@@ -1,0 +1,1 @@
+"""Proposals become drafts, which people edit and approve before they are closed."""
