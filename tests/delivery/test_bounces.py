@@ -122,6 +122,7 @@ def test_one_of_two_recipients_that_bounces_changes_nothing(desk: Desk, hook: Ho
     assert desk.send(key)["delivery"] == "delivered"
 
 
+@pytest.mark.slow
 def test_the_decisions_own_trace_leads_to_the_next_recipient(
     company: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

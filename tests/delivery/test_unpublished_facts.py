@@ -35,6 +35,7 @@ def by_account(ws: Workspace) -> dict[str, tuple[str, str | None]]:
     return {row["account_key"]: (row["status"], row["reason"]) for row in read_sends(ws)}
 
 
+@pytest.mark.slow
 def test_a_payment_that_was_read_and_not_built_holds_then_cancels(company: Workspace) -> None:
     """The daily path itself is not held; what is read after it is, until it is built."""
     report = daily(company, date=TODAY, now=MORNING)
