@@ -10,7 +10,8 @@ from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger.backup import verify
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, findings, postings, runs
-from dunning_pipeline.statements.booking import charges, editing
+from dunning_pipeline.statements.booking import charges
+from dunning_pipeline.statements.drafting import editing
 from dunning_pipeline.statements.runs import delete_run, run
 from dunning_pipeline.statements.voiding import void
 from tests.scenarios.world import World, noon
