@@ -3,6 +3,7 @@
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource, table_name
+from dunning_pipeline.sql_models.shapes import columns_of, table_exists
 
 SQL_TYPES = {
     "text": "VARCHAR",
@@ -37,12 +38,8 @@ def declared_types(stream: StreamSource, name: str) -> dict[str, str]:
 
 def existing_types(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> dict[str, str]:
     """Columns and types of the landing table; empty where there is none."""
-    # not duckdb_columns(): it binds every view of the database to answer for one table
-    known = "select 1 from duckdb_tables() where schema_name = 'landing' and table_name = ?"
-    if not con.execute(known, [table_name(stream.source, name)]).fetchall():
-        return {}
-    rows = con.execute(f"describe {landing_table(stream, name)}").fetchall()
-    return {str(column): str(data_type) for column, data_type, *_ in rows}
+    table = table_name(stream.source, name)
+    return columns_of(con, "landing", table) if table_exists(con, "landing", table) else {}
 
 
 def ensure_landing_table(con: duckdb.DuckDBPyConnection, stream: StreamSource, name: str) -> None:

@@ -11,6 +11,7 @@ import duckdb
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.schema import metadata
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.shapes import table_exists
 
 MEMORY_LIMIT = "4GB"
 _CATALOG = "published"
@@ -60,7 +61,7 @@ class Facts:
         `tables` are those that the caller's models read; the others stay empty too.
         """
         self.con.execute("create schema if not exists ops")
-        if wanted and not _has(self.con, None, "ops", "item_levels"):
+        if wanted and not table_exists(self.con, "ops", "item_levels"):
             self._export_ledger(ws, tables)
         self.con.execute(_empty_ledger())
 
@@ -141,7 +142,7 @@ class Facts:
         return rows[0]
 
     def _members(self, segment: str) -> str:
-        if not _has(self.con, self.catalogs.get("segments"), "segments", segment):
+        if not table_exists(self.con, "segments", segment, self.catalogs.get("segments")):
             raise NotThere(
                 f"segment {segment!r} is not published", remedy="run `dunning build`; see `dunning segment list`"
             )
@@ -234,7 +235,7 @@ def _published(ws: Workspace) -> Path:
 
 def _complete(opened: Facts) -> None:
     """Empty tables for what was never published, so that the models always find their inputs."""
-    if not _has(opened.con, opened.catalogs.get("unified"), "unified", "account_links"):
+    if not table_exists(opened.con, "unified", "account_links", opened.catalogs.get("unified")):
         opened.catalogs.pop("unified", None)
         opened.con.execute(
             """
@@ -243,18 +244,6 @@ def _complete(opened: Facts) -> None:
             (source varchar, account_key varchar, unified_account_id varchar)
             """
         )
-
-
-def _has(con: duckdb.DuckDBPyConnection, catalog: str | None, schema: str, table: str) -> bool:
-    return bool(
-        con.execute(
-            """
-            select 1 from information_schema.tables
-            where table_catalog = coalesce(?, current_database()) and table_schema = ? and table_name = ?
-            """,
-            [catalog, schema, table],
-        ).fetchall()
-    )
 
 
 def _escaped(text: str) -> str:

@@ -17,6 +17,7 @@ from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.money import known_currencies
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.runner import quoted
+from dunning_pipeline.sql_models.shapes import table_exists
 
 PERCENT_UNIT = 10_000  # per cent are stored as integers of a ten-thousandth: 9.12 % = 91200
 FIRST_YEAR, LAST_YEAR = 2010, 2040  # of the deadline calendar
@@ -137,7 +138,7 @@ def _versions(
 ) -> Iterator[tuple[str, Process, bool]]:
     current = {declared.process_hash: declared.process for declared in processes.values()}
     yield from ((key, process, True) for key, process in current.items())
-    if not _exists(con, None, "ops", "process_versions"):
+    if not table_exists(con, "ops", "process_versions"):
         return
     for key, content in con.execute("select process_hash, content from ops.process_versions order by all").fetchall():
         if key in current:
@@ -252,10 +253,10 @@ def _holidays(calendar: str) -> list[str]:
 
 def _load_segment_members(con: duckdb.DuckDBPyConnection, catalogs: Mapping[str, str]) -> None:
     found = con.execute("select distinct segment from policy.process_levels where segment is not null").fetchall()
-    if not found or not _exists(con, catalogs.get("unified"), "unified", "account_links"):
+    if not found or not table_exists(con, "unified", "account_links", catalogs.get("unified")):
         return
     for (segment,) in found:
-        if _exists(con, catalogs.get("segments"), "segments", segment):
+        if table_exists(con, "segments", segment, catalogs.get("segments")):
             con.execute(
                 f"""
                 insert into policy.segment_members
@@ -270,18 +271,6 @@ def _load_segment_members(con: duckdb.DuckDBPyConnection, catalogs: Mapping[str,
 
 def _place(catalogs: Mapping[str, str], schema: str, table: str) -> str:
     return ".".join(quoted(part) for part in (catalogs.get(schema), schema, table) if part)
-
-
-def _exists(con: duckdb.DuckDBPyConnection, catalog: str | None, schema: str, table: str) -> bool:
-    return bool(
-        con.execute(
-            """
-            select 1 from information_schema.tables
-            where table_catalog = coalesce(?, current_database()) and table_schema = ? and table_name = ?
-            """,
-            [catalog, schema, table],
-        ).fetchall()
-    )
 
 
 def _e4(percent: Decimal) -> int:

@@ -9,10 +9,9 @@ from dunning_pipeline.errors import DunningError, InvalidDeclaration
 from dunning_pipeline.sql_models.folder.project import MEMBER, Model, Project
 from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment
 from dunning_pipeline.sql_models.runner import Renderer, quoted
+from dunning_pipeline.sql_models.shapes import Columns, columns_of
 
 CHECKING = "checking"  # in-memory catalog of the empty copies
-
-Columns = dict[str, str]
 
 
 @dataclass
@@ -89,13 +88,3 @@ def make_empty(
     con.execute(f"create schema if not exists {parent}")
     body = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
     con.execute(f"create table {parent}.{quoted(table)} ({body})")
-
-
-def columns_of(con: duckdb.DuckDBPyConnection, schema: str, table: str, catalog: str | None = None) -> Columns:
-    """Columns and types of a table or view; empty where it does not exist."""
-    name = ".".join(quoted(part) for part in (catalog, schema, table) if part)
-    try:
-        # not duckdb_columns(): it binds every view of the database to answer for one table
-        return {column: kind for column, kind, *_ in con.execute(f"describe {name}").fetchall()}
-    except (duckdb.CatalogException, duckdb.BinderException):
-        return {}

@@ -14,7 +14,7 @@ import duckdb
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.binding import CHECKING, bind_models, columns_of
+from dunning_pipeline.sql_models.binding import CHECKING, bind_models
 from dunning_pipeline.sql_models.build_report import BuildReport, ModelResult, Progress
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
 from dunning_pipeline.sql_models.folder.project import Check, Model, Project, load_project
@@ -24,6 +24,7 @@ from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
 from dunning_pipeline.sql_models.segmenting.publications import write_publication
 from dunning_pipeline.sql_models.segmenting.segments import SCHEMA as SEGMENTS
 from dunning_pipeline.sql_models.segmenting.segments import load_segments
+from dunning_pipeline.sql_models.shapes import columns_of
 from dunning_pipeline.sql_models.snapshot import note_loads, publish
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
