@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.model_specs import TESTS
 from assets.place import model_key
 from assets.tables import as_markdown
 from dunning_pipeline.errors import NotThere
@@ -90,13 +91,29 @@ class Shown:
         )
 
 
-def failing_rows(check: CheckResult, shown: Shown) -> dict[str, Any]:
-    """The failing rows of a check, as far as they were kept."""
-    if not check.kept_in:
-        return {}
-    schema, _, table = check.kept_in.partition(".")
-    return {
-        "failing rows": check.failures,
-        "first of them": dg.MetadataValue.md(shown.rows(schema, table.strip('"'), SHOWN_FAILURES)),
-        "where": f"{check.kept_in} in the snapshot",
-    }
+def outcome_of_tests(
+    result: ModelResult, key: dg.AssetKey, tests: list[CheckResult], shown: Shown
+) -> dg.AssetCheckResult:
+    """The tests of one model as one check: how many rows failed in each, and the first of them as far as kept."""
+    failed = [test for test in tests if test.status != "passed"]
+    is_error = result.status != "built" or any(test.is_blocking_failure for test in failed)
+    rows = [{"test": test.name, "severity": test.severity, "failing rows": test.failures} for test in tests]
+    metadata: dict[str, Any] = {"tests": dg.MetadataValue.md(as_markdown(rows, longest=200))}
+    for test in failed:
+        metadata[test.name] = dg.MetadataValue.md(test.error or _failing_rows(test, shown))
+    return dg.AssetCheckResult(
+        check_name=TESTS,
+        asset_key=key,
+        passed=result.status == "built" and not failed,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=result.error or f"{len(failed)} of {len(tests)} tests failed",
+        metadata=metadata,
+    )
+
+
+def _failing_rows(test: CheckResult, shown: Shown) -> str:
+    if not test.kept_in:
+        return f"{test.failures} failing rows"
+    schema, _, table = test.kept_in.partition(".")
+    rows = shown.rows(schema, table.strip('"'), SHOWN_FAILURES)
+    return f"{test.failures} failing rows, in `{test.kept_in}` of the snapshot:\n\n{rows}"

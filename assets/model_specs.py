@@ -11,7 +11,8 @@ from dunning_pipeline.sql_models.building import IDENTITY_INPUTS
 from dunning_pipeline.sql_models.folder.project import Check, Model, Project
 from dunning_pipeline.sql_models.snapshot import SERVED
 
-BUILDS = "it_builds"
+TESTS = "its_tests"
+ALL_BUILD = "every_model_builds"
 STAGES = {
     "data_lake": "what the sources sent, in their words",
     "data_model": "our view of it, in our words",
@@ -96,25 +97,34 @@ def outside_specs() -> list[dg.AssetSpec]:
 
 
 def check_specs(project: Project) -> list[dg.AssetCheckSpec]:
-    """One check per declared test, and one per model that shows why it could not be built."""
-    found = []
-    for model in project.models.values():
-        key = model_key(model.schema, model.name)
-        found.append(
-            dg.AssetCheckSpec(
-                BUILDS, asset=key, description="Passes when the SQL could be run; else it says where the mistake is."
-            )
-        )
-        found += [_spec(check, key) for check in model.properties.checks]
-    for check in project.singular:
-        if check.refs and (home := project.models.get(check.refs[0])) is not None:
-            found.append(_spec(check, model_key(home.schema, home.name)))
-    return found
+    """One check per model with tests, all its tests in it, and one of the snapshot that names every broken model.
+
+    A check per test would cost more than the tests: each is three events in Dagster's own database.
+    """
+    found = [
+        dg.AssetCheckSpec(TESTS, asset=model_key(model.schema, model.name), description=_told(tests))
+        for model in project.models.values()
+        if (tests := tests_of(model, project))
+    ]
+    return [
+        *found,
+        dg.AssetCheckSpec(ALL_BUILD, asset=SNAPSHOT, description="Passes when every SQL file could be run."),
+    ]
 
 
-def _spec(check: Check, key: dg.AssetKey) -> dg.AssetCheckSpec:
-    text = f"{check.kind} on {check.column}" if check.column else check.text.splitlines()[0].lstrip("- ")
-    return dg.AssetCheckSpec(check.name, asset=key, description=f"Passes when no row fails: {text} ({check.severity})")
+def tests_of(model: Model, project: Project) -> list[Check]:
+    """The model's declared tests, and the tests over several models that name it first."""
+    return [*model.properties.checks, *(c for c in project.singular if c.refs and c.refs[0] == model.name)]
+
+
+def _told(tests: list[Check]) -> str:
+    said = [
+        f"* {check.kind} on `{check.column}`" if check.column else f"* {check.text.splitlines()[0].lstrip('- ')}"
+        for check in tests
+    ]
+    return "Passes when no row fails:\n\n" + "\n".join(
+        f"{line} ({check.severity})" for line, check in zip(said, tests, strict=True)
+    )
 
 
 def _column(name: str, column: Mapping[str, object]) -> dg.TableColumn:

@@ -1,19 +1,19 @@
 """The SQL models as assets: one key per file of dbt_like_sql, all built by one step that can build any part of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
 
 from assets.forms import BuildConfig
-from assets.model_metadata import Shown, failing_rows
-from assets.model_specs import BUILDS, check_specs, identity_spec, model_spec, snapshot_spec
+from assets.model_metadata import Shown, outcome_of_tests
+from assets.model_specs import ALL_BUILD, TESTS, check_specs, identity_spec, model_spec, snapshot_spec, tests_of
 from assets.place import IDENTITY, SNAPSHOT, WRITER, dunning_date, model_key, workspace
 from assets.streams import shown_streams
+from assets.tables import as_markdown
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import IDENTITY_INPUTS, BuildReport, ModelResult, build
-from dunning_pipeline.sql_models.checks import CheckResult
 from dunning_pipeline.sql_models.folder.project import Project, load_project
 from dunning_pipeline.sql_models.runner import folder_of
 
@@ -40,8 +40,8 @@ def model_assets(ws: Workspace) -> dg.AssetsDefinition:
             run_date=day,
             now=now,
             select=select,
-            progress=lambda what, done, total: context.log.debug("%s (%s of %s)", what, done, total),
-            on_model=lambda result: _log(context, result),
+            progress=_progress(context),
+            on_model=lambda result: _log_broken(context, result),
         )
         yield from _results(context, here, report, load_project(folder_of(here)))
         if report.withheld:
@@ -66,19 +66,28 @@ def _selection(context: dg.AssetExecutionContext, project: Project, everything: 
     return " ".join(sorted(names)) or None
 
 
-def _log(context: dg.AssetExecutionContext, result: ModelResult) -> None:
-    if result.status == "built":
-        context.log.info("%s: %s rows in %.2f s", result.key, result.rows, result.seconds)
-    else:
+def _progress(context: dg.AssetExecutionContext) -> Callable[[str, int, int], None]:
+    """A line in the log per step and per tenth of the models: one per model would cost more than most models do."""
+    seen: set[object] = set()
+
+    def say(what: str, done: int, total: int) -> None:
+        mark = done * 10 // total if total else what
+        if mark not in seen:
+            seen.add(mark)
+            context.log.info("%s (%s of %s)" if total else "%s", what, *([done, total] if total else []))
+
+    return say
+
+
+def _log_broken(context: dg.AssetExecutionContext, result: ModelResult) -> None:
+    if result.status != "built":
         context.log.error("%s %s: %s", result.key, result.status, result.error)
 
 
 def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildReport, project: Project) -> Iterator[Any]:
     selected = context.selected_asset_keys
     asked = context.selected_asset_check_keys
-    checks: dict[str, list[CheckResult]] = {}
-    for check in report.checks:
-        checks.setdefault(_home(check, project), []).append(check)
+    done = {check.name: check for check in report.checks}
     profiles = IDENTITY in selected and any(what == "unified profiles" for what, _ in report.steps)
     after_profiles = _reading_profiles(project)
     with Shown(ws, project) as shown:
@@ -91,11 +100,15 @@ def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildRepo
                 continue
             if result.status == "built":
                 yield dg.MaterializeResult(asset_key=key, metadata=shown.model(result))
-            for outcome in (_builds(result), *(_check(check, key, shown) for check in checks.get(result.name, ()))):
-                if dg.AssetCheckKey(key, outcome.check_name or "") in asked:
-                    yield outcome
+            else:
+                yield dg.AssetObservation(key, description=result.error)
+            tests = [done[test.name] for test in tests_of(project.models[result.name], project) if test.name in done]
+            if dg.AssetCheckKey(key, TESTS) in asked:
+                yield outcome_of_tests(result, key, tests, shown)
         if profiles:
             yield dg.MaterializeResult(asset_key=IDENTITY, metadata=shown.identity())
+    if dg.AssetCheckKey(SNAPSHOT, ALL_BUILD) in asked:
+        yield _all_build(report.models)
     if SNAPSHOT in selected and report.snapshot is not None:
         size = report.snapshot.stat().st_size
         steps = {what: round(seconds, 2) for what, seconds in report.steps}
@@ -116,30 +129,14 @@ def _reading_profiles(project: Project) -> set[str]:
     return found
 
 
-def _home(check: CheckResult, project: Project) -> str:
-    """The model on whose page a check is shown; a test over several models stands with the first."""
-    if check.model is not None:
-        return check.model
-    return next((c.refs[0] for c in project.singular if c.name == check.name and c.refs), "")
-
-
-def _builds(result: ModelResult) -> dg.AssetCheckResult:
+def _all_build(models: list[ModelResult]) -> dg.AssetCheckResult:
+    broken = [result for result in models if result.status != "built"]
+    rows = [{"model": result.key, "status": result.status, "why": result.error} for result in broken]
     return dg.AssetCheckResult(
-        check_name=BUILDS,
-        asset_key=model_key(result.schema, result.name),
-        passed=result.status == "built",
+        check_name=ALL_BUILD,
+        asset_key=SNAPSHOT,
+        passed=not broken,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=result.error or "built",
-        metadata={"why": dg.MetadataValue.md(f"```\n{result.error}\n```")} if result.error else {},
-    )
-
-
-def _check(check: CheckResult, key: dg.AssetKey, shown: Shown) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=check.name,
-        asset_key=key,
-        passed=check.status == "passed",
-        severity=dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN,
-        description=check.error or f"{check.failures} failing rows",
-        metadata=failing_rows(check, shown),
+        description=f"{len(broken)} of {len(models)} models were not built",
+        metadata={"broken": dg.MetadataValue.md(as_markdown(rows, longest=1_000))} if broken else {},
     )

@@ -51,10 +51,26 @@ def test_some_segments_can_be_built_alone_and_a_broken_one_fails_alone(
     lineage = shown["segments/overdue_1_30"]["dagster/column_lineage"].value
     assert lineage.deps_by_column["unified_account_id"]
     told = checks(result)
-    assert told["segments/overdue_1_30", "it_builds"].passed
-    broken = told["segments/overdue_31_60", "it_builds"]
+    assert told["segments/overdue_1_30", "its_tests"].passed
+    broken = told["segments/overdue_31_60", "its_tests"]
     assert not broken.passed
     assert f"{file}:" in broken.description and "unified_acount_id" in broken.description
+    every = told["serving/snapshot", "every_model_builds"]
+    assert (every.passed, every.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "segments.overdue_31_60" in every.metadata["broken"].value and f"{file}:" in every.metadata["broken"].value
+
+
+def test_the_tests_of_a_model_are_one_check_that_shows_the_failing_rows(
+    company: Workspace, defs: dg.Definitions
+) -> None:
+    file = company.models / "segments" / "overdue_1_30.sql"
+    file.write_text(f"select * from ({file.read_text()}) union all select * from ({file.read_text()})")
+    told = checks(run(defs, "build", only=["segments/overdue_1_30", "serving/snapshot"]))[
+        "segments/overdue_1_30", "its_tests"
+    ]
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "| unique_overdue_1_30_unified_account_id | error | 4 |" in told.metadata["tests"].value
+    assert "row_count" in told.metadata["unique_overdue_1_30_unified_account_id"].value
 
 
 def test_rejected_rows_are_a_warning_with_the_rows(company: Workspace, defs: dg.Definitions) -> None:
