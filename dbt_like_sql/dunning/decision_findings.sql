@@ -47,8 +47,9 @@ found as (
 
     select
         'balance_differs', 'info', 'invoice', items.invoice_key,
-        'the source says ' || cast(any_value(invoices.source_balance) as varchar) || ' is open, the entries say '
-            || cast(sum(items.open_amount) as varchar)
+        'the source says ' || cast(any_value(invoices.source_balance) as varchar) || ' '
+            || any_value(items.currency) || ' is open, the entries say ' || cast(sum(items.open_amount) as varchar) || ' '
+            || any_value(items.currency)
     from {{ ref('items') }} as items
     inner join {{ ref('invoices') }} as invoices on invoices.invoice_key = items.invoice_key
     where items.status = 'posted' and invoices.source_balance is not null

@@ -17,7 +17,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dunning_pipeline.console.access import User
 from dunning_pipeline.console.remedies import for_clerk
-from dunning_pipeline.console.wording import Wording
+from dunning_pipeline.console.sentences import fact, said
+from dunning_pipeline.console.wording import LANGUAGES, Wording
 from dunning_pipeline.errors import DunningError, InvalidInput, NotThere
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.settings.clock import business_now, is_test_clock
@@ -26,6 +27,7 @@ from dunning_pipeline.sql_models.snapshot import POINTER
 
 LONGEST_FIELD = 20_000
 LONGEST_LINE = 2_000
+LANGUAGE_SECONDS = 365 * 86_400
 # what a form carries for itself: given back unseen when the form is shown again
 UNSEEN = (
     "action",
@@ -37,6 +39,7 @@ UNSEEN = (
     "block_id",
     "posting_id",
     "verdict",
+    "seen",
 )
 
 
@@ -97,7 +100,11 @@ class Desk:
             moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
             number=wording.number,
             badge=wording.badge,
-            for_clerk=for_clerk,
+            listed=wording.listed,
+            act=wording.act,
+            said=lambda sentence: said(sentence, wording.language) if sentence else "",
+            remedy=lambda sentence: said(for_clerk(sentence), wording.language),
+            fact=lambda value, name="", currency=None: fact(value, name, currency, wording),
             language=wording.language,
             link=self.link,
             notice=self.asked("notice"),
@@ -105,11 +112,16 @@ class Desk:
             test_clock=is_test_clock(),
             **values,
         )
-        return HTMLResponse(text, status_code=http_status)
+        answer = HTMLResponse(text, status_code=http_status)
+        if self.asked("language") in LANGUAGES:  # chosen once, it stays
+            answer.set_cookie(
+                "language", self.asked("language"), max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax"
+            )
+        return answer
 
     def link(self, **changes: Any) -> str:
         """This page's address with some query parameters changed (None removes one)."""
-        kept = {k: v for k, v in self.request.query_params.items() if k != "notice"}
+        kept = {k: v for k, v in self.request.query_params.items() if k not in ("notice", "language")}
         kept.update(changes)
         return self.request.url.path + "?" + urlencode({k: v for k, v in kept.items() if v not in (None, "")})
 
@@ -182,7 +194,7 @@ def _answered(handler: Handler, desk: Desk) -> Response:
 def _check_texts(form: FormData) -> None:
     """Raises InvalidInput for a text that no field of ours is meant to hold."""
     for name, value in form.multi_items():
-        if not isinstance(value, str) or name == "content":
+        if not isinstance(value, str) or name in ("content", "seen"):
             continue
         longest = LONGEST_LINE if name in ("reason", "name", "note", "login", "row_scope") else LONGEST_FIELD
         if len(value) > longest:

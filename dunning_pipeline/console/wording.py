@@ -1,6 +1,7 @@
 """The console's languages: its own words from words/<language>.json, money, dates and numbers by locale."""
 
 import json
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -84,6 +85,19 @@ class Wording:
 
     def number(self, value: int | float | Decimal | None) -> str:
         return "" if value is None else _number(value, self.language)
+
+    def decimal(self, value: Decimal) -> str:
+        """A number with at least two decimals, such as an amount whose currency is not told."""
+        return format_decimal(value, format="#,##0.00##", locale=self.language)
+
+    def listed(self, names: Iterable[str]) -> str:
+        """Words of the product, such as channels, one after the other."""
+        return ", ".join(self.text(name.replace("_", " ")) for name in names)
+
+    def act(self, name: str) -> str:
+        """What the audit calls an act, such as `statement.close`."""
+        spoken = name.replace("_", " ")
+        return _words(self.language).get(spoken, spoken.replace(".", ": "))
 
     def badge(self, status: str) -> Markup:
         """A status as a coloured word."""

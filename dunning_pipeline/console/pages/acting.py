@@ -1,4 +1,4 @@
-"""What a person does to statements: edit, close, delete, void, send; to one, the selected, or all of a filter."""
+"""What a person does to statements: close, delete, void, send; to one, the selected, or all of a filter."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,9 @@ from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.delivery.permission.contact_points import normal_email
-from dunning_pipeline.errors import DunningError, InvalidInput, Refused
+from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import statements
-from dunning_pipeline.letters.document import TEXT_FIELDS
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.statements.closing import close
 from dunning_pipeline.statements.distributing import distribute, write_zip
@@ -25,68 +24,9 @@ from dunning_pipeline.statements.printing import file_pdfs, pdf_of
 from dunning_pipeline.statements.sending import send_statements
 from dunning_pipeline.statements.voiding import void
 
-ADDRESS = ("name", "street", "postal_code", "city", "state", "country")
 CHUNK = 200
 # what each action on many needs, and the words that say it was done
 ON_MANY = {"close": "approver", "send": "collector", "delete": "collector", "zip": "viewer", "distribute": "collector"}
-
-
-@allowed("collector")
-def edit(desk: Desk) -> Response:
-    row, _ = one_statement(desk)
-    if desk.request.method == "GET":
-        return desk.page("edit.html", statement=row, typed={}, error=None, text_fields=TEXT_FIELDS)
-    version = desk.typed("row_version")
-    try:
-        editing.edit(
-            desk.workspace,
-            row["statement_id"],
-            _changes(desk, row),
-            row_version=int(version) if version.isdigit() else None,
-            now=desk.now,
-            actor=desk.user.login,
-        )
-    except DunningError as error:  # what was typed stays in the form, beside what the draft says now
-        typed: dict[str, Any] = {name: value for name, value in desk.form.multi_items() if isinstance(value, str)}
-        typed["channels"] = desk.form.getlist("channels")
-        return desk.page("edit.html", http_status=409, statement=row, typed=typed, error=error, text_fields=TEXT_FIELDS)
-    return desk.go(f"/statements/{row['statement_id']}", desk.wording.text("Saved."))
-
-
-def _changes(desk: Desk, row: dict[str, Any]) -> dict[str, Any]:
-    """Only what differs from the draft, so that fields nobody touched do not count as edited by hand."""
-    recipients = {who: desk.typed(who) for who in ("to", "cc", "bcc", "sms")}
-    said = {who: ", ".join(_as_list(row["recipients"].get(who))) for who in recipients}
-    address = {part: desk.typed(f"address_{part}") or None for part in ADDRESS}
-    changes: dict[str, Any] = {"texts": {name: desk.typed(f"text_{name}") for name in TEXT_FIELDS}}
-    for who, text in recipients.items():
-        if len(text) > 2_000:
-            raise InvalidInput(f"{who}: the list is too long", remedy="write fewer addresses")
-    if recipients != said:
-        changes["recipients"] = recipients
-    if address != {part: row["address"].get(part) for part in ADDRESS}:
-        changes["address"] = address
-    if desk.typed("due_date") != (row["due_date"].isoformat() if row["due_date"] else ""):
-        changes["due_date"] = desk.typed("due_date")
-    if desk.typed("language") != row["language"]:
-        changes["language"] = desk.typed("language")
-    channels = [str(value) for value in desk.form.getlist("channels")]
-    if sorted(channels) != sorted(row["channels"]):
-        changes["channels"] = channels
-    if (desk.typed("attach_invoices") == "1") != row["attach_invoices"]:
-        changes["attach_invoices"] = desk.typed("attach_invoices") == "1"
-    return changes
-
-
-def _as_list(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or ())
-
-
-@allowed("collector")
-def copy_text(desk: Desk) -> Response:
-    row, _ = one_statement(desk)
-    editing.copy_text(desk.workspace, row["statement_id"], now=desk.now, actor=desk.user.login)
-    return desk.go(f"/statements/{row['statement_id']}/edit", desk.wording.text("The template's texts are filled in."))
 
 
 @allowed("approver")
@@ -227,7 +167,7 @@ def close_many(job: Job) -> str:
         refused |= report.refused
         seen += len(part)
     job.progress(seen, total)
-    reasons = "; ".join(sorted(set(refused.values()))[:5])
+    reasons = " · ".join(sorted(set(refused.values()))[:5])
     return f"{done} closed, {len(refused)} refused" + (f": {reasons}" if reasons else "")
 
 
@@ -266,7 +206,7 @@ def send_many(job: Job) -> str:
         refused |= report.refused
         seen += len(part)
     job.progress(seen, total)
-    reasons = "; ".join(sorted(set(refused.values()))[:5])
+    reasons = " · ".join(sorted(set(refused.values()))[:5])
     return f"{queued} messages queued, {len(refused)} refused" + (f": {reasons}" if reasons else "")
 
 
@@ -297,8 +237,6 @@ def distribute_many(job: Job) -> str:
 _ONE = "/statements/{statement_id}"
 routes = [
     Route("/statements/act", act_on_many, methods=["POST"]),
-    Route(f"{_ONE}/edit", edit, methods=["GET", "POST"]),
-    Route(f"{_ONE}/copy-text", copy_text, methods=["POST"]),
     Route(f"{_ONE}/close", close_one, methods=["POST"]),
     Route(f"{_ONE}/release", release, methods=["POST"]),
     Route(f"{_ONE}/delete", delete_one, methods=["POST"]),

@@ -97,7 +97,7 @@ def dun_one_invoice(desk: Desk) -> Response:
     if not report.statement_ids:
         reasons = explain(desk.workspace, invoice, dunning_date=desk.today)
         raise Refused(
-            "nothing is proposed for this invoice: " + "; ".join(sorted({row["text"] for row in reasons})),
+            "nothing is proposed for this invoice: " + " · ".join(sorted({row["text"] for row in reasons})),
             remedy="name a level to force it, or take away what holds it back",
         )
     return desk.go(f"/statements/{report.statement_ids[0]}", desk.wording.text("A draft is made for this invoice."))

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from dunning_pipeline.console import access
 from dunning_pipeline.console.access import User
 from dunning_pipeline.console.desk import Desk, allowed
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.errors import DunningError, Refused
 
 COOKIE = "dunning_session"
 NOBODY = User(user_id="", login="", name="", role="viewer", language=None, row_scope=None, must_change_password=False)
@@ -22,9 +22,8 @@ async def login(request: Request) -> Response:
     if request.method == "GET":
         return desk.page("login.html", target=target, error=None, typed_login="")
     if not _same_origin(request):
-        return desk.page(
-            "login.html", http_status=403, target=target, error="The form came from another site.", typed_login=""
-        )
+        foreign = Refused("the form came from another site")
+        return desk.page("login.html", http_status=403, target=target, error=foreign, typed_login="")
     desk.form = await request.form()
     target = _own_path(desk.typed("next"))
     try:
@@ -32,9 +31,7 @@ async def login(request: Request) -> Response:
             access.log_in, desk.engine, login=desk.typed("login"), password=str(desk.form.get("password") or "")
         )
     except DunningError as error:
-        return desk.page(
-            "login.html", http_status=401, target=target, error=str(error), typed_login=desk.typed("login")
-        )
+        return desk.page("login.html", http_status=401, target=target, error=error, typed_login=desk.typed("login"))
     response = RedirectResponse(target, status_code=303)
     set_cookie(request, response, token)
     return response
@@ -59,7 +56,7 @@ def password(desk: Desk) -> Response:
             desk.engine, user=desk.user, old=str(desk.form.get("old") or ""), new=str(desk.form.get("new") or "")
         )
     except DunningError as error:
-        return desk.page("password.html", http_status=422, error=str(error))
+        return desk.page("password.html", http_status=422, error=error)
     response = desk.go("/", desk.wording.text("Your password is changed."))
     set_cookie(desk.request, response, token)
     return response

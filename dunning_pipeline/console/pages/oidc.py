@@ -48,9 +48,15 @@ async def back(request: Request) -> Response:
         )
         token = await run_in_threadpool(session_of, request.app.state.engine, claims, role_claim=issuer.role_claim)
     except (BadSignature, Refused) as error:
-        text = str(error) if isinstance(error, Refused) else "this login took too long, or was begun somewhere else"
+        late = Refused("this login took too long, or was begun somewhere else")
         desk = Desk(request, request.app.state.workspace, request.app.state.engine, NOBODY)
-        return desk.page("login.html", http_status=401, target="/", error=text, typed_login="")
+        return desk.page(
+            "login.html",
+            http_status=401,
+            target="/",
+            error=error if isinstance(error, Refused) else late,
+            typed_login="",
+        )
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(KEPT)
     set_cookie(request, response, token)
