@@ -21,18 +21,18 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
     """Make `<kind>_identifiers`: the usable identifiers of the records, with guards; needs `<kind>_facts` and `_open_cases`."""
     kind = ruleset.kind
     engine.load(f"{WORK}.positions", [("n", "bigint")], [(n,) for n in range(1, LONGEST_VALUE + 1)])
+    engine.run(identifiers.names(kind))
     if kind == "individual":
         engine.load(f"{WORK}.nicknames", [("a", "varchar"), ("b", "varchar")], nicknames())
         engine.run(identifiers.givens())
         engine.run(identifiers.mobile_numbers())
     limits = {name: limit for name, limit in ruleset.guards.names_per_value.items() if limit is not None}
-    for step in (
-        guards.shared_values(kind, limits),
-        guards.household_values(kind),
-        guards.guards(kind),
-        identifiers.identifiers(ruleset),
-    ):
+    for step in (guards.shared_values(kind, limits), guards.household_values(kind), guards.guards(kind)):
         engine.run(step)
+    for step in (*identifiers.numbers(kind), identifiers.variants(ruleset)):
+        engine.run(step)
+    guarded = {row[0] for row in engine.rows(f"select distinct kind from {WORK}.{kind}_guards")}
+    engine.run(identifiers.identifiers(ruleset, guarded))
 
 
 def cluster_records(engine: Engine, ruleset: Ruleset) -> None:

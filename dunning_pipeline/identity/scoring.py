@@ -85,7 +85,7 @@ def people_sql() -> str:
     """One row per person record with the normalised values that the model compares, as text."""
     usable = "({0} is null or {0} = 'household')"
     values = ", ".join(
-        f"case when {usable.format(f'i.{name}_guard')} then i.{name} end as {name}"
+        f"case when {usable.format(f'i.{name}_guard')} then f.{name} end as {name}"
         for name in ("birth_date", "postal_code", "city")
     )
     return f"""

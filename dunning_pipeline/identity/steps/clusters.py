@@ -53,8 +53,10 @@ def joining_groups(ruleset: Ruleset, rule: MatchRule, *, groups: str) -> Step:
     """The groups of clusters (node_id → root) that a rule `when_unambiguous` may join: nothing in them contradicts."""
     kind = ruleset.kind
     members = (
-        f"select g.root, g.node_id, i.* from {groups} as g join {WORK}.{kind}_clusters as c on c.cluster_id = g.node_id"
+        f"select g.root, g.node_id, i.*{', n.given' if kind == 'individual' else ''} from {groups} as g"
+        f" join {WORK}.{kind}_clusters as c on c.cluster_id = g.node_id"
         f" join {WORK}.{kind}_identifiers as i on i.record_id = c.record_id"
+        f"{f' left join {WORK}.individual_names as n on n.name_id = i.name_id' if kind == 'individual' else ''}"
     )
     contradictions = [differs_within(ruleset, "m"), f"count(*) > {ruleset.guards.cluster_size}"]
     for name in rule.unless_conflict:

@@ -9,14 +9,18 @@ from dunning_pipeline.identity.steps.identifiers import differs, slots
 from dunning_pipeline.identity.steps.names import name_predicate, related_names
 from dunning_pipeline.identity.steps.step import WORK, Step
 
+COMPARE_AT_ONCE_UP_TO = 6  # names in a block; above it people's names are looked up by what near names have in common
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
-PARTS = ("groups", "crowded", "company", "neighbours", "edges")  # tables of one rule
+PARTS = ("members", "groups", "crowded", "company", "neighbours", "candidates", "edges")  # tables of one rule
 NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
 
-_COMPARED = {
-    "account": ("core", "form", "first_word", "word_set"),
-    "individual": ("given", "family", "generation", "given_letters", "family_letters"),
+_COMPARED = {  # columns of the names that a pair is judged by
+    "account": ("core", "form", "first_word", "word_set", "letters", "digits"),
+    "individual": ("given", "family", "suffix", "given_letters", "family_letters"),
 }
+# column of the names and what a group has of it; companies of one core and form may be written with other first words
+_NAMES_BY = {"account": ("record_id", "first_record"), "individual": ("name_id", "name_id")}
+_FOUND_BY = {"account": ("core",), "individual": ("given", "family", "given_root")}  # what candidates are found by
 
 
 def rule_steps(
@@ -28,12 +32,14 @@ def rule_steps(
     joins no two records that differ in a constraint, unless `also_contradicting` asks who else would fit.
     """
     stem = f"{WORK}.{ruleset.kind}_{rule.rule}"
-    yield Step(f"{stem}_groups", _groups(ruleset.kind, rule, clusters))
+    yield Step(f"{stem}_members", _members(ruleset.kind, rule, clusters))
+    yield Step(f"{stem}_groups", _groups(rule, stem))
     if len(rule.identifiers) > 1:
         yield Step(f"{stem}_crowded", _crowded(rule, stem))
     yield Step(f"{stem}_company", _company(ruleset, rule, stem))
     yield Step(f"{stem}_neighbours", _neighbours(ruleset.kind, rule, stem))
-    yield Step(f"{stem}_edges", _edges(ruleset, rule, stem, clusters, also_contradicting))
+    yield Step(f"{stem}_candidates", _candidates(ruleset, rule, stem))
+    yield Step(f"{stem}_edges", _edges(ruleset, rule, stem, also_contradicting))
 
 
 def _keys(rule: MatchRule, alias: str = "") -> str:
@@ -45,8 +51,15 @@ def _same_block(rule: MatchRule, left: str, right: str) -> str:
 
 
 def _members(kind: str, rule: MatchRule, clusters: str | None) -> str:
-    """Query of the records with all that the rule needs; a blank name is 0, and is kept only where blank names may match."""
-    blank = any(criterion.blank == "match" for criterion in rule.names)
+    """The records with all that the rule needs, of the blocks that several nodes share: most blocks hold one node alone."""
+    usable = _usable_records(kind, rule, clusters)
+    several = f"select {_keys(rule)} from ({usable}) as u group by {_keys(rule)} having min(node_id) <> max(node_id)"
+    return f"select m.* from ({usable}) as m join ({several}) as s on {_same_block(rule, 's', 'm')}"
+
+
+def _usable_records(kind: str, rule: MatchRule, clusters: str | None) -> str:
+    """One row per record and block; a blank name is 0, and is kept only where blank names may match."""
+    blank = _takes_blank_names(rule)
     name = "coalesce(i.name_id, 0)" if blank else "i.name_id"
     node, member = (
         ("c.cluster_id", f" join {clusters} as c on c.record_id = i.record_id") if clusters else ("i.record_id", "")
@@ -65,6 +78,10 @@ def _members(kind: str, rule: MatchRule, clusters: str | None) -> str:
     return " union all ".join(selects)
 
 
+def _takes_blank_names(rule: MatchRule) -> bool:
+    return any(criterion.blank == "match" for criterion in rule.names)
+
+
 def _usable(guard: str, rule: MatchRule) -> str:
     """Which guarded values a rule may use: a family's where it looks for contradictions, a switchboard's beside others."""
     if len(rule.identifiers) > 1:
@@ -72,11 +89,11 @@ def _usable(guard: str, rule: MatchRule) -> str:
     return f"({guard} is null or {guard} = 'household')" if rule.use_family_values else f"{guard} is null"
 
 
-def _groups(kind: str, rule: MatchRule, clusters: str | None) -> str:
+def _groups(rule: MatchRule, stem: str) -> str:
     """One row per block, name and variant: the first and the last node, and the first record."""
     return (
         f"select {_keys(rule)}, name_id, variant, min(node_id) as first_id, max(node_id) as last_id, min(record_id) as first_record"
-        f" from ({_members(kind, rule, clusters)}) as m group by {_keys(rule)}, name_id, variant"
+        f" from {stem}_members group by {_keys(rule)}, name_id, variant"
     )
 
 
@@ -96,30 +113,25 @@ def _uncrowded(rule: MatchRule, stem: str) -> tuple[str, str]:
 
 
 def _company(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
-    """Only the names that are not alone in their block, with all that they are compared by: most are alone.
+    """Only the names that are not alone in their block: most are alone.
 
     Where the rule wants equal names, only those stand together (`same_name`); else all names of the block.
     """
     kind, (join, where) = ruleset.kind, _uncrowded(rule, stem)
     equal = _wants_equal_names(rule)
     alike = "f.core" if equal and kind == "account" else "g.name_id" if equal else "0"
-    named = " join identity.account_facts as f on f.record_id = g.first_record" if equal and kind == "account" else ""
+    join_names = "left join" if _takes_blank_names(rule) else "join"
+    named = f" {join_names} {WORK}.{kind}_names as f on f.{_NAMES_BY[kind][0]} = g.{_NAMES_BY[kind][1]}"
     crowds = (
-        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {stem}_groups as g{named}{join}"
+        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {stem}_groups as g{named if alike == 'f.core' else ''}{join}"
         f" where {where} group by {_keys(rule, 'g.')}{f', {alike}' if equal else ''} having count(*) > 1"
     )
-    compared = ", ".join(f"f.{column}" for column in _COMPARED[kind])
-    extra = (
-        "replace(f.core, ' ', '') as letters, translate(f.core, 'abcdefghijklmnopqrstuvwxyz ', '') as digits"
-        if kind == "account"
-        else "coalesce(f.generation, '') as suffix, f.given_root"
-    )
+    found_by = ", ".join(f"f.{column}" for column in _FOUND_BY[kind])
     return f"""
         with crowds as ({crowds})
-        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, crowds.same_name, crowds.names, {compared}, {extra}
+        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, crowds.same_name, crowds.names, {found_by}
         from {stem}_groups as g
-        join crowds on {_same_block(rule, "crowds", "g")}
-        join identity.{kind}_facts as f on f.record_id = g.first_record
+        join crowds on {_same_block(rule, "crowds", "g")}{named}
         where crowds.same_name = {alike}
     """
 
@@ -145,20 +157,20 @@ def _neighbours(kind: str, rule: MatchRule, stem: str) -> str:
     """
 
 
-def _edges(ruleset: Ruleset, rule: MatchRule, stem: str, clusters: str | None, also_contradicting: bool) -> str:
+def _edges(ruleset: Ruleset, rule: MatchRule, stem: str, also_contradicting: bool) -> str:
     strength = next(n for n, other in enumerate(ruleset.match_rules, start=1) if other.rule == rule.rule)
     return f"""
         select left_id, right_id, left_record, right_record, {strength} as strength, is_same, cast(null as varchar) as note
-        from ({_star(ruleset.kind, rule, stem, clusters)} union all {_pairs(ruleset, rule, stem, also_contradicting)}) as found
+        from ({_star(rule, stem)} union all {_pairs(ruleset, rule, stem, also_contradicting)}) as found
     """
 
 
-def _star(kind: str, rule: MatchRule, stem: str, clusters: str | None) -> str:
+def _star(rule: MatchRule, stem: str) -> str:
     """Of every group the first node joined with each other one."""
     join, where = _uncrowded(rule, stem)
     return f"""
         select g.first_id as left_id, m.node_id as right_id, g.first_record as left_record, min(m.record_id) as right_record, true as is_same
-        from ({_members(kind, rule, clusters)}) as m
+        from {stem}_members as m
         join {stem}_groups as g on {_same_block(rule, "g", "m")} and g.name_id = m.name_id and g.variant = m.variant{join}
         where g.first_id <> g.last_id and m.node_id <> g.first_id and {where}
         group by g.first_id, m.node_id, g.first_record, {_keys(rule, "m.")}, m.name_id, m.variant
@@ -168,26 +180,7 @@ def _star(kind: str, rule: MatchRule, stem: str, clusters: str | None) -> str:
 def _pairs(ruleset: Ruleset, rule: MatchRule, stem: str, also_contradicting: bool) -> str:
     """Different names of one block that are near, and whose records do not differ in a constraint."""
     kind = ruleset.kind
-    order = "(b.name_id > a.name_id or (b.name_id = a.name_id and b.variant > a.variant)) and b.first_id <> a.first_id"
-    company = (
-        f"{stem}_company as a join {stem}_company as b on {_same_block(rule, 'b', 'a')} and b.same_name = a.same_name"
-    )
-    same = " and ".join(f"{{0}}.{c} = {{1}}.{c}" for c in (*_keys(rule).split(", "), "name_id", "variant"))
-    compared = (
-        *_COMPARED[kind],
-        *(("letters", "digits") if kind == "account" else ("suffix",)),
-        "name_id",
-        "first_id",
-        "first_record",
-    )
-    columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in compared)
-    related = related_names(rule.names) if kind == "individual" else "true"
-    candidates = (
-        f"select {columns} from {company} where a.names <= {COMPARE_ALL_UP_TO} and {order} and {related}"
-        f" union all select distinct {columns} from {stem}_neighbours as ak"
-        f" join {stem}_neighbours as bk on {_same_block(rule, 'bk', 'ak')} and bk.neighbour = ak.neighbour"
-        f" join {stem}_company as a on {same.format('a', 'ak')} join {stem}_company as b on {same.format('b', 'bk')} where {order}"
-    )
+    compared = ", ".join(f"n{side}.{c} as {c}_{side}" for side in "ab" for c in _COMPARED[kind])
     near = name_predicate(kind, rule.names, form_matters="legal_form" in ruleset.constraints.at_most_one)
     joins = ""
     if kind == "individual":
@@ -199,7 +192,36 @@ def _pairs(ruleset: Ruleset, rule: MatchRule, stem: str, also_contradicting: boo
             f" join {WORK}.{kind}_identifiers as i{side} on i{side}.record_id = p.first_record_{side}" for side in "ab"
         )
         near += f" and not coalesce({differs(ruleset, 'ia', 'ib')}, false)"
+    join = "left join" if _takes_blank_names(rule) else "join"
+    named = "".join(
+        f" {join} {WORK}.{kind}_names as n{side} on n{side}.{_NAMES_BY[kind][0]} = c.{_NAMES_BY[kind][1]}_{side}"
+        for side in "ab"
+    )
     return f"""
         select p.first_id_a, p.first_id_b, p.first_record_a, p.first_record_b, p.name_id_a = p.name_id_b
-        from ({candidates}) as p{joins} where {near}
+        from (select c.*, {compared} from {stem}_candidates as c{named}) as p{joins} where {near}
     """
+
+
+def _candidates(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
+    """Pairs of names of one block: in a small block all that may be near, in a large one those under one deletion key."""
+    columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in ("name_id", "first_id", "first_record"))
+    order = "(b.name_id > a.name_id or (b.name_id = a.name_id and b.variant > a.variant)) and b.first_id <> a.first_id"
+    company = (
+        f"{stem}_company as a join {stem}_company as b on {_same_block(rule, 'b', 'a')} and b.same_name = a.same_name"
+    )
+    ways = related_names(rule.names) if ruleset.kind == "individual" else []
+    same = " and ".join(f"{{0}}.{c} = {{1}}.{c}" for c in (*_keys(rule).split(", "), "name_id", "variant"))
+    few = f"a.names <= {COMPARE_AT_ONCE_UP_TO if ways else COMPARE_ALL_UP_TO}"
+    some = f"a.names > {COMPARE_AT_ONCE_UP_TO} and a.names <= {COMPARE_ALL_UP_TO}"
+    any_way = " or ".join(f"({joined} and {where})" for joined, where in ways) or "true"
+    small = [
+        f"select {columns} from {company} and {joined} where {size} and {order} and ({where})"
+        for size, joined, where in ((few, "true", any_way), *((some, *way) for way in ways))
+    ]
+    large = (
+        f"select distinct {columns} from {stem}_neighbours as ak"
+        f" join {stem}_neighbours as bk on {_same_block(rule, 'bk', 'ak')} and bk.neighbour = ak.neighbour"
+        f" join {stem}_company as a on {same.format('a', 'ak')} join {stem}_company as b on {same.format('b', 'bk')} where {order}"
+    )
+    return " union all ".join([*small, large])

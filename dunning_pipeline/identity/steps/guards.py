@@ -54,33 +54,37 @@ def household_values(kind: str) -> Step:
     table = f"{WORK}.{kind}_household_values"
     if kind == "account":
         return Step(table, "select cast(null as varchar) as kind, cast(null as bigint) as id where false")
-    facts = "identity.individual_facts"
-    valued = " union all ".join(
-        f"select '{name}' as kind, {column} as id, {written} as written, name_id, family, given from {facts}"
-        f" where {column} is not null and name_id is not null"
-        for name, column, written in (
-            ("email", "email", "email_value"), ("phone", "phone", "''"), ("phone", "mobile_phone", "''"),
-        )
-    )  # fmt: skip
-    several = "select kind, id from valued group by kind, id having min(name_id) <> max(name_id)"
+    facts, names = "identity.individual_facts", f"{WORK}.individual_names"
+    values = {
+        "email": f"select email as id, name_id from {facts} where email is not null and name_id is not null",
+        "phone": f"select phone as id, name_id from {facts} where phone is not null and name_id is not null union all"
+        f" select mobile_phone, name_id from {facts} where mobile_phone is not null and name_id is not null",
+    }
+    named = " union all ".join(
+        f"select distinct '{name}' as kind, v.id, n.family, n.given from ({rows}) as v"
+        f" join (select id from ({rows}) as x group by id having min(name_id) <> max(name_id)) as s on s.id = v.id"
+        f" join {names} as n on n.name_id = v.name_id"
+        for name, rows in values.items()
+    )
     sql = f"""
-        with valued as ({valued}),
-        named as (
-            select distinct v.kind, v.id, v.written, v.family, v.given from valued as v
-            join ({several}) as s on s.kind = v.kind and s.id = v.id
-        ),
+        with named as ({named}),
         families as (
-            select kind, id, family from named group by kind, id, family
-            having min(substr(given, 1, 1)) <> max(substr(given, 1, 1))
-                and max(case when written like '%' || given || '%' then 1 else 0 end) = 0
+            select kind, id, family from named group by kind, id, family having min(substr(given, 1, 1)) <> max(substr(given, 1, 1))
+        ),
+        bearing as (
+            select distinct n.id, n.family from families as f
+            join named as n on n.kind = f.kind and n.id = f.id and n.family = f.family
+            join {facts} as w on w.email = n.id
+            where f.kind = 'email' and w.email_value like '%' || n.given || '%'
         )
         select distinct a.kind, a.id
         from families as f
         join named as a on a.kind = f.kind and a.id = f.id and a.family = f.family
         join named as b on b.kind = f.kind and b.id = f.id and b.family = f.family
         left join {WORK}.nicknames as nick on nick.a = a.given and nick.b = b.given
+        left join bearing as x on f.kind = 'email' and x.id = f.id and x.family = f.family
         where length(a.given) > 1 and length(b.given) > 1 and substr(a.given, 1, 1) < substr(b.given, 1, 1)
-            and nick.a is null
+            and nick.a is null and x.id is null
         union
         select 'email', email from {facts} where mailbox = 'family' and email is not null
     """

@@ -1,6 +1,8 @@
 """What the rules look at: one row per record with its usable identifiers, their guards, and what constrains its profile."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
+from collections.abc import Collection, Iterator
+
 from dunning_pipeline.identity.rulesets import Ruleset
 from dunning_pipeline.identity.steps.step import WORK, Step
 
@@ -13,6 +15,7 @@ _PLAIN = {
     ),
 }  # fmt: skip
 _TEXTS = ("postal_code", "city", "birth_date", "individual_key", "account", "account_number", "domain")
+_NUMBERED = {"individual": ("individual_key", "account"), "account": ("account_number", "domain")}
 _CONSTRAINTS = {"legal_form": "form"}  # constraint → column, where they differ
 
 
@@ -57,15 +60,49 @@ def mobile_numbers() -> Step:
     return Step(f"{WORK}.individual_mobile_numbers", sql)
 
 
-def identifiers(ruleset: Ruleset) -> Step:
+def numbers(kind: str) -> Iterator[Step]:
+    """Tables (value, number) of the long texts that blocks are made of: records are compared by number."""
+    for name in _NUMBERED[kind]:
+        distinct = f"select distinct {name} as value from identity.{kind}_facts where {name} is not null"
+        yield Step(f"{WORK}.{kind}_{name}_numbers", _numbered(distinct))
+
+
+def variants(ruleset: Ruleset) -> Step:
+    """Table (value, number) of all combinations of values that may occur once in a profile."""
+    kind = ruleset.kind
+    distinct = f"select distinct {_variant(ruleset)} as value from identity.{kind}_facts as f{_open_cases(kind)}"
+    return Step(f"{WORK}.{kind}_variant_numbers", _numbered(distinct))
+
+
+def _numbered(values: str) -> str:
+    return f"select value, cast(row_number() over (order by value) as integer) as number from ({values}) as v"
+
+
+def _variant(ruleset: Ruleset) -> str:
+    varying = [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
+    return " || '|' || ".join(f"coalesce(cast({'o' if c == 'open_case' else 'f'}.{c} as varchar), '')" for c in varying)
+
+
+def _open_cases(kind: str) -> str:
+    return f" left join {WORK}.{kind}_open_cases as o on o.record_id = f.record_id"
+
+
+def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     """One row per record: name_id, variant, each identifier and its guard (why it links nothing by itself, else null).
 
     `household` values link only in rules that say `use_family_values`, `shared` ones only beside a second identifier.
-    Records of two variants differ in a constraint and must not be taken for one in a star of edges.
+    Records of two variants differ in a constraint and must not be taken for one in a star of edges. `guarded` are the kinds of
+    identifiers that have guarded values at all.
     """
     kind = ruleset.kind
-    columns, joins = [f"f.{name}" for name in _PLAIN[kind]], ""
-    guarded = [(name, f"f.{name}", f"{name}_guard", name) for name in _PLAIN[kind]]
+    columns, joins = [], f"{_open_cases(kind)} join {WORK}.{kind}_variant_numbers as v on v.value = {_variant(ruleset)}"
+    for name in _PLAIN[kind]:
+        if name in _NUMBERED[kind]:
+            columns.append(f"n_{name}.number as {name}")
+            joins += f" left join {WORK}.{kind}_{name}_numbers as n_{name} on n_{name}.value = f.{name}"
+        else:
+            columns.append(f"f.{name}")
+    found_in = [(name, f"f.{name}", f"{name}_guard", name) for name in _PLAIN[kind]]
     if kind == "individual":
         # a number in both fields counts once
         phone = "case when f.phone = f.mobile_phone then null else f.phone end"
@@ -73,25 +110,42 @@ def identifiers(ruleset: Ruleset) -> Step:
             f"{phone} as phone",
             "f.mobile_phone",
             "case when f.phone <> coalesce(f.mobile_phone, 0) then m.id end as mobile",
-            "f.given",
         ]
         joins += f" left join {WORK}.individual_mobile_numbers as m on m.id = f.phone"
-        guarded += [("phone", "f.phone", "phone_guard", "phone"), ("phone", "f.mobile_phone", "mobile_phone_guard", "mobile_phone"),
-                    ("mobile", "f.phone", "mobile_guard", "mobile"), ("mobile", "f.mobile_phone", "mobile_phone_as_mobile_guard", "mobile_phone_as_mobile")]  # fmt: skip
-    for name, column, guard, alias in guarded:
+        found_in += [("phone", "f.phone", "phone_guard", "phone"), ("phone", "f.mobile_phone", "mobile_phone_guard", "mobile_phone"),
+                     ("mobile", "f.phone", "mobile_guard", "mobile"), ("mobile", "f.mobile_phone", "mobile_phone_as_mobile_guard", "mobile_phone_as_mobile")]  # fmt: skip
+    for name, column, guard, alias in found_in:
+        if name not in guarded:
+            columns.append(f"cast(null as varchar) as {guard}")
+            continue
         value = "written" if is_text(name) else "id"
         columns.append(f"g_{alias}.guard as {guard}")
         joins += f" left join (select {value} as value, guard from {WORK}.{kind}_guards where kind = '{name}') as g_{alias} on g_{alias}.value = {column}"
     own = "form" if kind == "account" else "generation"
-    varying = [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
-    variant = " || '|' || ".join(
-        f"coalesce(cast({'o' if c == 'open_case' else 'f'}.{c} as varchar), '')" for c in varying
-    )
     return Step(
         f"{WORK}.{kind}_identifiers",
-        f"select f.record_id, f.name_id, {variant} as variant, {', '.join(columns)}, f.{own}, o.open_case"
-        f" from identity.{kind}_facts as f{joins} left join {WORK}.{kind}_open_cases as o on o.record_id = f.record_id",
+        f"select f.record_id, f.name_id, v.number as variant, {', '.join(columns)}, f.{own}, o.open_case"
+        f" from identity.{kind}_facts as f{joins}",
     )
+
+
+def names(kind: str) -> Step:
+    """All that two names are compared by, a row per person's name, or per account."""
+    if kind == "account":
+        sql = """
+            select record_id, name_id, core, form, first_word, word_set, replace(core, ' ', '') as letters,
+                translate(core, 'abcdefghijklmnopqrstuvwxyz ', '') as digits
+            from identity.account_facts where name_id is not null
+        """
+    else:
+        compared = ("given", "family", "generation", "given_letters", "family_letters", "given_root")
+        columns = ", ".join(f"any_value({name}) as {name}" for name in compared)
+        sql = f"""
+            select n.*, coalesce(generation, '') as suffix from (
+                select name_id, {columns} from identity.individual_facts where name_id is not null group by name_id
+            ) as n
+        """
+    return Step(f"{WORK}.{kind}_names", sql)
 
 
 def givens() -> Step:

@@ -23,16 +23,30 @@ def name_predicate(kind: str, criteria: tuple[Criterion, ...], *, form_matters: 
     return " and ".join(parts) or "true"
 
 
-def related_names(criteria: tuple[Criterion, ...]) -> str:
-    """SQL that holds for any two people's names that are near and costs little to ask before their letters are compared.
+def related_names(criteria: tuple[Criterion, ...]) -> list[tuple[str, str]]:
+    """Ways in which any two people `a`, `b` with near names are found: (equality to join by, what else must hold), no pair twice; none: compare all.
 
-    The root of a given name is that of all its short forms.
+    The root of a given name is that of all its short forms. What costs more is asked afterwards, of the few that are left.
     """
-    if any(
+    if not any(
         c.field == "name" and c.method == "fuzzy" and c.precision == "high" and c.blank != "match" for c in criteria
     ):
-        return "(a.family = b.family or a.given_root = b.given_root or (a.given = b.family and a.family = b.given))"
-    return "true"
+        return []
+    near_given, near_family = (
+        f"(abs(length(a.{name}) - length(b.{name})) <= 1 and levenshtein(a.{name}, b.{name}) <= 2)"
+        for name in ("given", "family")
+    )
+    return [
+        (
+            "b.family = a.family",
+            f"(b.given_root = a.given_root or {near_given} or (b.given = a.family and b.family = a.given))",
+        ),
+        ("b.given_root = a.given_root", f"b.family <> a.family and {near_family}"),
+        (
+            "b.given = a.family and b.family = a.given",
+            f"b.family <> a.family and not (b.given_root = a.given_root and {near_family})",
+        ),
+    ]
 
 
 def _criterion(kind: str, criterion: Criterion) -> str:

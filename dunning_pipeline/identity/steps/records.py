@@ -11,14 +11,17 @@ KINDS = ("account", "individual")
 
 def account_records() -> Step:
     """One row per account of data_model.accounts, numbered by key."""
-    sql = """
-        select row_number() over () as record_id, account_key as record_key, 'account' as record_kind,
-            account_key, source, account_id as source_record_id, name, party_type, account_number, tax_id, vat_id,
-            registry_number, lei, website, email, phone, street, city, postal_code, state, country, language, time_zone,
-            currency, modified_at
-        from (select * from data_model.accounts order by account_key) as a
-    """
-    return Step("identity_work.account_records", sql)
+    return _numbered(
+        "account",
+        keys="select account_key as record_key from data_model.accounts",
+        rows="""
+            select account_key as record_key, 'account' as record_kind,
+                account_key, source, account_id as source_record_id, name, party_type, account_number, tax_id, vat_id,
+                registry_number, lei, website, email, phone, street, city, postal_code, state, country, language, time_zone,
+                currency, modified_at
+            from data_model.accounts
+        """,
+    )
 
 
 def individual_records() -> Step:
@@ -26,8 +29,16 @@ def individual_records() -> Step:
 
     Where a contact and an individual have the same key, the individual's record key gets the prefix `individual/`.
     """
-    sql = """
-        select row_number() over () as record_id, people.* from (
+    individuals = (
+        "from data_model.individuals as i left join data_model.contacts as c on c.contact_key = i.individual_key"
+    )
+    key = (
+        "case when c.contact_key is null then i.individual_key else 'individual/' || i.individual_key end as record_key"
+    )
+    return _numbered(
+        "individual",
+        keys=f"select contact_key as record_key from data_model.contacts union all select {key} {individuals}",
+        rows=f"""
             select c.contact_key as record_key, 'contact' as record_kind, c.contact_key, c.individual_key, c.account_key,
                 c.source, c.contact_id as source_record_id, c.first_name, c.last_name, c.full_name, c.title, c.email,
                 c.phone, c.mobile_phone, c.street, c.city, c.postal_code, c.state, coalesce(c.country, a.country) as country,
@@ -35,15 +46,20 @@ def individual_records() -> Step:
             from data_model.contacts as c
             left join data_model.accounts as a on a.account_key = c.account_key
             union all
-            select case when c.contact_key is null then i.individual_key else 'individual/' || i.individual_key end,
-                'individual', null, i.individual_key, null, i.source, i.individual_id, i.first_name, i.last_name,
+            select {key}, 'individual', null, i.individual_key, null, i.source, i.individual_id, i.first_name, i.last_name,
                 i.full_name, null, null, null, null, null, null, null, null, null, i.birth_date, null, null, i.modified_at
-            from data_model.individuals as i
-            left join data_model.contacts as c on c.contact_key = i.individual_key
-            order by record_key
-        ) as people
-    """
-    return Step("identity_work.individual_records", sql)
+            {individuals}
+        """,
+    )
+
+
+def _numbered(kind: str, *, keys: str, rows: str) -> Step:
+    """The rows with their place in the order of keys; only the keys are sorted."""
+    return Step(
+        f"{WORK}.{kind}_records",
+        f"select n.record_id, r.* from ({rows}) as r join (select record_key, cast(row_number() over (order by record_key) as integer)"
+        f" as record_id from ({keys}) as k) as n on n.record_key = r.record_key",
+    )
 
 
 class Lookup(NamedTuple):
