@@ -9,12 +9,11 @@ import argparse
 import os
 import resource
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,9 +22,9 @@ from typing import Any
 
 import duckdb
 
-from dunning_pipeline.ledger.bulk import CHUNK_ROWS, chunks
-from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
-from dunning_pipeline.ledger.schema import decisions, metadata, runs, statement_details, statements
+from benchmarks import dunning_bare as bare
+from dunning_pipeline.ledger.engine import dispose, open_ledger
+from dunning_pipeline.ledger.schema import runs, statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.closing import close
 from dunning_pipeline.statements.drafting.drafts import store_drafts
@@ -175,24 +174,21 @@ def _drafts(ws: Workspace, decision: Any, count: int) -> float:
     store_drafts(engine, proposals, compared, run_id=RUN, stale=[], now=NOW, actor="bench")
     ours = CLOCK() - started
     proposals.close()
-    tables = (statements, statement_details, decisions)
-    stored = {table.name: _all_rows(ws, table) for table in tables}
-    bare = _seconds(lambda: _bare_insert(ws, stored))
-    print(f"  {count:,} drafts: {ours:.1f} s, bare {bare:.1f} s ({count / ours:,.0f} statements/s)")
-    return bare / ours
+    floor = bare.insert_drafts(ws, clock=CLOCK)
+    print(f"  {count:,} drafts: {ours:.1f} s, bare {floor:.1f} s ({count / ours:,.0f} statements/s)")
+    return floor / ours
 
 
 def _closing(ws: Workspace, decision: Any, count: int) -> tuple[float, float]:
     _publish(ws, decision.statements.num_rows)
-    rows = _all_rows(ws, statements)
-    ids = [row[0] for row in rows[:count]]
+    ids = [row[0] for row in bare.all_rows(ws, statements)[:count]]
     started = CLOCK()
     report = close(ws, ids, now=NOW, actor="bench", pdf=False)
     ours = CLOCK() - started
     assert len(report.closed) == len(ids), next(iter(report.refused.values()))
-    closed, wanted = _all_rows(ws, statements), set(ids)
-    bare = _seconds(lambda: _bare_update(ws, [row for row in closed if row[0] in wanted]))
-    return bare / ours, ours
+    floor = bare.close_drafts(ws, set(ids), clock=CLOCK)
+    print(f"  {count:,} closed: {ours:.1f} s, bare {floor:.1f} s ({count / ours:,.0f} statements/s)")
+    return floor / ours, ours
 
 
 def _explain(ws: Workspace) -> tuple[float, float]:
@@ -202,7 +198,11 @@ def _explain(ws: Workspace) -> tuple[float, float]:
     if not (ws.serving / "current").exists():
         _publish(ws, 120_000)
     explain(ws, "a7", dunning_date=DAY)  # the first one compiles the models
-    warm = min(_seconds(lambda: explain(ws, "a8", dunning_date=DAY)) for _ in range(3))
+    times = []
+    for _ in range(3):
+        started = CLOCK()
+        explain(ws, "a8", dunning_date=DAY)
+        times.append(CLOCK() - started)
     program = [str(Path(sys.executable).parent / "dunning"), "explain", "a8", "--date", str(DAY), "--workspace"]
     used = []
     for _ in range(3):
@@ -210,7 +210,7 @@ def _explain(ws: Workspace) -> tuple[float, float]:
         subprocess.run([*program, str(ws.root)], check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return warm, min(used)
+    return min(times), min(used)
 
 
 def _pdfs(seconds: float = 2.0) -> tuple[float, float]:
@@ -219,122 +219,6 @@ def _pdfs(seconds: float = 2.0) -> tuple[float, float]:
 
     figures = measure(seconds)
     return figures["pdfs"] / figures["bare_typst"], figures["pdfs"]
-
-
-def _bare_insert(ws: Workspace, stored: dict[str, list[tuple[Any, ...]]]) -> None:
-    """The same rows into the same tables and indexes, without guards, in the same chunks, by the driver alone."""
-    with _copy_of_schema(ws) as insert:
-        for name, rows in stored.items():
-            for chunk in chunks(rows, CHUNK_ROWS * (3 if name == "statement_details" else 1)):
-                insert(name, chunk)
-
-
-def _bare_update(ws: Workspace, rows: list[tuple[Any, ...]]) -> None:
-    """The columns that closing sets, written by the driver alone, 1,000 rows per transaction."""
-    names = [column.name for column in statements.columns]
-    changed = ("status", "number", "content", "content_sha256", "letter_version", "closed_at", "closed_by", "draft_key",
-               "row_version", "updated_at", "updated_by")  # fmt: skip
-    places = [names.index(name) for name in changed]
-    values = [(*(row[place] for place in places), row[0]) for row in rows]
-    with _copy_of_schema(ws) as insert:
-        blank = {names.index(name) for name in ("number", "content", "content_sha256", "closed_at", "closed_by")}
-        drafts = [tuple(None if i in blank else value for i, value in enumerate(row)) for row in rows]
-        for chunk in chunks(drafts, 20_000):
-            insert("statements", chunk)
-        insert.start_again()  # type: ignore[attr-defined]
-        for chunk in chunks(values, 1_000):
-            insert.update("statements", changed, chunk)  # type: ignore[attr-defined]
-
-
-class _Bare:
-    """A second database with the same tables and indexes and no guards, driven directly."""
-
-    def __init__(self, ws: Workspace, folder: Path) -> None:
-        self.spent = 0.0
-        self.is_sqlite = sqlite_file(ws.ledger_url) is not None
-        self.started = CLOCK()
-        from sqlalchemy import create_engine
-
-        if self.is_sqlite:
-            file = folder / "bare.sqlite"
-            engine = create_engine(f"sqlite:///{file}")
-            metadata.create_all(engine)
-            engine.dispose()
-            self.con: Any = sqlite3.connect(file, isolation_level=None)
-            self.con.execute("pragma journal_mode = wal")
-            self.con.execute("pragma synchronous = full")
-            self.con.execute("pragma foreign_keys = on")
-        else:
-            import psycopg
-
-            engine = open_ledger(ws)
-            with engine.begin() as connection:
-                connection.exec_driver_sql("drop schema if exists bare cascade")
-                connection.exec_driver_sql("create schema bare")
-                connection.exec_driver_sql("set local search_path to bare")
-                metadata.create_all(connection)
-            self.con = psycopg.connect(ws.ledger_url)
-            self.con.execute("set search_path to bare")
-        self(
-            "runs",
-            [(RUN, "dunning", DAY.isoformat(), "{}", "running", None, None, None, None, "2026", None, "b")],
-        )
-        self.start_again()
-
-    def start_again(self) -> None:
-        self.started = CLOCK()
-
-    def __call__(self, table: str, rows: list[tuple[Any, ...]]) -> None:
-        if self.is_sqlite:
-            self.con.execute("begin immediate")
-            self.con.executemany(f"insert into {table} values ({', '.join('?' * len(rows[0]))})", rows)
-            self.con.execute("commit")
-            return
-        with self.con.cursor() as cursor, cursor.copy(f"copy {table} from stdin") as copy:
-            for row in rows:
-                copy.write_row(row)
-        self.con.commit()
-
-    def update(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-        mark = "?" if self.is_sqlite else "%s"
-        sets = ", ".join(f"{name} = {mark}" for name in columns)
-        sql = f"update {table} set {sets} where statement_id = {mark}"
-        if self.is_sqlite:
-            self.con.execute("begin immediate")
-            self.con.executemany(sql, rows)
-            self.con.execute("commit")
-            return
-        with self.con.cursor() as cursor:
-            cursor.executemany(sql, rows)
-        self.con.commit()
-
-
-@contextmanager
-def _copy_of_schema(ws: Workspace) -> Iterator[_Bare]:
-    with tempfile.TemporaryDirectory(dir=ws.root) as folder:
-        bare = _Bare(ws, Path(folder))
-        global _last_start
-        yield bare
-        _last_start = bare.started
-        bare.con.close()
-
-
-_last_start = 0.0
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    """Seconds of the work; a bare comparison counts from the moment in which its schema was ready."""
-    global _last_start
-    _last_start = 0.0
-    started = CLOCK()
-    work()
-    return CLOCK() - (_last_start or started)
-
-
-def _all_rows(ws: Workspace, table: Any) -> list[tuple[Any, ...]]:
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    with open_ledger(ws).connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(f"select {names} from {table.name} order by 1")]
 
 
 @contextmanager

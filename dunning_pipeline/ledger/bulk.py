@@ -1,10 +1,16 @@
-"""Writes many rows at once, in transactions of about 2,000, so that webhooks and people never wait long."""
+"""Writes and reads many rows at once, in transactions of about 2,000, so that webhooks and people never wait long."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table
+import orjson
+from sqlalchemy import Boolean, Connection, Date, Engine, Table
+
+from dunning_pipeline.ledger.types import Instant, Json
 
 CHUNK_ROWS = 2_000
 Item = TypeVar("Item")
@@ -46,3 +52,68 @@ def insert_many(engine: Engine, table: Table, columns: Sequence[str], rows: Iter
             insert_stored(connection, table, columns, chunk)
         written += len(chunk)
     return written
+
+
+def write_stored(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Run one update per row in one call of the driver; how many rows of the table changed.
+
+    `sql` names its values :name; the rows hold them in their stored form.
+    """
+    if not rows:
+        return 0
+    return connection.exec_driver_sql(_marked(sql, connection.dialect.name), list(rows)).rowcount
+
+
+@lru_cache(maxsize=64)
+def _marked(sql: str, dialect: str) -> str:
+    return sql if dialect == "sqlite" else re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
+
+
+def read_many(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    *,
+    key: str,
+    values: Sequence[str],
+    where: str = "true",
+    order_by: str | None = None,
+    lock: bool = False,
+) -> list[dict[str, Any]]:
+    """Rows whose column `key` is one of `values` and that fit `where` (SQL), as SQLAlchemy gives them, in one query.
+
+    One prepared statement for any number of values; `lock` keeps the rows for this transaction (PostgreSQL; on SQLite
+    a writing transaction has the whole ledger).
+    """
+    is_sqlite = connection.dialect.name == "sqlite"
+    among = "in (select value from json_each(?))" if is_sqlite else "= any(%s)"
+    names = ", ".join(f'"{name}"' for name in columns)
+    sql = f'select {names} from {table.name} where "{key}" {among} and {where}'
+    if order_by is not None:
+        sql += f" order by {order_by}"
+    if lock and not is_sqlite:
+        sql += " for update"
+    asked = orjson.dumps(list(values)).decode() if is_sqlite else list(values)
+    rows = [dict(zip(columns, row, strict=True)) for row in connection.exec_driver_sql(sql, (asked,)).all()]
+    for name, decode in _decoders(table, tuple(columns), is_sqlite):
+        for row in rows:
+            if (value := row[name]) is not None:
+                row[name] = decode(value)
+    return rows
+
+
+@lru_cache(maxsize=128)
+def _decoders(table: Table, columns: Sequence[str], is_sqlite: bool) -> list[tuple[str, Callable[[Any], Any]]]:
+    """What brings the stored values of these columns into Python's types."""
+    found: list[tuple[str, Callable[[Any], Any]]] = []
+    for name in columns:
+        kind = table.c[name].type
+        if isinstance(kind, Json):
+            found.append((name, orjson.loads))
+        elif isinstance(kind, Instant):
+            found.append((name, datetime.fromisoformat))
+        elif is_sqlite and isinstance(kind, Date):
+            found.append((name, date.fromisoformat))
+        elif is_sqlite and isinstance(kind, Boolean):
+            found.append((name, bool))
+    return found

@@ -99,6 +99,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     cursor.execute("pragma synchronous = full")
     cursor.execute("pragma foreign_keys = on")
     cursor.execute(f"pragma cache_size = -{_CACHE_KIB}")
+    cursor.execute("pragma temp_store = memory")  # a guarded write keeps the pages it may have to undo: not in files
     cursor.close()
 
 

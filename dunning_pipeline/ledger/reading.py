@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
-from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.bulk import chunks, read_many
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import statement_details, statements
 from dunning_pipeline.ledger.types import canonical_json
@@ -107,15 +107,14 @@ def details_of(
     connection: Connection, statement_ids: Iterable[str], *, columns: Sequence[str] = _DETAIL, kind: str | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     """The details of statements, by statement id, in their order; only these `columns`, only of one type (`kind`)."""
-    d = statement_details.c
-    chosen = select(d.statement_id, *(d[name] for name in columns)).order_by(d.statement_id, d.position)
-    if kind is not None:
-        chosen = chosen.where(d.type == kind)
-    names = ("statement_id", *columns)
+    chosen = ("statement_id", *columns)
     found: dict[str, list[dict[str, Any]]] = {}
-    for chunk in chunks(statement_ids, 900):
-        for row in connection.execute(chosen.where(d.statement_id.in_(chunk))).all():
-            found.setdefault(row[0], []).append(dict(zip(names, row, strict=True)))
+    for chunk in chunks(statement_ids):
+        for row in read_many(
+            connection, statement_details, chosen, key="statement_id", values=chunk,
+            where="true" if kind is None else f"type = '{kind}'", order_by="statement_id, position",
+        ):  # fmt: skip
+            found.setdefault(row["statement_id"], []).append(row)
     return found
 
 

@@ -6,7 +6,10 @@ statement + details (ledger) + data graph + company  →  merge document  →  e
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
+from urllib.parse import quote
 
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.letters.creditor import creditor
@@ -18,6 +21,7 @@ SCHEMA = 1
 TEXT_FIELDS = ("subject", "opening", "closing", "sms")  # hand-written texts that replace the template's
 _CHARGES = {"interest", "carried_interest", "fee", "carried_fee", "compensation"}
 
+_POSITION = itemgetter("position")
 _UNWANTED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 Document = dict[str, Any]
@@ -42,7 +46,7 @@ def statement_document(
     locale = choose_locale(language, address.get("country") or company.country)
     seller = creditor(company, statement.get("legal_entity"), locale)
     invoices = {row.get("invoice_key"): row for row in graph.get("invoices") or ()}
-    ordered = sorted(details, key=lambda row: row["position"])
+    ordered = sorted(details, key=_POSITION)
     items = [_item(row, invoices, company, currency) for row in ordered if row["type"] == "invoice"]
     header = _statement(statement, items)
     return {
@@ -67,6 +71,7 @@ def statement_document(
     }
 
 
+CONTACT_FIELDS = ("salutation", "first_name", "last_name", "full_name", "email")
 ADDRESS_FIELDS = ("name", "street", "postal_code", "city", "state", "country")
 
 
@@ -120,12 +125,17 @@ def _statement(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> di
 
 
 def _totals(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    names = ("principal", "credits", "interest", "fees", "please_pay")
-    amounts: dict[str, Any] = {name: amount_text(row[f"{name}_minor"], row["currency"]) for name in names}
-    amounts["charges"] = amount_text(row["interest_minor"] + row["fees_minor"], row["currency"])
-    amounts["item_count"] = len(items)
-    amounts["days_overdue"] = max((item["days_overdue"] or 0 for item in items), default=0)
-    return amounts
+    currency = row["currency"]
+    return {
+        "principal": amount_text(row["principal_minor"], currency),
+        "credits": amount_text(row["credits_minor"], currency),
+        "interest": amount_text(row["interest_minor"], currency),
+        "fees": amount_text(row["fees_minor"], currency),
+        "please_pay": amount_text(row["please_pay_minor"], currency),
+        "charges": amount_text(row["interest_minor"] + row["fees_minor"], currency),
+        "item_count": len(items),
+        "days_overdue": max([item["days_overdue"] or 0 for item in items], default=0),
+    }
 
 
 def _item(row: Mapping[str, Any], invoices: Mapping[Any, Any], company: Company, currency: str) -> dict[str, Any]:
@@ -197,12 +207,13 @@ def _bill_group(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, A
 
 def _contact(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]:
     """The person the message speaks to: the contact of the first To address, else of the postal address."""
-    wanted = {text.casefold() for text in (row.get("recipients") or {}).get("to") or ()}
-    contacts = [contact for contact in graph.get("contacts") or () if isinstance(contact, Mapping)]
+    contacts = [contact for contact in graph.get("contacts") or () if isinstance(contact, dict)]
+    wanted = {text.casefold() for text in (row.get("recipients") or {}).get("to") or ()} if contacts else ()
     found = [contact for contact in contacts if (contact.get("email") or "").casefold() in wanted]
-    chosen = min(found, key=lambda contact: str(contact.get("contact_key"))) if found else {}
-    fields = ("salutation", "first_name", "last_name", "full_name", "email")
-    return {field: clean(chosen.get(field)) or None for field in fields}
+    if not found:
+        return dict.fromkeys(CONTACT_FIELDS)
+    chosen = min(found, key=lambda contact: str(contact.get("contact_key")))
+    return {field: clean(chosen.get(field)) or None for field in CONTACT_FIELDS}
 
 
 def _payment(
@@ -220,14 +231,16 @@ def _payment(
 
 def _link(pattern: str | None, invoice_number: str | None, statement_number: str | None) -> str | None:
     """The payment page of this debt; only values that are in the pattern are needed, each percent-encoded."""
-    from urllib.parse import quote
-
     if not pattern:
         return None
-    values = {"invoice_number": invoice_number, "statement_number": statement_number}
-    for name, value in values.items():
-        if "{" + name + "}" in pattern:
+    for place, value in (("{invoice_number}", invoice_number), ("{statement_number}", statement_number)):
+        if place in pattern:
             if not value:
                 return None
-            pattern = pattern.replace("{" + name + "}", quote(str(value), safe=""))
+            pattern = pattern.replace(place, _quoted(str(value)))
     return pattern
+
+
+@lru_cache(maxsize=4096)
+def _quoted(value: str) -> str:
+    return quote(value, safe="")

@@ -5,17 +5,18 @@ The only irreversible step. Each chunk is one transaction; closing again is a no
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from dunning_pipeline.errors import NotThere
-from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.bulk import chunks, read_many
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.reading import details_of, list_statements
-from dunning_pipeline.ledger.schema import statements
+from dunning_pipeline.ledger.reading import details_of
+from dunning_pipeline.ledger.schema import statement_details, statements
 from dunning_pipeline.ledger.types import canonical_json, instant_text
 from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.settings.workspace import Workspace
@@ -27,20 +28,24 @@ from dunning_pipeline.statements.drafting.drafts import audit_many
 from dunning_pipeline.statements.graphs import Graphs
 from dunning_pipeline.statements.levels import record_reached
 from dunning_pipeline.statements.printing import file_pdfs, letter_version
-from dunning_pipeline.statements.rechecking import CHECKED, change_of, standing_of
+from dunning_pipeline.statements.rechecking import Item, Standing, change_of, standing_of
 
 Progress = Callable[[str, int, int], None]
 Row = dict[str, Any]
 CHUNK_STATEMENTS = 1_000
+_OF_DRAFTS = ("statement_id", "number", "status", "dunning_date", "account_id")
 # What closing asks of a draft: the words of its document, and what decides whether it may be closed. No other column
 # is read, because decoding JSON and instants of a hundred thousand rows is what closing would spend its time on.
-_OF_DRAFTS = ("statement_id", "number", "status", "kind", "dunning_date")
 _COLUMNS = (
     "statement_id", "number", "kind", "dunning_date", "account_key", "account_id", "account_name", "bill_group_key",
     "bill_group_id", "unit_key", "legal_entity", "process", "level", "level_name", "currency", "due_date", "language",
     "time_zone", "template", "do_not_send", "recipients", "address", "texts", "principal_minor", "credits_minor",
     "interest_minor", "fees_minor", "please_pay_minor", "hold_reason", "row_version",
 )  # fmt: skip
+
+_FROZEN = ("number", "content", "content_sha256", "letter_version")
+_SIGNED = ("closed_at", "closed_by", "updated_at", "updated_by")
+_ORDER = itemgetter("dunning_date", "account_id", "statement_id")
 
 
 @dataclass
@@ -71,11 +76,11 @@ def close(
     drafts = _drafts(engine, ids, report)
     checked = 0
     with Graphs(ws) as graphs:
-        for chunk in chunks(drafts, 20 * CHUNK_STATEMENTS):
-            changed = _rechecked(ws, engine, chunk, now=now)
+        for chunk in chunks(drafts, 50 * CHUNK_STATEMENTS):
+            standing = _standing(ws, engine, chunk, now=now)
             for part in chunks(chunk, CHUNK_STATEMENTS):
                 with engine.begin() as connection:
-                    one = _Closing(connection, ws, graphs, changed, now=now, actor=actor)
+                    one = _Closing(connection, ws, graphs, standing, now=now, actor=actor)
                     one.close([row["statement_id"] for row in part], report)
                 checked += len(part)
                 if progress is not None:
@@ -86,35 +91,39 @@ def close(
 
 
 def _drafts(engine: Engine, ids: Sequence[str], report: CloseReport) -> list[Row]:
+    """The drafts among these, in the order in which they get their numbers."""
     with reading(engine) as connection:
-        every = ["draft", "closed", "voided", "superseded", "deleted"]
-        found = list_statements(connection, ids=ids, status=every, columns=_OF_DRAFTS)
-    named = {row["statement_id"] for row in found} | {row["number"] for row in found}
-    if missing := [key for key in ids if key not in named]:
+        found = read_many(connection, statements, _OF_DRAFTS, key="statement_id", values=ids)
+        known = {row["statement_id"] for row in found}
+        numbers = [key for key in ids if key not in known]
+        found += [
+            row
+            for row in read_many(connection, statements, _OF_DRAFTS, key="number", values=numbers)
+            if row["statement_id"] not in known
+        ]
+    named = known | {row["number"] for row in found}
+    if missing := [key for key in numbers if key not in named]:
         raise NotThere("there is no such statement", value=missing[0])
     for row in found:
         if row["status"] == "closed":
             report.already_closed.append(row["statement_id"])
         elif row["status"] != "draft":
             report.refused[row["statement_id"]] = f"the statement is {row['status']}"
-    return [row for row in found if row["status"] == "draft"]
+    return sorted((row for row in found if row["status"] == "draft"), key=_ORDER)
 
 
-def _rechecked(ws: Workspace, engine: Engine, drafts: Sequence[Row], *, now: datetime) -> dict[str, str]:
-    """Statement id → why the facts of the moment forbid to close it."""
+def _standing(ws: Workspace, engine: Engine, drafts: Sequence[Row], *, now: datetime) -> dict[date, Any]:
+    """Dunning date → how the items that its drafts list stand at this moment."""
     today = now.astimezone(ws.company.zone).date()
-    with reading(engine) as connection:
-        ids = [row["statement_id"] for row in drafts]
-        lines = details_of(connection, ids, columns=CHECKED, kind="invoice")
-    found: dict[str, str] = {}
+    found = {}
     for day in sorted({row["dunning_date"] for row in drafts}):
-        same_day = [row for row in drafts if row["dunning_date"] == day]
-        keys = {line["invoice_key"] for row in same_day for line in lines.get(row["statement_id"], ())}
-        standing = standing_of(ws, keys, dates={day, max(day, today)})
-        for row in same_day:
-            why = change_of(lines.get(row["statement_id"], ()), standing, kind=row["kind"])
-            if why is not None:
-                found[row["statement_id"]] = why
+        ids = [row["statement_id"] for row in drafts if row["dunning_date"] == day]
+        with reading(engine) as connection:
+            listed = read_many(
+                connection, statement_details, ["invoice_key"], key="statement_id", values=ids, where="type = 'invoice'"
+            )
+        keys = {line["invoice_key"] for line in listed}
+        found[day] = standing_of(ws, keys, dates={day, max(day, today)})
     return found
 
 
@@ -126,12 +135,12 @@ class _Closing:
         connection: Connection,
         ws: Workspace,
         graphs: Graphs,
-        changed: Mapping[str, str],
+        standing: Mapping[date, Mapping[Item, Standing]],
         *,
         now: datetime,
         actor: str,
     ) -> None:
-        self.connection, self.ws, self.graphs, self.changed = connection, ws, graphs, changed
+        self.connection, self.ws, self.graphs, self.standing = connection, ws, graphs, standing
         self.now, self.actor = now, actor
 
     def close(self, ids: Sequence[str], report: CloseReport) -> None:
@@ -156,14 +165,16 @@ class _Closing:
         report.closed += closed
 
     def _locked(self, ids: Sequence[str]) -> tuple[list[Row], dict[str, list[Row]]]:
-        rows: list[Row] = []
-        for some in chunks(ids, 900):
-            query = select(*(statements.c[name] for name in _COLUMNS)).with_for_update()
-            query = query.where(statements.c.statement_id.in_(some), statements.c.status == "draft")
-            found = self.connection.execute(query).all()
-            rows += [dict(zip(_COLUMNS, row, strict=True)) for row in found]
-        rows.sort(key=lambda row: (row["dunning_date"], row["account_id"], row["statement_id"]))
-        return rows, details_of(self.connection, [row["statement_id"] for row in rows])
+        rows = read_many(
+            self.connection,
+            statements,
+            _COLUMNS,
+            key="statement_id",
+            values=ids,
+            where="(status = 'draft') is true",
+            lock=True,
+        )
+        return sorted(rows, key=_ORDER), details_of(self.connection, [row["statement_id"] for row in rows])
 
     def _refusal(self, row: Row, details: Sequence[Row]) -> str | None:
         if row["hold_reason"]:
@@ -172,7 +183,8 @@ class _Closing:
             return "there is nothing to pay (the total is not above 0)"
         if sum(detail["amount_minor"] for detail in details) != row["please_pay_minor"]:
             return "the sum of its details is not its total; run again"
-        if (changed := self.changed.get(row["statement_id"])) is not None:
+        # what has been listed since the check is not in `standing`, so it counts as changed
+        if (changed := change_of(details, self.standing[row["dunning_date"]], kind=row["kind"])) is not None:
             return changed
         return lacks_second_person(self.connection, row, self.ws.company, actor=self.actor, now=self.now)
 
@@ -204,35 +216,20 @@ class _Closing:
                 graph=graphs.get((row["account_key"], row["bill_group_key"])),
                 company=self.ws.company,
             )
-            row["content_text"] = canonical_json(document)
-            row["content_sha256"] = sha256(row["content_text"].encode()).hexdigest()
+            row["content"] = canonical_json(document)
+            row["content_sha256"] = sha256(row["content"].encode()).hexdigest()
 
     def _write(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
         mark = (lambda name: f":{name}") if self.connection.dialect.name == "sqlite" else (lambda name: f"%({name})s")
-        names = (
-            "number",
-            "content",
-            "content_sha256",
-            "letter_version",
-            "closed_at",
-            "closed_by",
-            "updated_at",
-            "updated_by",
-        )
-        sets = ", ".join(f"{name} = {mark(name)}" for name in names)
+        sets = ", ".join(f"{name} = {mark(name)}" for name in (*_FROZEN, *_SIGNED))
         at = instant_text(self.now)
-        fixed = {"closed_at": at, "closed_by": self.actor, "updated_at": at, "updated_by": self.actor}
+        signed = dict(zip(_SIGNED, (at, self.actor, at, self.actor), strict=True))
         self.connection.exec_driver_sql(
             f"update statements set status = 'closed', draft_key = null, row_version = row_version + 1, {sets} "
             f"where statement_id = {mark('statement_id')}",
-            [
-                fixed
-                | {"number": row["number"], "content": row["content_text"], "content_sha256": row["content_sha256"]}
-                | {"statement_id": row["statement_id"], "letter_version": row["letter_version"]}
-                for row in rows
-            ],
+            [signed | {name: row[name] for name in ("statement_id", *_FROZEN)} for row in rows],
         )
 
     def _after(self, rows: Iterable[Row]) -> None:

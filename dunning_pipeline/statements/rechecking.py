@@ -5,7 +5,6 @@ opinion on what is open, only the same question later.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -14,46 +13,41 @@ import pyarrow
 from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
-from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.runner import quoted
 
 Item = tuple[str, int]
-CHECKED = ("invoice_key", "invoice_number", "instalment", "open_minor", "due_date")  # of a detail
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
 # (instalments are read whole: they name their schedule, and only sometimes their invoice)
 _BY_INVOICE = ("invoices", "payment_allocations", "credit_applications", "payment_schedules")
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How an item stands now: what is open, and what holds it back."""
-
-    open_minor: int
-    due_on: date | None
-    held_by: str | None
+# How an item stands now: what is open (minor units), when it is due, and what holds it back.
+Standing = tuple[int, date | None, str | None]  # plain, because there are as many as items
+_GONE: Standing = (0, None, None)
 
 
 def change_of(details: Sequence[Mapping[str, Any]], standing: Mapping[Item, Standing], *, kind: str) -> str | None:
-    """Why a statement with these invoice lines may not be closed any more; None where it still stands.
+    """Why a statement with these lines may not be closed any more; None where it still stands.
 
     `standing` are the items of today. What holds reminders back does not hold back a statement of account.
     """
     for detail in details:
-        now = standing.get((detail["invoice_key"], detail["instalment"] or 1), Standing(0, None, None))
-        number = detail["invoice_number"]
-        if now.open_minor != detail["open_minor"]:
-            return f"the open amount of {number} has changed since the run; run again"
-        if kind == "dunning" and now.held_by is not None:
-            return f"{number} is {now.held_by} since the run; run again"
-        if now.due_on is not None and detail["due_date"] is not None and now.due_on > detail["due_date"]:
-            return f"{number} is postponed since the run; run again"
+        if detail["type"] != "invoice":
+            continue
+        open_minor, due_on, held_by = standing.get((detail["invoice_key"], detail["instalment"] or 1), _GONE)
+        if open_minor != detail["open_minor"]:
+            return f"the open amount of {detail['invoice_number']} has changed since the run; run again"
+        if kind == "dunning" and held_by is not None:
+            return f"{detail['invoice_number']} is {held_by} since the run; run again"
+        if due_on is not None and detail["due_date"] is not None and due_on > detail["due_date"]:
+            return f"{detail['invoice_number']} is postponed since the run; run again"
     return None
 
 
 def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collection[date]) -> dict[Item, Standing]:
     """How the items of these invoices stand: amounts as of the latest date, held back if they are on any date."""
-    held: dict[Item, str] = {}
+    held: dict[Item, str] = {}  # of the earlier days
     latest: dict[Item, Standing] = {}
     with open_facts(ws, facts=None) as facts:
         facts.bring_ledger(ws, wanted=True, tables={*ledger_tables(ws, "open_items"), "process_versions"})
@@ -61,9 +55,12 @@ def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collecti
         _see_only(facts, invoice_keys)
         facts.con.execute("create schema if not exists dunning")
         for day in sorted(set(dates)):
+            held |= {item: why for item, (_, _, why) in latest.items() if why is not None}
             latest = _on(facts, ws, day)
-            held |= {item: now.held_by for item, now in latest.items() if now.held_by}
-    return {item: Standing(now.open_minor, now.due_on, held.get(item)) for item, now in latest.items()}
+    for item, why in held.items():
+        if item in latest and latest[item][2] is None:
+            latest[item] = (*latest[item][:2], why)
+    return latest
 
 
 def _see_only(facts: Facts, invoice_keys: Collection[str]) -> None:
@@ -96,13 +93,14 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
-        select invoice_key, instalment, open_amount, currency, effective_due_date,
+        select invoice_key, instalment,
+            cast(sign(open_amount) * ((2 * abs(cast(open_amount * 10000 as hugeint)) + e4_per_minor)
+                // (2 * e4_per_minor)) as bigint) as open_minor,
+            effective_due_date,
             case when is_account_blocked or is_bill_group_blocked or is_invoice_blocked then 'blocked'
                 when is_disputed then 'disputed' when is_promised then 'promised for a later date' end as held_by
         from dunning.open_items
+        inner join policy.currencies using (currency)
         """
     ).fetchall()
-    return {
-        (key, instalment): Standing(to_minor(amount, currency), due_on, held_by)
-        for key, instalment, amount, currency, due_on, held_by in rows
-    }
+    return {(key, instalment): (open_minor, due_on, why) for key, instalment, open_minor, due_on, why in rows}

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.errors import Refused
-from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.bulk import chunks, read_many
 from dunning_pipeline.ledger.reading import details_of
 from dunning_pipeline.ledger.schema import item_levels, sends, statements
 from dunning_pipeline.statements.booking.posting import reverse_postings
@@ -32,6 +32,8 @@ def supersede_unsent(
     sent, under way or of unknown outcome, and no level counts by it. Its waiting sends become superseded.
     """
     replaced = _replaced_by(connection, fresh, details)
+    if not replaced:
+        return []
     for old, new in replaced.items():
         connection.execute(
             update(statements)
@@ -85,22 +87,20 @@ def _replaced_by(connection: Connection, fresh: Sequence[Row], details: Mapping[
     by_unit: dict[str, list[Row]] = {}
     for row in fresh:
         by_unit.setdefault(row["unit_key"], []).append(row)
-    s = statements.c
-    columns = (s.statement_id, s.unit_key, s.kind, s.currency, s.legal_entity)
-    older: list[Any] = []
-    for chunk in chunks(by_unit, 900):
-        query = select(*columns).where(s.unit_key.in_(chunk), s.status == "closed", s.do_not_send.is_(False))
-        older += connection.execute(query).all()
+    columns = ("statement_id", "unit_key", "kind", "currency", "legal_entity")
+    # `is true`, so that no planner begins with the index of all closed statements
+    closed = "(status = 'closed' and not do_not_send) is true"
+    older = read_many(connection, statements, columns, key="unit_key", values=list(by_unit), where=closed)
     mine = {row["statement_id"] for row in fresh}
-    older = [row for row in older if row.statement_id not in mine]
-    left = has_left(connection, [row.statement_id for row in older])
-    listed = details_of(connection, [row.statement_id for row in older])
+    older = [row for row in older if row["statement_id"] not in mine]
+    left = has_left(connection, [row["statement_id"] for row in older])
+    listed = details_of(connection, [row["statement_id"] for row in older])
     found: dict[str, str] = {}
     for row in older:
-        for new in by_unit[row.unit_key]:
-            shared = _items(listed.get(row.statement_id, ())) & _items(details.get(new["statement_id"], ()))
-            if shared and row.statement_id not in left and _same_case(new, row):
-                found[row.statement_id] = new["statement_id"]
+        for new in by_unit[row["unit_key"]]:
+            shared = _items(listed.get(row["statement_id"], ())) & _items(details.get(new["statement_id"], ()))
+            if shared and row["statement_id"] not in left and _same_case(new, row):
+                found[row["statement_id"]] = new["statement_id"]
     return found
 
 
@@ -108,8 +108,8 @@ def _items(details: Sequence[Row]) -> set[tuple[str, int]]:
     return {(row["invoice_key"], row["instalment"] or 1) for row in details if row["type"] == "invoice"}
 
 
-def _same_case(new: Row, old: Any) -> bool:
-    return (new["kind"], new["currency"], new["legal_entity"]) == (old.kind, old.currency, old.legal_entity)
+def _same_case(new: Row, old: Row) -> bool:
+    return all(new[name] == old[name] for name in ("kind", "currency", "legal_entity"))
 
 
 def _last_date(fresh: Sequence[Row], now: datetime) -> Any:
