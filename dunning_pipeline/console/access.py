@@ -37,6 +37,7 @@ class User:
     row_scope: str | None
     must_change_password: bool
     csrf_token: str = ""
+    email: str | None = None
 
     def may(self, role: str) -> bool:
         """Whether the user's role is `role` or above it."""

@@ -7,19 +7,23 @@ from typing import Any
 import orjson
 
 Rows = Sequence[Mapping[str, Any]]
+LOCALES: dict[str, Any] = {"en": "en-US", "de": "de-DE"}
 BLUE, GREEN, ORANGE, RED = "#24506b", "#3c7a57", "#b2701d", "#a3262a"
 
 
-def draw(build: Callable[[Rows, Callable[..., str]], Any], rows: Rows, text: Callable[..., str]) -> str:
-    """The SVG of `build(rows, text)`; the same rows are drawn once."""
-    return _svg(build(rows, text).to_json())
+def draw(
+    build: Callable[[Rows, Callable[..., str]], Any], rows: Rows, text: Callable[..., str], *, language: str
+) -> str:
+    """The SVG of `build(rows, text)`, numbers and months as the language writes them; the same rows are drawn once."""
+    chart = build(rows, text).configure(font="Noto Sans, system-ui, sans-serif")
+    return _svg(chart.to_json(), LOCALES.get(language, "en-US"))
 
 
 @lru_cache(maxsize=64)
-def _svg(specification: str) -> str:
+def _svg(specification: str, locale: Any) -> str:
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(orjson.loads(specification))
+    return vl_convert.vegalite_to_svg(orjson.loads(specification), format_locale=locale, time_format_locale=locale)
 
 
 def _chart(rows: Rows, width: int = 640, height: int = 260) -> Any:
@@ -59,11 +63,11 @@ def ageing(rows: Rows, text: Callable[..., str]) -> Any:
 
 
 def recovery(rows: Rows, text: Callable[..., str]) -> Any:
-    """Share of the reminded principal that was cleared, by process and level."""
+    """Share of the reminded principal that was paid after, by process and level."""
     named = [
         {
             "step": f"{r['process']} {r['level']} {r['currency']}",
-            "share": 100 * r["cleared_amount"] / r["reminded_amount"] if r["reminded_amount"] else 0,
+            "share": 100 * r["recovered_amount"] / r["reminded_amount"] if r["reminded_amount"] else 0,
         }
         for r in rows
     ]

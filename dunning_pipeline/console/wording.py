@@ -77,6 +77,9 @@ class Wording:
             return ""
         return _day(date.fromisoformat(value[:10]) if isinstance(value, str) else value, self.language)
 
+    def month(self, value: date) -> str:
+        return format_date(value, "LLLL y", locale=self.language)
+
     def moment(self, value: datetime | str | None, *, zone: ZoneInfo) -> str:
         """An instant (ISO text too) in the company's time; empty for None."""
         if isinstance(value, str):

@@ -42,6 +42,7 @@ POSTS = {
     "/jobs/{job_id}/cancel": "viewer",
     "/simulate": "viewer",
     "/plans/{plan_key:path}": "collector",
+    "/reports/{name}/mail": "collector",
     "/segments/{name}/publish": "approver",
     "/users": "admin",
     "/users/{user_id}": "admin",

@@ -109,6 +109,7 @@ ACTS: dict[str, tuple[Any, str]] = {
     "/jobs/{job_id}/cancel": (lambda c: (f"{add_job(c)}/cancel", {}), "job.cancel"),
     "/simulate": (("", {"days": "3"}), "job.simulate"),
     "/segments/{name}/publish": (("overdue_1_30/publish", {}), "publish_segment"),
+    "/reports/{name}/mail": (("ageing/mail", {"to": "boss@northwind.example"}), "job.mail_report"),
     "/plans/{plan_key:path}": (("s:p-kim", {"template": "friendly_reminder"}), "plan.send"),
     "/users": (("", {"login": "nina", "role": "viewer"}), "add_user"),
     "/users/{user_id}": (

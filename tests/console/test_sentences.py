@@ -23,7 +23,7 @@ ROOMS = [
     *(PRODUCT / "campaigns" / f"{name}.py" for name in ("steering", "running", "plan_sending", "calendar")),
     PRODUCT / "ledger" / "findings.py",
     PRODUCT / "identity" / "history.py",
-    PRODUCT / "reports" / "ageing.py",
+    *(PRODUCT / "reports").glob("*.py"),
 ]
 ERRORS = {"InvalidInput", "Refused", "NotThere", "Busy", "HTTPException"}
 # what stays in English: names of options and commands, and messages that are made of other messages
