@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from dunning_pipeline.errors import NotThere
-from dunning_pipeline.ledger.bulk import chunks, read_many
+from dunning_pipeline.ledger.bulk import chunks, read_many, update_stored
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import details_of
 from dunning_pipeline.ledger.schema import statement_details, statements
@@ -44,7 +44,6 @@ _COLUMNS = (
 )  # fmt: skip
 
 _FROZEN = ("number", "content", "content_sha256", "letter_version")
-_SIGNED = ("closed_at", "closed_by", "updated_at", "updated_by")
 _ORDER = itemgetter("dunning_date", "account_id", "statement_id")
 
 
@@ -220,17 +219,13 @@ class _Closing:
             row["content_sha256"] = sha256(row["content"].encode()).hexdigest()
 
     def _write(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        mark = (lambda name: f":{name}") if self.connection.dialect.name == "sqlite" else (lambda name: f"%({name})s")
-        sets = ", ".join(f"{name} = {mark(name)}" for name in (*_FROZEN, *_SIGNED))
         at = instant_text(self.now)
-        signed = dict(zip(_SIGNED, (at, self.actor, at, self.actor), strict=True))
-        self.connection.exec_driver_sql(
-            f"update statements set status = 'closed', draft_key = null, row_version = row_version + 1, {sets} "
-            f"where statement_id = {mark('statement_id')}",
-            [signed | {name: row[name] for name in ("statement_id", *_FROZEN)} for row in rows],
-        )
+        update_stored(
+            self.connection, statements, (*_FROZEN, "closed_at", "closed_by", "updated_at", "updated_by"),
+            [(row["statement_id"], *(row[name] for name in _FROZEN), at, self.actor, at, self.actor) for row in rows],
+            key="statement_id",
+            also="status = 'closed', draft_key = null, row_version = statements.row_version + 1",
+        )  # fmt: skip
 
     def _after(self, rows: Iterable[Row]) -> None:
         for row in rows:
