@@ -1,46 +1,65 @@
 """Records which items reached a level once their statement was first sent, and takes it back where nobody got it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
+from dunning_pipeline.ledger.bulk import insert_stored, read_many
 from dunning_pipeline.ledger.schema import item_levels, process_versions, statement_details, statements
+from dunning_pipeline.ledger.types import instant_text
 
 
 def record_reached(connection: Connection, *, statement_id: str, sent_on: date, now: datetime) -> int:
-    """Write `reached` for every item that the statement lists; how many are new. Again is a no-op, unless the level
-    was taken back meanwhile: then it is reached once more, by another way.
+    """`record_reached_together` for one statement."""
+    return record_reached_together(connection, statement_ids=[statement_id], sent_on=sent_on, now=now)
+
+
+def record_reached_together(
+    connection: Connection, *, statement_ids: Sequence[str], sent_on: date, now: datetime
+) -> int:
+    """Write `reached` for every item that the statements list; how many are new. Again is a no-op, unless the levels
+    of a statement were taken back meanwhile: then they are reached once more, by another way.
 
     Items that are listed with a level of before get it again with this date and deadline: the interval counts from
     the last statement on the item, not from the last one that raised its level.
     """
-    statement = _statement(connection, statement_id)
-    if statement["kind"] != "dunning":
-        return 0
-    done = _occasions(connection, statement_id)
-    if done["reached"] > done["revoked"]:
-        return 0
-    days = _notice_levels(connection, statement)
-    occasion = f":{done['reached'] + 1}" if done["reached"] else ""
-    rows = [
-        {
-            "item_level_id": f"{statement_id}:{item.invoice_key}:{item.instalment}:reached{occasion}",
-            "invoice_key": item.invoice_key,
-            "instalment": item.instalment,
-            "level": item.level,
-            "process": statement["process"],
-            "event": "reached",
-            "statement_id": statement_id,
-            "sent_on": sent_on,
-            "deadline": statement["due_date"],
-            "is_before_due": item.level in days if days is not None else (item.days_overdue or 0) <= 0,
-            "created_at": now,
-        }
-        for item in _items(connection, statement_id)
-    ]
-    return _insert_new(connection, rows)
+    columns = ("statement_id", "kind", "process", "process_hash", "due_date")
+    # two workers may record two messages of one statement: the second waits, and finds what the first wrote
+    found = read_many(
+        connection, statements, columns, key="statement_id", values=statement_ids, order_by="statement_id", lock=True
+    )
+    done = _occasions(connection, statement_ids)
+    wanted = {
+        row["statement_id"]: row
+        for row in found
+        if row["kind"] == "dunning" and done[row["statement_id"]]["reached"] <= done[row["statement_id"]]["revoked"]
+    }
+    notices = _notice_levels(connection, {row["process_hash"] for row in wanted.values()})
+    rows = []
+    for item in _items(connection, list(wanted)):
+        statement, times = wanted[item["statement_id"]], done[item["statement_id"]]["reached"]
+        days, occasion = notices.get(statement["process_hash"]), f":{times + 1}" if times else ""
+        is_before_due = item["level"] in days if days is not None else (item["days_overdue"] or 0) <= 0
+        rows.append(
+            (
+                f"{item['statement_id']}:{item['invoice_key']}:{item['instalment']}:reached{occasion}",
+                item["invoice_key"],
+                item["instalment"],
+                item["level"],
+                statement["process"],
+                "reached",
+                item["statement_id"],
+                sent_on.isoformat(),
+                statement["due_date"] and statement["due_date"].isoformat(),
+                is_before_due,
+                instant_text(now),
+            )
+        )
+    insert_stored(connection, item_levels, item_levels.columns.keys(), rows)
+    return len(rows)
 
 
 def record_revoked(connection: Connection, *, statement_id: str, now: datetime, revoked_on: date | None = None) -> int:
@@ -63,47 +82,38 @@ def record_revoked(connection: Connection, *, statement_id: str, now: datetime, 
 
 def was_sent(connection: Connection, statement_id: str) -> bool:
     """True where the statement reached its recipient: it gave levels that were not taken back."""
-    done = _occasions(connection, statement_id)
+    done = _occasions(connection, [statement_id])[statement_id]
     return done["reached"] > done["revoked"]
 
 
-def _occasions(connection: Connection, statement_id: str) -> dict[str, int]:
-    """How often the statement's levels were reached and taken back (of the item with the most)."""
-    ids = connection.execute(
-        select(item_levels.c.event, func.count().label("times"))
-        .where(item_levels.c.statement_id == statement_id)
-        .group_by(item_levels.c.event, item_levels.c.invoice_key, item_levels.c.instalment)
-    )
-    done = {"reached": 0, "revoked": 0}
-    for event, times in ids:
-        done[event] = max(done[event], times)
+def _occasions(connection: Connection, statement_ids: Sequence[str]) -> dict[str, Counter[str]]:
+    """How often each statement's levels were reached and taken back (of the item with the most)."""
+    columns = ("statement_id", "event", "invoice_key", "instalment")
+    rows = read_many(connection, item_levels, columns, key="statement_id", values=statement_ids)
+    done: dict[str, Counter[str]] = {statement_id: Counter() for statement_id in statement_ids}
+    for (statement_id, event, *_), times in Counter(tuple(row.values()) for row in rows).items():
+        done[statement_id][event] = max(done[statement_id][event], times)
     return done
 
 
-def _statement(connection: Connection, statement_id: str) -> Mapping[str, Any]:
-    columns = (statements.c.kind, statements.c.process, statements.c.process_hash, statements.c.due_date)
-    return dict(connection.execute(select(*columns).where(statements.c.statement_id == statement_id)).one()._mapping)
+def _items(connection: Connection, statement_ids: Sequence[str]) -> list[dict[str, Any]]:
+    columns = ("statement_id", "invoice_key", "instalment", "level", "days_overdue")
+    listed = "type = 'invoice' and level is not null"
+    return read_many(connection, statement_details, columns, key="statement_id", values=statement_ids, where=listed)
 
 
-def _items(connection: Connection, statement_id: str) -> list[Any]:
-    d = statement_details.c
-    query = select(d.invoice_key, d.instalment, d.level, d.days_overdue).where(
-        d.statement_id == statement_id, d.type == "invoice", d.level.is_not(None)
-    )
-    return list(connection.execute(query))
+def _notice_levels(connection: Connection, hashes: Collection[str | None]) -> dict[str | None, set[int]]:
+    """By process version: its levels that fire before or on the due date; versions that are not known are left out."""
+    values = [process_hash for process_hash in hashes if process_hash]
+    found = read_many(connection, process_versions, ("process_hash", "content"), key="process_hash", values=values)
+    return {row["process_hash"]: _before_due(row["content"]) for row in found if row["content"]}
 
 
-def _notice_levels(connection: Connection, statement: Mapping[str, Any]) -> set[int] | None:
-    """Levels of the statement's process that fire before or on the due date; None where its version is not known."""
-    content = connection.scalar(
-        select(process_versions.c.content).where(process_versions.c.process_hash == statement["process_hash"])
-    )
-    if not content:
-        return None
+def _before_due(process: Mapping[str, Any]) -> set[int]:
     anchors = ("due_date", "plan_due_date")
     return {
         level["level"]
-        for level in content.get("levels", ())
+        for level in process.get("levels", ())
         if level["when"]["days"] <= 0 and level["when"].get("after", "due_date") in anchors
     }
 

@@ -91,7 +91,7 @@ def test_what_only_the_html_or_the_pdf_says_is_seen_too(
         charge = {"type": "fee", "reference": "OTHER-00002", "invoice_number": None, "amount": "1.00"}
         content = {**statement["content"], "charges": [charge]}
         # a document frozen with a mistake in it: no text part shows a charge's reference
-        monkeypatch.setattr("dunning_pipeline.delivery.working.lane.document_of", lambda row, statement: content)
+        monkeypatch.setattr("dunning_pipeline.delivery.working.preparing.document_of", lambda row, statement: content)
     made = Renderer.message
 
     def mistaken(self: Renderer, connection: object, row: object, statement: object) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dunning_pipeline.delivery.judging.gate_facts import gather
-from dunning_pipeline.delivery.working import lane
+from dunning_pipeline.delivery.working import preparing
 from dunning_pipeline.delivery.working.worker import deliver
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, Request
@@ -88,7 +88,7 @@ def test_a_payment_published_while_the_gate_looks_is_seen(desk: Desk, monkeypatc
         looked.append(found)
         return found
 
-    monkeypatch.setattr(lane, "gather", gather_then_pay)
+    monkeypatch.setattr(preparing, "gather", gather_then_pay)
 
     deliver(desk.ws, now=NOW)
 

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
+from dunning_pipeline.ledger.bulk import chunks, insert_stored, write_stored
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import send_attempts, sends, statements, stream_loads, switches
+from dunning_pipeline.ledger.schema import send_attempts, sends, stream_loads
+from dunning_pipeline.ledger.types import instant_text
 from dunning_pipeline.settings.workspace import Workspace
 
 MAX_ATTEMPTS = 12
@@ -28,34 +30,22 @@ _mine = and_(
 )
 
 
-# Made once: building a statement costs more than running it. The last guard stands in the statement itself.
-_LEAVE = (
-    update(sends)
-    .where(
-        sends.c.send_key.in_(bindparam("keys", expanding=True)),
-        tuple_(sends.c.send_key, sends.c.claimed_by).in_(bindparam("mine", expanding=True)),
-        sends.c.status == "in_flight",
-        ~exists(select(switches.c.name).where(switches.c.name == "stop")),
-        ~exists(select(switches.c.name).where(switches.c.name == literal("campaign:").concat(sends.c.campaign))),
-        or_(
-            sends.c.statement_id.is_(None),
-            sends.c.kind == "draft",
-            exists(
-                select(statements.c.statement_id).where(
-                    statements.c.statement_id == sends.c.statement_id, statements.c.status == "closed"
-                )
-            ),
-        ),
-    )
-    .values(phase="leaving", attempts=sends.c.attempts + 1, provider=bindparam("p"))
-    .returning(sends.c.send_key)
-)
-_SENT = (
-    update(sends)
-    .where(_mine)
-    .values(status="sent", provider_message_id=bindparam("m"), sent_at=bindparam("at"), reason=None, **_FREE)
-)
-_ATTEMPT = send_attempts.insert()
+# Run once per message in one call of the driver: SQLAlchemy's way to the same rows costs more than the rows.
+# The last guard stands in the statement itself.
+_LEAVE = """
+update sends set phase = 'leaving', attempts = attempts + 1, provider = :provider
+where send_key = :key and claimed_by = :worker and status = 'in_flight'
+    and not exists (select 1 from switches where name = 'stop')
+    and not exists (select 1 from switches where name = 'campaign:' || sends.campaign)
+    and (statement_id is null or kind = 'draft' or exists (
+        select 1 from statements where statements.statement_id = sends.statement_id and statements.status = 'closed'))
+"""
+_SENT = """
+update sends set status = 'sent', provider_message_id = :message_id, sent_at = :at, reason = null,
+    phase = null, claimed_by = null, claimed_at = null
+where send_key = :key and (status = 'in_flight' and claimed_by = :worker or status = 'unknown')
+"""
+_LEAVING = (sends.c.status == "in_flight", sends.c.phase == "leaving")
 _LOADS = select(func.count()).select_from(stream_loads)
 
 
@@ -82,15 +72,20 @@ Leaving = tuple[Sequence[Mapping[str, Any]], str, int | None]  # rows, provider,
 def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set[str]]:
     """`leave` for many workers that ask at the same moment: one statement, and one sync, for all."""
     known = number_of_loads(connection)
-    may: dict[str, list[tuple[str, str]]] = {}
-    for rows, provider, loads in asked:
-        if loads is None or loads == known:
-            may.setdefault(provider, []).extend((row["send_key"], row["claimed_by"]) for row in rows)
-    left: set[str] = set()
-    for provider, mine in may.items():
-        told = {"keys": [key for key, _ in mine], "mine": mine, "p": provider}
-        left.update(connection.scalars(_LEAVE, told))
-    return [{row["send_key"] for row in rows} & left for rows, _, _ in asked]
+    told = [
+        {"key": row["send_key"], "worker": row["claimed_by"], "provider": provider}
+        for rows, provider, loads in asked
+        if loads is None or loads == known
+        for row in rows
+    ]
+    left = {one["key"]: one["worker"] for one in told}
+    if write_stored(connection, _LEAVE, told) < len(told):  # which ones were guarded from leaving?
+        found: dict[str, str] = {}
+        for some in chunks(left):
+            leaving = select(sends.c.send_key, sends.c.claimed_by).where(sends.c.send_key.in_(some), *_LEAVING)
+            found.update(connection.execute(leaving).tuples())
+        left = {key: worker for key, worker in left.items() if found.get(key) == worker}
+    return [{row["send_key"] for row in rows if row["send_key"] in left} for rows, _, _ in asked]
 
 
 def record(
@@ -130,11 +125,13 @@ def record_together(connection: Connection, asked: Sequence[Recording]) -> list[
 
 
 def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any, Answer, Any]], now: datetime) -> None:
-    connection.execute(
-        _SENT,
-        [{"k": row["send_key"], "w": row["claimed_by"], "m": a.message_id, "at": now} for row, a, _ in sent],
-    )
-    connection.execute(_ATTEMPT, [_attempt(row, answer, digest, now) for row, answer, digest in sent])
+    at = instant_text(now)
+    told = [
+        {"key": row["send_key"], "worker": row["claimed_by"], "message_id": answer.message_id, "at": at}
+        for row, answer, _ in sent
+    ]
+    write_stored(connection, _SENT, told)
+    _write_attempts(connection, sent, now)
     after_sent(connection, ws, [row for row, _, _ in sent], now=now)
     for row, answer, _ in sent:
         if row["channel"] == "payment_retry":
@@ -164,7 +161,7 @@ def _record_other(
     changed = connection.execute(
         update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]}
     ).rowcount
-    connection.execute(send_attempts.insert().values(_attempt(row, answer, digest, now)))
+    _write_attempts(connection, [(row, answer, digest)], now)
     if answer.declined:
         payment_declined(connection, row, reason=answer.detail, now=now)
     elif changed and values["status"] in ("failed", "unknown"):
@@ -189,10 +186,10 @@ def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str
         for row in rows
         if row["statement_id"] and row["channel"] in REMINDS and row["kind"] not in ("draft", "account")
     }
-    for statement_id in sorted(reminded):
-        from dunning_pipeline.statements.levels import record_reached
+    if reminded:
+        from dunning_pipeline.statements.levels import record_reached_together
 
-        record_reached(connection, statement_id=statement_id, sent_on=sent_on, now=now)
+        record_reached_together(connection, statement_ids=sorted(reminded), sent_on=sent_on, now=now)
 
 
 def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None) -> None:
@@ -220,18 +217,24 @@ def backoff_seconds(attempt: int, *, retry_after_seconds: float | None = None) -
     return max(jittered, retry_after_seconds or 0.0)
 
 
-def _attempt(row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime) -> dict[str, Any]:
-    attempt = row["attempts"] + 1
-    return {
-        # the instant is part of the id: a locked-out attempt does not count and may come again under its number
-        "attempt_id": f"{row['send_key']}:{attempt}:{answer.kind}:{datetime.now(UTC).timestamp():.6f}",
-        "send_key": row["send_key"],
-        "attempt": attempt,
-        "outcome": answer.kind,
-        "provider": row.get("provider"),
-        "provider_status": answer.status,
-        "answer": answer.detail,
-        "rendered_sha256": digest,
-        "at": now,
-        "by": row["claimed_by"],
-    }
+def _write_attempts(
+    connection: Connection, done: Iterable[tuple[Mapping[str, Any], Answer, str | None]], now: datetime
+) -> None:
+    # the instant is part of the id: a locked-out attempt does not count and may come again under its number
+    at, real = instant_text(now), f"{datetime.now(UTC).timestamp():.6f}"
+    rows = [
+        (
+            f"{row['send_key']}:{row['attempts'] + 1}:{answer.kind}:{real}",
+            row["send_key"],
+            row["attempts"] + 1,
+            answer.kind,
+            row.get("provider"),
+            answer.status,
+            answer.detail,
+            digest,
+            at,
+            row["claimed_by"],
+        )
+        for row, answer, digest in done
+    ]
+    insert_stored(connection, send_attempts, send_attempts.columns.keys(), rows)
