@@ -1,5 +1,7 @@
 -- All that a template may show: one JSON document per billing account and bill group, along the declared relationships.
 -- Grain: one row per account_key and bill_group_key. Owner: collections. Nothing of a sibling account is in it.
+-- Built in slices of accounts: the documents of all of them at once would need more memory than a build is given.
+{{ config(meta={'slices_of': ['open_items', 'contacts', 'payments']}) }}
 with
 
 open_groups as (
@@ -55,9 +57,11 @@ graphs as (
             plans := plans.plans,
             statements := statements.statements
         ) as document
-    from groups
-    inner join {{ ref('accounts') }} as accounts on accounts.account_key = groups.account_key
-    left join {{ ref('account_links') }} as links on links.account_key = groups.account_key
+    from (select * from groups where {{ in_slice('account_key') }}) as groups
+    inner join (select * from {{ ref('accounts') }} where {{ in_slice('account_key') }}) as accounts
+        on accounts.account_key = groups.account_key
+    left join (select * from {{ ref('account_links') }} where {{ in_slice('account_key') }}) as links
+        on links.account_key = groups.account_key
     left join {{ ref('bill_groups') }} as bill_groups on bill_groups.bill_group_key = groups.bill_group_key
     left join {{ ref('graph_contacts') }} as contacts on contacts.account_key = groups.account_key
     left join {{ ref('graph_invoices') }} as invoices

@@ -8,6 +8,7 @@ roles as (
     -- a contact holds a role of an account once
     select account_key, contact_key, list_sort(list(role)) as roles
     from {{ ref('recipient_roles') }}
+    where {{ in_slice('account_key') }}
     group by account_key, contact_key
 
 ),
@@ -16,7 +17,7 @@ related as (
 
     select account_key, contact_key
     from {{ ref('contacts') }}
-    where account_key is not null
+    where account_key is not null and {{ in_slice('account_key') }}
 
     union all
 
@@ -34,6 +35,7 @@ points as (
         holder_key,
         list_sort(list(struct_pack(channel := channel, address := address, refusal := refusal))) as points
     from {{ ref('recipient_points') }}
+    where holder_key in (select contact_key from related)
     group by holder_key
 
 ),

@@ -5,7 +5,7 @@ with
 
 items as (
 
-    select * from {{ ref('open_items') }}
+    select * from {{ ref('open_items') }} where {{ in_slice('account_key') }}
 
 ),
 

@@ -18,7 +18,7 @@ payments as (
     from {{ ref('payments') }}
     where payment_date between {{ run_date() }} - 365 and {{ run_date() }}
         and coalesce(status, 'processed') = 'processed'
-        and account_key is not null
+        and account_key is not null and {{ in_slice('account_key') }}
     group by account_key
 
 ),
@@ -39,7 +39,7 @@ open_credits as (
     select memos.*, memos.total_amount - coalesce(applied.amount, 0) as open_amount
     from {{ ref('credit_memos') }} as memos
     left join applied on applied.credit_memo_key = memos.credit_memo_key
-    where memos.status = 'posted'
+    where memos.status = 'posted' and {{ in_slice('memos.account_key') }}
         and (memos.credit_date is null or memos.credit_date <= {{ run_date() }})
         and memos.total_amount > coalesce(applied.amount, 0)
 

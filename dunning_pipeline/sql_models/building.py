@@ -19,7 +19,7 @@ from dunning_pipeline.sql_models.build_report import BuildReport, ModelResult, P
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
 from dunning_pipeline.sql_models.folder.project import Check, Model, Project, load_project
 from dunning_pipeline.sql_models.folder.selection import select_models
-from dunning_pipeline.sql_models.folder.sql_errors import explained
+from dunning_pipeline.sql_models.materialising import create
 from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
 from dunning_pipeline.sql_models.segmenting.publications import write_publication
 from dunning_pipeline.sql_models.segmenting.segments import SCHEMA as SEGMENTS
@@ -100,7 +100,10 @@ class _Build:
         self.step("policies", "dunning.policy_tables", "load_policy_tables", self.con, self.ws)
         # the levels' conditions are SQL of the analysts: they reach the models as variables
         self.variables = self.step("conditions", "dunning.policy_tables", "model_variables", self.con) or {}
-        self.renderer = Renderer(self.project, run_date=self.run_date, variables=self.variables)
+        self.renderer = self.rendering()
+
+    def rendering(self, **more: Any) -> Renderer:
+        return Renderer(self.project, run_date=self.run_date, variables={**self.variables, **more})
 
     def build_models(self, models: list[Model], *, whole: bool) -> None:
         before, after = _around_identity(self.project, models)
@@ -161,12 +164,11 @@ class _Build:
         """Build one table, check it and put it in place, in one transaction: nobody sees it before its checks pass."""
         started = time.perf_counter()
         name = f"{quoted(model.schema)}.{quoted(model.name)}"
-        sql = self.renderer.render(model)
         checks = [c for c in model.properties.checks if c.severity == "error" and c.kind != "relationships"]
         self.con.execute(f"create schema if not exists {quoted(model.schema)}; set errors_as_json = true; begin")
         try:
             self._drop(model.schema, model.name)
-            self._create(name, model, sql)
+            create(self.con, name, model, self.project, self.rendering)
             tests = tuple(run_checks(self.con, checks, self.renderer, table=name))
             # counting a view would run it once more
             rows = None if model.is_view else self.con.execute(f"select count(*) from {name}").fetchall()[0][0]
@@ -179,21 +181,15 @@ class _Build:
             self.con.execute("set errors_as_json = false")
         seconds = time.perf_counter() - started
         if not good:
-            return self._refused(model, sql, checks, seconds)
+            return self._refused(model, checks, seconds)
         columns = columns_of(self.con, model.schema, model.name)
         return ModelResult(model.name, model.schema, "built", rows, seconds, columns, tests)
 
-    def _create(self, name: str, model: Model, sql: str) -> None:
-        prefix = f"create {'view' if model.is_view else 'table'} {name} as "
-        try:
-            self.con.execute(f"{prefix}{sql}")
-        except duckdb.Error as error:
-            raise explained(error, rendered=sql, text=model.text, file=model.file, prefix=prefix) from None
-
-    def _refused(self, model: Model, sql: str, checks: list[Check], seconds: float) -> ModelResult:
+    def _refused(self, model: Model, checks: list[Check], seconds: float) -> ModelResult:
         """The result of a table whose checks failed; what failed is kept, the table itself is not."""
         aside = f"{CHECKS_SCHEMA}.{quoted(model.name + '__refused')}"
-        self.con.execute(f"create or replace table {aside} as {sql}")
+        self.con.execute(f"drop table if exists {aside}")
+        create(self.con, aside, model, self.project, self.rendering)
         tests = tuple(run_checks(self.con, checks, self.renderer, table=aside))
         self.con.execute(f"drop table {aside}")
         broken = [test for test in tests if test.is_blocking_failure]

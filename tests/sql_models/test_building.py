@@ -1,11 +1,15 @@
 """Build aside, check, then publish: what is good stays until something better has passed."""
 
+from pathlib import Path
+
 import pytest
 
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
+from dunning_pipeline.sql_models import materialising
 from dunning_pipeline.sql_models.snapshot import KEPT_SNAPSHOTS, open_snapshot, snapshot_date, snapshot_file
 from tests.sql_models.conftest import NOW, RUN_DATE, Small
 
+ROOT = Path(__file__).resolve().parents[2]
 ORDERS = "-- Orders.\nselect id, cast(amount as decimal(19, 4)) as amount from {{ source('mapped', 'orders') }}\n"
 TOTALS = "-- Totals.\nselect count(*) as orders, sum(amount) as amount from {{ ref('orders') }}\n"
 SEGMENT = "-- Big.\n-- Owner: me.\nselect cast(id as varchar) as unified_account_id from {{ ref('orders') }}\n"
@@ -142,6 +146,22 @@ def test_a_view_becomes_a_table_and_back(orders: Small) -> None:
     orders.write("unified/totals.sql", TOTALS)
     assert statuses(orders.build())["totals"] == "built"
     assert orders.published("unified.totals") == [(1, pytest.approx(10))]
+
+
+def test_a_model_made_in_slices_has_the_rows_of_one_made_at_once(
+    orders: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.rows = [(number, "10.00", "2025-11-01") for number in range(40)]
+    orders.write("macros/slices.sql", (ROOT / "dbt_like_sql" / "macros" / "slices.sql").read_text())
+    view = "{{ config(materialized='view') }}\nselect id, hash(id) as made from {{ ref('orders') }} where "
+    orders.write("data_model/narrow.sql", view + "{{ in_slice('id') }}")
+    text = "select * from {{ ref('narrow') }}"
+    orders.write("data_model/whole.sql", text)
+    orders.write("data_model/sliced.sql", "{{ config(meta={'slices_of': ['orders']}) }}\n" + text)
+    monkeypatch.setattr(materialising, "SLICE_ROWS", 9)
+    assert statuses(orders.build())["sliced"] == "built"
+    assert sorted(orders.published("data_model.sliced")) == sorted(orders.published("data_model.whole"))
+    assert len(orders.published("data_model.narrow")) == 40  # the view itself shows everything afterwards
 
 
 def test_old_snapshots_are_pruned_and_an_open_one_stays_readable(orders: Small) -> None:
