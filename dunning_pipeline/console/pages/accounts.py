@@ -1,6 +1,7 @@
 """Accounts: search over the snapshot, and one account with its profile, debts, holds, charges and timeline."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from starlette.routing import Route
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import PAGE_SIZE
+from dunning_pipeline.console.timeline import timeline
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import (
     assignments,
@@ -107,9 +109,31 @@ def search(desk: Desk) -> Response:
 def show_account(desk: Desk) -> Response:
     key = desk.request.path_params["account_key"]
     account = account_row(desk, key)
+    profile, record = _profile(desk, account), _record(desk, account["account_key"])
     return desk.page(
-        "account.html", account=account, **_profile(desk, account), **_record(desk, account["account_key"])
+        "account.html",
+        account=account,
+        events=timeline(record, zone=desk.workspace.company.zone),
+        processes=_processes(desk, account, profile["bill_groups"], record["assignments"]),
+        **profile,
+        **record,
     )
+
+
+def _processes(
+    desk: Desk, account: dict[str, Any], groups: list[dict[str, Any]], assigned: list[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Each bill group and the account itself, with the process in force; None where the first run will choose it."""
+    today = desk.today
+    in_force: dict[str, Mapping[str, Any]] = {}
+    for row in assigned:  # the newest first
+        if row["valid_from"] <= today and (row["valid_to"] is None or row["valid_to"] >= today):
+            in_force.setdefault(row["bill_group_key"], row)
+    own = {"bill_group_key": account["account_key"], "name": None}
+    default = account["default_process"] or desk.workspace.company.default_process
+    return [
+        {**group, "assigned": in_force.get(group["bill_group_key"]), "default": default} for group in [own, *groups]
+    ]
 
 
 def account_row(desk: Desk, key: str) -> dict[str, Any]:

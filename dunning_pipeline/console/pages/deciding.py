@@ -115,6 +115,21 @@ def why(desk: Desk) -> Response:
     return desk.page("why.html", account=account, day_asked=day, rows=rows)
 
 
+@allowed("viewer")
+def next_step(desk: Desk) -> Response:
+    """The steps that come next for an account and their dates, the soonest first; asked for by a click, as it is a
+    whole decision."""
+    account = account_row(desk, desk.request.path_params["account_key"])
+    steps: dict[tuple[Any, Any], list[str]] = {}
+    for row in explain(desk.workspace, account["account_key"], dunning_date=desk.today):
+        told = row["inputs"]
+        if told.get("next_level_on"):
+            key = (str(told["next_level_on"]), told["next_level"])
+            steps.setdefault(key, []).append(row["invoice_number"] or row["invoice_id"])
+    coming = [{"on": on, "level": level, "items": names} for (on, level), names in sorted(steps.items())]
+    return desk.page("next_step.html", account=account, coming=coming)
+
+
 @allowed("collector")
 def resolve_send(desk: Desk) -> Response:
     key = one_send(desk)["send_key"]
@@ -131,5 +146,6 @@ routes = [
     Route("/runs/{run_id}/delete", remove_run, methods=["POST"]),
     Route("/dunning/new", dun_one_invoice, methods=["POST"]),
     Route("/accounts/{account_key:path}/why", why),
+    Route("/accounts/{account_key:path}/next", next_step),
     Route("/sends/{key}/resolve", resolve_send, methods=["POST"]),
 ]

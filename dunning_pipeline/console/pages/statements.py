@@ -108,7 +108,16 @@ def show_statement(desk: Desk) -> Response:
         limit = limit_above(row, desk.workspace.company) if is_draft else None
         asked = sorted(who_asked(connection, row)) if limit else []
     story = _story(desk, row, rows)
-    return desk.page("statement.html", statement=row, details=details, events=story, limit=limit, asked=asked, **rows)
+    return desk.page(
+        "statement.html",
+        statement=row,
+        details=details,
+        numbers={line["invoice_key"]: line["invoice_number"] for line in details if line["invoice_number"]},
+        events=story,
+        limit=limit,
+        asked=asked,
+        **rows,
+    )
 
 
 def _story(desk: Desk, row: Mapping[str, Any], rows: Mapping[str, Any]) -> list[dict[str, Any]]:

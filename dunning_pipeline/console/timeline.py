@@ -1,0 +1,32 @@
+"""Everything that happened with an account, newest first: statements, sends, holds, money and notes in one line."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+SHOWN = 200
+Rows = Sequence[Mapping[str, Any]]
+
+
+def timeline(record: Mapping[str, Rows], *, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """Events as at (instant), kind and row, the newest first. `record` holds the rows of each table by its name."""
+    found = [_event(s["created_at"], "statement", s) for s in record["statements"]]
+    found += [_event(s["sent_at"] or s["queued_at"], "send", s) for s in record["sends"]]
+    found += [_event(n["created_at"], "note", n) for n in record["notes"]]
+    found += [_event(_instant(p["posted_on"], zone), "posting", p) for p in record["postings"]]
+    for kind, ends in (("blocks", "ended_at"), ("promises", "withdrawn_at"), ("postponements", "ended_at")):
+        for row in record[kind]:
+            found.append(_event(row["created_at"], kind, row))
+            if row[ends]:
+                found.append(_event(row[ends], f"{kind}_end", row))
+    found += [_event(a["created_at"], "assignment", a) for a in record["assignments"]]
+    return sorted(found, key=lambda event: event["at"], reverse=True)[:SHOWN]
+
+
+def _event(at: datetime, kind: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at": at, "kind": kind, "row": row}
+
+
+def _instant(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), tzinfo=zone)
