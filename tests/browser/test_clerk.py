@@ -85,6 +85,8 @@ def test_all_of_a_filter_are_closed_in_the_background(page_of) -> None:
     assert count > 0
     page.check("input[name=which][value=filter]")
     page.locator("main button.primary", has_text="Close").click()
+    assert page.get_by_text(f"{count} statements (all of the filter)").is_visible()
+    page.get_by_role("button", name="Yes, go on").click()
     page.wait_for_selector(".badge.done", timeout=60_000)
     assert f"{count} closed, 0 refused" in page.locator("#job").inner_text()
     page.goto("/statements?status=draft&currency=GBP")

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import jobs
-from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.statements import filtered, one_statement
 from dunning_pipeline.console.scope import within_scope
@@ -25,8 +25,14 @@ from dunning_pipeline.statements.sending import send_statements
 from dunning_pipeline.statements.voiding import void
 
 CHUNK = 200
-# what each action on many needs, and the words that say it was done
+# what each action on many needs
 ON_MANY = {"close": "approver", "send": "collector", "delete": "collector", "zip": "viewer", "distribute": "collector"}
+QUESTIONS = {
+    "close": "Close these statements? Numbers and fees are posted; this cannot be undone, only voided.",
+    "send": "Queue these statements for sending?",
+    "delete": "Delete these drafts?",
+    "distribute": "Distribute these PDFs to the target?",
+}
 
 
 @allowed("approver")
@@ -134,6 +140,8 @@ def act_on_many(desk: Desk) -> Response:
     ids = _chosen(desk)
     if not ids:
         raise InvalidInput("nothing is selected", remedy="tick statements, or choose “all of the filter”")
+    if name in QUESTIONS and desk.typed("confirm") != str(len(ids)):
+        return _asked_back(desk, name, ids)
     job_id = jobs.enqueue(
         desk.engine, action=f"{name}_statements", arguments={"ids": ids}, total=len(ids), actor=desk.user.login
     )
@@ -149,6 +157,27 @@ def _chosen(desk: Desk) -> list[str]:
         ticked = [str(value) for value in desk.form.getlist("statement_id")]
         query = within_scope(desk, select(s.statement_id).where(s.statement_id.in_(ticked)), s.account_key)
         return list(connection.scalars(query))
+
+
+def _asked_back(desk: Desk, name: str, ids: list[str]) -> Response:
+    """How many statements, of which status and worth, before anything is done to them."""
+    s, is_filter = statements.c, desk.typed("which") == "filter"
+    summed = (s.status, s.currency, func.count().label("count"), func.sum(s.please_pay_minor).label("minor"))
+    query = filtered(desk) if is_filter else select(s.statement_id).where(s.statement_id.in_(ids))
+    with reading(desk.engine) as connection:
+        groups = as_rows(
+            connection.execute(query.with_only_columns(*summed).group_by(*summed[:2]).order_by(*summed[:2]))
+        )
+    return desk.page(
+        "confirm.html",
+        question=QUESTIONS[name],
+        action=name,
+        is_filter=is_filter,
+        is_changed=bool(desk.typed("confirm")),
+        count=len(ids),
+        groups=groups,
+        ticked=[] if is_filter else ids,
+    )
 
 
 def _parts(job: Job) -> Sequence[list[str]]:
