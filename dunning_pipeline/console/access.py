@@ -10,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from dunning_pipeline.errors import InvalidInput, Refused
+from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import sessions, users
@@ -69,6 +69,7 @@ def add_user(
     must_change: bool = False,
     row_scope: str | None = None,
     language: str | None = None,
+    email: str | None = None,
 ) -> str:
     """Record a user and return the id. Raises InvalidInput for an unknown role, a short password or a taken login."""
     if role not in ROLES:
@@ -86,6 +87,7 @@ def add_user(
                 must_change_password=must_change,
                 row_scope=row_scope or None,
                 language=language or None,
+                email=email or None,
                 failed_logins=0,
                 is_active=True,
                 created_at=instant_of_access(),
@@ -94,6 +96,19 @@ def add_user(
     except IntegrityError:
         raise InvalidInput(f"the login {login!r} is taken", remedy="choose another login") from None
     return user_id
+
+
+def reset_password(connection: Connection, user_id: str) -> str:
+    """A new one-time password, the lock taken off and all sessions ended; the password. Raises NotThere."""
+    password = secrets.token_urlsafe(12)
+    fresh = {"password_hash": hash_password(password), "must_change_password": True}
+    changed = connection.execute(
+        users.update().where(users.c.user_id == user_id).values(**fresh, failed_logins=0, locked_until=None)
+    )
+    if not changed.rowcount:
+        raise NotThere("there is no such user")
+    connection.execute(sessions.delete().where(sessions.c.user_id == user_id))
+    return password
 
 
 def hash_password(password: str) -> str:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from dunning_pipeline.console.access import User
+from dunning_pipeline.console.access import User, instant_of_access
 from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.console.sentences import fact, said
 from dunning_pipeline.console.wording import LANGUAGES, Wording
@@ -38,6 +38,7 @@ UNSEEN = (
     "finding_id",
     "block_id",
     "posting_id",
+    "promise_id",
     "verdict",
     "seen",
 )
@@ -54,6 +55,11 @@ class Desk:
     @property
     def now(self) -> datetime:
         return business_now()
+
+    @property
+    def real_now(self) -> datetime:
+        """The real clock, which lock-outs follow."""
+        return instant_of_access()
 
     @property
     def today(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import NumberFormatError, format_currency, format_decimal, parse_decimal
 from markupsafe import Markup
 
 from dunning_pipeline.money import from_minor
@@ -71,6 +71,16 @@ class Wording:
     def amount(self, value: Decimal | None, currency: str | None) -> str:
         """Major units (DECIMAL of the warehouse) as money of the locale; empty for None."""
         return "" if value is None or not currency else _money(value, currency, self.language)
+
+    def read_amount(self, text: str) -> Decimal:
+        """An amount as people of this language write it, or with a point and no groups: 1.234,56 or 1234.56.
+
+        Raises ValueError or decimal.InvalidOperation for what is neither.
+        """
+        try:
+            return parse_decimal(text, locale=self.language, strict=True)
+        except NumberFormatError:
+            return Decimal(text)
 
     def day(self, value: date | str | None) -> str:
         if not value:

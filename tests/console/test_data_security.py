@@ -35,7 +35,9 @@ POSTS = {
     "/accounts/{account_key:path}/block": "collector",
     "/accounts/{account_key:path}/unblock": "collector",
     "/accounts/{account_key:path}/promise": "collector",
+    "/accounts/{account_key:path}/withdraw": "collector",
     "/accounts/{account_key:path}/postpone": "collector",
+    "/calendar/subscribe": "viewer",
     "/accounts/{account_key:path}/assign": "collector",
     "/accounts/{account_key:path}/charge": "collector",
     "/accounts/{account_key:path}/notes": "collector",
@@ -79,12 +81,14 @@ def test_an_act_needs_its_role_the_token_and_a_session(console: Console, path: s
 FOREIGN_PAGES = [
     "/statements/st-lee", "/statements/st-lee/edit", "/statements/st-lee/send", "/statements/st-lee/pdf",
     "/statements/st-lee/preview/email", "/accounts/s:lee", "/accounts/lee", "/accounts/s:lee/holds",
-    "/accounts/s:lee/why", "/sends/sd-lee", "/plans/s:p-lee", "/find/invoice/s:i-lee", "/simulate?account=s:lee",
+    "/accounts/s:lee/why", "/accounts/s:lee/next",
+    "/sends/sd-lee", "/plans/s:p-lee", "/find/invoice/s:i-lee", "/simulate?account=s:lee",
 ]  # fmt: skip
 FOREIGN_ACTS = [
     *(f"/statements/st-lee/{act}" for act in ("edit", "copy-text", "close", "release", "delete")),
     *(f"/statements/st-lee/{act}" for act in ("void", "send", "pdf")),
-    *(f"/accounts/s:lee/{act}" for act in ("block", "unblock", "promise", "postpone", "assign", "charge", "notes")),
+    *(f"/accounts/s:lee/{act}" for act in ("block", "unblock", "promise", "withdraw", "postpone")),
+    *(f"/accounts/s:lee/{act}" for act in ("assign", "charge", "notes")),
     "/sends/sd-lee/resolve", "/plans/s:p-lee",
 ]  # fmt: skip
 
@@ -208,6 +212,11 @@ def test_the_session_cookie_is_for_this_site_alone(console: Console, scheme: str
         ("/accounts/s:kim/block", {"reason": "a\x00b"}, "cannot be stored"),
         ("/accounts/s:kim/block", {"reason": "x", "valid_to": "2020-01-01"}, "end before it begins"),
         ("/accounts/s:kim/notes", {"body": "x" * 5000}, "1 to 4000"),
+        ("/accounts/s:kim/promise", {"promised_for": "2025-12-01", "amount": "1.234", "currency": "EUR"}, "no amount"),
+        ("/accounts/s:kim/withdraw", {"promise_id": "gone", "reason": "kept"}, "no such promise"),
+        ("/dunning/new", {"invoice": "nowhere", "level": "2"}, "no such invoice"),
+        ("/reports/ageing/mail", {"to": "no address"}, "no address"),
+        ("/users", {"login": "mailed", "role": "viewer", "email": "no address"}, "no address"),
         ("/runs", {"date": "tomorrow"}, "no date"),
         ("/runs", {"date": "2025-11-03", "levels": "²"}, "levels are numbers"),
         ("/statements/st-kim/edit", {"due_date": "yesterday", "text_subject": "kept"}, "kept"),

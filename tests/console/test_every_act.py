@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.pages import plans
-from dunning_pipeline.ledger.schema import audit, blocks, findings, postings, statements
+from dunning_pipeline.ledger.schema import audit, blocks, findings, postings, promises, statements
 from dunning_pipeline.sql_models.segmenting import publications
 from tests.console.world import NOW, Console
 
@@ -58,6 +58,14 @@ ACTS: dict[str, tuple[Any, str]] = {
         "block.end",
     ),
     "/accounts/{account_key:path}/promise": (("s:kim/promise", {"promised_for": "2025-12-01"}), "promise"),
+    "/accounts/{account_key:path}/withdraw": (
+        lambda c: (
+            c.post("/accounts/s:kim/promise", promised_for="2025-12-24")
+            and ("s:kim/withdraw", {"promise_id": c.scalar(select(func.max(promises.c.promise_id))), "reason": "x"})
+        ),
+        "promise.withdraw",
+    ),
+    "/calendar/subscribe": (("subscribe", {}), "calendar.subscribe"),
     "/accounts/{account_key:path}/postpone": (
         ("s:kim/postpone", {"invoice_key": "s:i-kim", "postponed_to": "2025-12-01", "reason": "x"}),
         "postpone",

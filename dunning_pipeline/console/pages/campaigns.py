@@ -1,4 +1,4 @@
-"""Campaigns and the marketing calendar: what is planned and done, run now, plan, pause; the .ics feed."""
+"""Campaigns and the marketing calendar: what is planned and done, run now, plan, pause."""
 
 import calendar as months
 from datetime import date, datetime, time, timedelta
@@ -164,20 +164,9 @@ def _week(day: date) -> list[date]:
     return [monday + timedelta(days=offset) for offset in range(7)]
 
 
-@allowed("viewer")
-def calendar_feed(desk: Desk) -> Response:
-    rows = calendar.entries(
-        desk.workspace, first=desk.today - timedelta(days=30), last=desk.today + timedelta(days=60), now=desk.now
-    )
-    text = calendar.as_ics(rows, company=desk.workspace.company.name, now=desk.now)
-    headers = {"Content-Disposition": 'attachment; filename="dunning.ics"'}
-    return Response(text, media_type="text/calendar; charset=utf-8", headers=headers)
-
-
 routes = [
     Route("/campaigns", list_campaigns),
     Route("/campaigns/{name}", show_campaign, methods=["GET"]),
     Route("/campaigns/{name}", steer, methods=["POST"]),
     Route("/calendar", show_calendar),
-    Route("/calendar.ics", calendar_feed),
 ]

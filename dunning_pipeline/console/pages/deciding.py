@@ -3,11 +3,10 @@
 from datetime import date
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dunning_pipeline.console import jobs
+from dunning_pipeline.console import jobs, published
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.accounts import account_row, found_accounts
@@ -16,7 +15,7 @@ from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.dunning.scope import Scope
-from dunning_pipeline.errors import InvalidInput, Refused
+from dunning_pipeline.errors import DunningError, InvalidInput, NotThere, Refused
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.statements.runs import delete_run, run
 
@@ -83,15 +82,33 @@ def remove_run(desk: Desk) -> Response:
 @allowed("collector")
 def dun_one_invoice(desk: Desk) -> Response:
     """New dunning for one invoice, at the level that follows or the one that a person names."""
-    invoice, level = desk.typed("invoice"), desk.typed("level")
+    given, level = desk.typed("invoice") or desk.asked("invoice"), desk.typed("level")
+    found = _invoice(desk, given) if given else None
+    shown: dict[str, Any] = {"invoice": given, "level": level, "account_key": found and found["account_key"]}
+    if desk.request.method == "GET":
+        return desk.page("new_dunning.html", error=None, **shown)
+    try:
+        statement_id = _dun(desk, found, level)
+    except DunningError as error:
+        return desk.page("new_dunning.html", http_status=422 if found else 404, error=error, **shown)
+    return desk.go(f"/statements/{statement_id}", desk.wording.text("A draft is made for this invoice."))
+
+
+def _invoice(desk: Desk, given: str) -> dict[str, Any] | None:
+    """The invoice by number, id or key, of an account that the user may see."""
+    wanted = "select invoice_key, account_key from invoices where invoice_key = :i or invoice_number = :i"
+    for row in published.found(desk.workspace, f"{wanted} limit 20", {"i": given}):
+        if found_accounts(desk, "account_key = :key", {"key": row["account_key"]}):
+            return row
+    return None
+
+
+def _dun(desk: Desk, found: dict[str, Any] | None, level: str) -> str:
     if level and desk.whole(level) is None:
         raise InvalidInput("a level is a number", value=level)
-    if not found_accounts(
-        desk,
-        "account_key in (select account_key from invoices where invoice_key = :i)",
-        {"i": invoice},
-    ):
-        raise HTTPException(404, "there is no such invoice")
+    if found is None:
+        raise NotThere("there is no such invoice", remedy="look it up with the search box above")
+    invoice = found["invoice_key"]
     scope = Scope(invoice=invoice, levels=(int(level),) if level else ())
     report = run(desk.workspace, dunning_date=desk.today, now=desk.now, scope=scope, actor=desk.user.login)
     if not report.statement_ids:
@@ -100,7 +117,7 @@ def dun_one_invoice(desk: Desk) -> Response:
             "nothing is proposed for this invoice: " + " · ".join(sorted({row["text"] for row in reasons})),
             remedy="name a level to force it, or take away what holds it back",
         )
-    return desk.go(f"/statements/{report.statement_ids[0]}", desk.wording.text("A draft is made for this invoice."))
+    return report.statement_ids[0]
 
 
 @allowed("viewer")
@@ -144,7 +161,7 @@ def resolve_send(desk: Desk) -> Response:
 routes = [
     Route("/runs", start_run, methods=["POST"]),
     Route("/runs/{run_id}/delete", remove_run, methods=["POST"]),
-    Route("/dunning/new", dun_one_invoice, methods=["POST"]),
+    Route("/dunning/new", dun_one_invoice, methods=["GET", "POST"]),
     Route("/accounts/{account_key:path}/why", why),
     Route("/accounts/{account_key:path}/next", next_step),
     Route("/sends/{key}/resolve", resolve_send, methods=["POST"]),

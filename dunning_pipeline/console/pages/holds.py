@@ -17,7 +17,7 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.identifiers import new_id
 from dunning_pipeline.ledger.schema import blocks, notes, promises
-from dunning_pipeline.money import to_minor
+from dunning_pipeline.money import minor_unit, to_minor
 from dunning_pipeline.statements import assigning, cases
 from dunning_pipeline.statements.booking import charges
 
@@ -114,6 +114,19 @@ def promise(desk: Desk) -> Response:
             now=desk.now,
         )
     return _back(desk, account, "The promise is recorded.")
+
+
+@allowed("collector")
+def withdraw(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    wanted = promises.select().where(promises.c.promise_id == desk.typed("promise_id"))
+    with desk.engine.begin() as connection:
+        row = connection.execute(wanted).mappings().first()
+        if row is None or row["account_key"] != account["account_key"]:
+            raise HTTPException(404, "there is no such promise")
+        reason = desk.typed("reason")
+        cases.withdraw_promise(connection, row["promise_id"], reason=reason, actor=desk.user.login, now=desk.now)
+    return _back(desk, account, "Withdrawn.")
 
 
 @allowed("collector")
@@ -242,8 +255,8 @@ def _minor(desk: Desk, name: str, currency: str | None) -> int | None:
     if not currency:
         raise InvalidInput("an amount needs its currency", value=text, remedy="write such as EUR")
     try:
-        amount = Decimal(text)
-        if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT:
+        amount = desk.wording.read_amount(text)
+        if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT or amount != round(amount, minor_unit(currency)):
             raise InvalidOperation
         return to_minor(amount, currency)
     except (InvalidOperation, ValueError):
@@ -260,6 +273,7 @@ routes = [
     Route(f"{_ONE}/block", block, methods=["POST"]),
     Route(f"{_ONE}/unblock", unblock, methods=["POST"]),
     Route(f"{_ONE}/promise", promise, methods=["POST"]),
+    Route(f"{_ONE}/withdraw", withdraw, methods=["POST"]),
     Route(f"{_ONE}/postpone", postpone, methods=["POST"]),
     Route(f"{_ONE}/assign", assign, methods=["POST"]),
     Route(f"{_ONE}/charge", charge, methods=["POST"]),

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console import access
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.delivery.permission.contact_points import normal_email
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
@@ -38,6 +39,7 @@ def add_user(desk: Desk) -> Response:
             must_change=True,
             row_scope=desk.typed("row_scope") or None,
             language=desk.typed("language") or None,
+            email=_email(desk),
         )
         _record(desk, connection, "add_user", user_id, {"login": login, "role": desk.typed("role")})
         rows = as_rows(connection.execute(select(users).order_by(users.c.login)))
@@ -47,9 +49,12 @@ def add_user(desk: Desk) -> Response:
 @allowed("admin")
 def change_user(desk: Desk) -> Response:
     user_id = desk.request.path_params["user_id"]
+    if desk.typed("action") == "password":
+        return _new_password(desk, user_id)
     changes = {
         "role": desk.typed("role"),
         "row_scope": desk.typed("row_scope") or None,
+        "email": _email(desk),
         "is_active": desk.typed("is_active") == "1",
     }
     if changes["role"] not in access.ROLES:
@@ -65,6 +70,20 @@ def change_user(desk: Desk) -> Response:
             connection.execute(sessions.delete().where(sessions.c.user_id == user_id))
         _record(desk, connection, "change_user", user_id, changes, {name: before[name] for name in changes})
     return desk.go("/users", desk.wording.text("Saved."))
+
+
+def _new_password(desk: Desk, user_id: str) -> Response:
+    """For somebody who forgot the password or is locked out: a new one-time password, shown once."""
+    with desk.engine.begin() as connection:
+        password = access.reset_password(connection, user_id)
+        _record(desk, connection, "reset_password", user_id, None)
+        rows = as_rows(connection.execute(select(users).order_by(users.c.login)))
+    login = next(row["login"] for row in rows if row["user_id"] == user_id)
+    return desk.page("users.html", rows=rows, roles=access.ROLES, password=(login, password))
+
+
+def _email(desk: Desk) -> str | None:
+    return normal_email(desk.typed("email")) if desk.typed("email") else None
 
 
 def _record(desk: Desk, connection: Connection, action: str, user_id: str, after: Any, before: Any = None) -> None:
