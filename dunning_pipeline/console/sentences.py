@@ -70,8 +70,9 @@ def _told(sentence: str, wording: Wording) -> str:
             return ours.format(*(_told(part, wording) for part in found.groups()))
     if "; " in sentence:
         return "; ".join(_told(part, wording) for part in sentence.split("; "))
-    word = wording.text(sentence)
-    return wording.text(sentence.replace("_", " ")) if word == sentence and _CODE.fullmatch(sentence) else word
+    spoken = sentence.replace("_", " ") if _CODE.fullmatch(sentence) else sentence
+    word = wording.text(spoken)
+    return sentence if word == spoken else word  # a name with underscores that is no word of ours stays a name
 
 
 def _with_values(text: str, wording: Wording) -> str:
