@@ -5,6 +5,7 @@ from base64 import b64encode
 from binascii import b2a_base64, b2a_qp
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import InvalidInput
@@ -30,7 +31,7 @@ def build_mime(message: Message, *, date: datetime, is_copy: bool = False) -> by
         *([("Bcc", ", ".join(message.bcc))] if message.bcc and is_copy else []),
         *([("Reply-To", message.reply_to)] if message.reply_to else []),
         ("Subject", encoded_words(message.subject, used=9)),
-        ("Date", format_datetime(date)),
+        ("Date", _date_text(date)),
         ("Message-ID", f"<{message.key}@{domain}>"),
         ("X-Dunning-Key", message.key),
         ("Auto-Submitted", "auto-generated"),
@@ -63,7 +64,9 @@ def mailbox(name: str, address: str) -> str:
 
 def one_line(text: str) -> str:
     """Text fit for a header: every run of white space and control characters becomes one space."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
 
 
 def encoded_words(text: str, *, used: int = 0) -> str:
@@ -86,6 +89,11 @@ def encoded_words(text: str, *, used: int = 0) -> str:
         size += width
     words.append("".join(word))
     return " ".join(f"=?utf-8?B?{b64encode(word.encode()).decode()}?=" for word in words)
+
+
+@lru_cache(maxsize=64)
+def _date_text(date: datetime) -> str:
+    return format_datetime(date)
 
 
 def _folded(value: str, used: int) -> str:
@@ -118,7 +126,7 @@ def _alternative(message: Message, boundary: str, is_copy: bool) -> bytes:
 
 
 def _text_part(subtype: str, text: str, is_copy: bool) -> bytes:
-    plain = text.replace("\r\n", "\n").encode()
+    plain = (text.replace("\r\n", "\n") if "\r" in text else text).encode()
     if is_copy:
         name, encoded = "8bit", plain.replace(b"\n", b"\r\n")
     elif len(plain) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long

@@ -6,10 +6,21 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
+from dunning_pipeline.ledger.bulk import read_many, write_stored
 from dunning_pipeline.ledger.processes import process_mark
 from dunning_pipeline.ledger.schema import leases, sends
+from dunning_pipeline.ledger.types import instant_text
 
 LEASE = timedelta(minutes=2)  # renewed every 20 s; counts only for workers of other machines
+
+_CLAIM = """
+update sends set status = 'in_flight', phase = 'claimed', claimed_by = told.value ->> 'worker',
+    claimed_at = told.value ->> 'at'
+from {told} where sends.send_key = told.value ->> 'key'
+"""
+# all that a worker asks of a send; not what was or becomes of it
+_AFTERWARDS = ("delivery", "delivery_at", "next_attempt_at", "claimed_at", "queued_at", "sent_at", "created_by")
+_READ = tuple(name for name in sends.columns.keys() if name not in _AFTERWARDS)  # noqa: SIM118 — not a dict
 
 
 def renew_lease(connection: Connection, *, at: datetime | None = None) -> None:
@@ -59,16 +70,11 @@ def claim(
     keys = list(connection.scalars(picked))
     if not keys:
         return []
-    taken = (
-        update(sends)
-        .where(sends.c.send_key.in_(keys), sends.c.status == "queued")
-        .values(status="in_flight", phase="claimed", claimed_by=worker, claimed_at=real)
-        .returning(*sends.c)
-    )
-    result = connection.execute(taken)
-    names = tuple(result.keys())
-    rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in result]
-    return sorted(rows, key=lambda row: (row["due_at"], row["send_key"]))
+    values = {"worker": worker, "at": instant_text(real)}
+    write_stored(connection, _CLAIM, [{"key": key, **values} for key in keys])
+    rows = read_many(connection, sends, _READ, key="send_key", values=keys)
+    place = {key: number for number, key in enumerate(keys)}
+    return sorted(rows, key=lambda row: place[row["send_key"]])
 
 
 def give_back(connection: Connection, *, worker: str) -> int:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
-from dunning_pipeline.ledger.bulk import chunks, insert_stored, write_stored
+from dunning_pipeline.ledger.bulk import chunks, write_stored
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import send_attempts, sends, stream_loads
+from dunning_pipeline.ledger.schema import sends, stream_loads
 from dunning_pipeline.ledger.types import instant_text
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -30,22 +30,35 @@ _mine = and_(
 )
 
 
-# Run once per message in one call of the driver: SQLAlchemy's way to the same rows costs more than the rows.
-# The last guard stands in the statement itself.
+# One statement for many messages: SQLAlchemy's way to the same rows costs more than the rows, and on SQLite each step
+# of a statement lets all other threads run first. The last guard stands in the statement itself. Rows are to be found
+# by their key: `coalesce` keeps the planner from looking at all that have the status.
 _LEAVE = """
-update sends set phase = 'leaving', attempts = attempts + 1, provider = :provider
-where send_key = :key and claimed_by = :worker and status = 'in_flight'
+update sends set phase = 'leaving', attempts = attempts + 1, provider = told.value ->> 'provider'
+from {told}
+where sends.send_key = told.value ->> 'key' and sends.claimed_by = told.value ->> 'worker'
+    and coalesce(sends.status, '') = 'in_flight'
     and not exists (select 1 from switches where name = 'stop')
     and not exists (select 1 from switches where name = 'campaign:' || sends.campaign)
-    and (statement_id is null or kind = 'draft' or exists (
+    and (sends.statement_id is null or sends.kind = 'draft' or exists (
         select 1 from statements where statements.statement_id = sends.statement_id and statements.status = 'closed'))
 """
 _SENT = """
-update sends set status = 'sent', provider_message_id = :message_id, sent_at = :at, reason = null,
-    phase = null, claimed_by = null, claimed_at = null
-where send_key = :key and (status = 'in_flight' and claimed_by = :worker or status = 'unknown')
+update sends set status = 'sent', provider_message_id = told.value ->> 'message_id', sent_at = told.value ->> 'at',
+    reason = null, phase = null, claimed_by = null, claimed_at = null
+from {told}
+where sends.send_key = told.value ->> 'key'
+    and (coalesce(sends.status, '') = 'in_flight' and sends.claimed_by = told.value ->> 'worker'
+        or coalesce(sends.status, '') = 'unknown')
 """
-_LEAVING = (sends.c.status == "in_flight", sends.c.phase == "leaving")
+_ATTEMPT = """
+insert into send_attempts
+    (attempt_id, send_key, attempt, outcome, provider, provider_status, answer, rendered_sha256, at, by)
+select told.value ->> 'attempt_id', told.value ->> 'send_key', cast(told.value ->> 'attempt' as integer),
+    told.value ->> 'outcome', told.value ->> 'provider', told.value ->> 'provider_status', told.value ->> 'answer',
+    told.value ->> 'rendered_sha256', told.value ->> 'at', told.value ->> 'by'
+from {told}
+"""
 _LOADS = select(func.count()).select_from(stream_loads)
 
 
@@ -82,8 +95,8 @@ def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set
     if write_stored(connection, _LEAVE, told) < len(told):  # which ones were guarded from leaving?
         found: dict[str, str] = {}
         for some in chunks(left):
-            leaving = select(sends.c.send_key, sends.c.claimed_by).where(sends.c.send_key.in_(some), *_LEAVING)
-            found.update(connection.execute(leaving).tuples())
+            leaving = select(sends.c.send_key, sends.c.claimed_by).where(sends.c.phase == "leaving")
+            found.update(connection.execute(leaving.where(sends.c.send_key.in_(some))).tuples())
         left = {key: worker for key, worker in left.items() if found.get(key) == worker}
     return [{row["send_key"] for row in rows if row["send_key"] in left} for rows, _, _ in asked]
 
@@ -223,18 +236,18 @@ def _write_attempts(
     # the instant is part of the id: a locked-out attempt does not count and may come again under its number
     at, real = instant_text(now), f"{datetime.now(UTC).timestamp():.6f}"
     rows = [
-        (
-            f"{row['send_key']}:{row['attempts'] + 1}:{answer.kind}:{real}",
-            row["send_key"],
-            row["attempts"] + 1,
-            answer.kind,
-            row.get("provider"),
-            answer.status,
-            answer.detail,
-            digest,
-            at,
-            row["claimed_by"],
-        )
+        {
+            "attempt_id": f"{row['send_key']}:{row['attempts'] + 1}:{answer.kind}:{real}",
+            "send_key": row["send_key"],
+            "attempt": row["attempts"] + 1,
+            "outcome": answer.kind,
+            "provider": row.get("provider"),
+            "provider_status": answer.status,
+            "answer": answer.detail,
+            "rendered_sha256": digest,
+            "at": at,
+            "by": row["claimed_by"],
+        }
         for row, answer, digest in done
     ]
-    insert_stored(connection, send_attempts, send_attempts.columns.keys(), rows)
+    write_stored(connection, _ATTEMPT, rows)
