@@ -137,7 +137,8 @@ def test_shown_rows_hide_addresses_and_numbers() -> None:
     assert "A \\| B" in text and "ev•••@kunde.example" in text and "| 5 |" in text
 
 
-def test_dagster_yaml_is_one_that_dagster_accepts(tmp_path: Path) -> None:
+def test_dagster_yaml_is_one_that_dagster_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text((ROOT / "assets" / "dagster.yaml").read_text())
     instance = dg.DagsterInstance.from_config(str(tmp_path))
     assert not instance.telemetry_enabled and not instance.nux_enabled

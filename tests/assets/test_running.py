@@ -1,16 +1,22 @@
 """Runs in an ephemeral instance: what is materialised, what a broken file or row looks like, and the day as one."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import select
 
 from assets.definitions import build_definitions
+from assets.event_log import EventLog
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import findings, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 from tests.campaigns.conftest import NOW, TODAY
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -71,6 +77,21 @@ def test_the_tests_of_a_model_are_one_check_that_shows_the_failing_rows(
     assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "| unique_overdue_1_30_unified_account_id | error | 4 |" in told.metadata["tests"].value
     assert "row_count" in told.metadata["unique_overdue_1_30_unified_account_id"].value
+
+
+def test_the_events_lie_where_dagsters_own_class_finds_them(
+    company: Workspace, defs: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    shutil.copy(ROOT / "assets" / "dagster.yaml", tmp_path)
+    with dg.DagsterInstance.get() as instance:
+        assert isinstance(instance.event_log_storage, EventLog)
+        result = defs.resolve_job_def("send").execute_in_process(instance=instance)
+        ours = instance.event_log_storage.get_logs_for_run(result.run_id)
+        seen = instance.get_latest_materialization_event(dg.AssetKey(["delivery", "sent_messages"]))
+    theirs = SqliteEventLogStorage(str(tmp_path / "history" / "runs")).get_logs_for_run(result.run_id)
+    assert result.success and seen is not None and seen.run_id == result.run_id
+    assert [entry.to_json() for entry in ours] == [entry.to_json() for entry in theirs]
 
 
 def test_rejected_rows_are_a_warning_with_the_rows(company: Workspace, defs: dg.Definitions) -> None:
