@@ -114,8 +114,11 @@ def options(
 
 def main() -> None:
     """Entry point: 0 done, 1 refused or failed with the reason on stderr, 2 usage."""
+    import gc
+
     from dunning_pipeline.errors import DunningError
 
+    gc.set_threshold(50_000, 20, 20)  # modules and rows in bulk are no garbage: a tenth of a short command was looking
     try:
         app()
     except DunningError as error:

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import duckdb
 
 from dunning_pipeline.errors import NotThere
+from dunning_pipeline.ledger.export import empty_table
 from dunning_pipeline.ledger.schema import metadata
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import table_exists
@@ -19,10 +19,6 @@ _CATALOG = "published"
 _BY_ACCOUNT = (
     "bill_groups", "payments", "credit_memos", "collection_plans", "account_contact_relations", "account_contact_roles",
 )  # fmt: skip
-_BY_INVOICE = ("payment_allocations", "collection_plan_items", "payment_schedules")
-_DUCKDB_TYPES = {
-    "Date": "date", "Instant": "timestamp", "Boolean": "boolean", "BigInteger": "bigint", "Integer": "integer",
-}  # fmt: skip
 
 
 @dataclass
@@ -52,18 +48,20 @@ class Facts:
             self.account_key = self.find_account(account)
         if self.account_key is not None:
             self._see_only(f"select '{_escaped(self.account_key)}' as account_key")
+            self.con.execute("set threads = 1")  # the models over one account are not worth waking the others up
         elif segment is not None:
             self._see_only(self._members(segment))
 
     def bring_ledger(self, ws: Workspace, *, wanted: bool, tables: Collection[str] | None = None) -> None:
         """`ops.*` as the ledger is now, unless it is there already; empty tables where it is not wanted.
 
-        `tables` are those that the caller's models read; the others stay empty too.
+        `tables` are those that the caller's models read (default: every table).
         """
         self.con.execute("create schema if not exists ops")
         if wanted and not table_exists(self.con, "ops", "item_levels"):
             self._export_ledger(ws, tables)
-        self.con.execute(_empty_ledger())
+        empty = [empty_table(table) for table in metadata.sorted_tables if tables is None or table.name in tables]
+        self.con.execute(";".join(empty))
 
     def _export_ledger(self, ws: Workspace, tables: Collection[str] | None) -> None:
         if self.account_key is None:
@@ -162,42 +160,40 @@ class Facts:
         if self.invoice_key is not None:
             mine += f" and invoice_key = '{_escaped(self.invoice_key)}'"
         self.con.execute(f"create or replace table scope.own_invoices as {mine}")
+        sources = self.con.execute("select distinct source from scope.own_invoices").fetchall()
+        elsewhere = "".join(f" and source <> '{_escaped(source)}'" for (source,) in sources)
         self.con.execute(
             f"""
             create or replace table scope.invoices as
             select * from scope.own_invoices
             union all
-            select twins.* from {invoices} as twins
-            where twins.invoice_number in (select invoice_number from scope.own_invoices)
-                and twins.source not in (select source from scope.own_invoices)
+            select * from {invoices}
+            where invoice_number in (select invoice_number from scope.own_invoices){elsewhere}
             """
         )
         self.relations["data_model.invoices"] = "scope.invoices"
-        for name in _BY_ACCOUNT:
-            self._view(name, "account_key in (select account_key from scope.account_keys)")
         mine = "account_key in (select account_key from scope.account_keys)"
-        payments = f"payment_key in (select payment_key from {self.table('data_model', 'payments')} where {mine})"
-        others = {"payment_allocations": payments, "payment_schedules": mine}
-        for name in _BY_INVOICE:
-            self._view(name, f"invoice_key in (select invoice_key from scope.invoices) or {others.get(name, 'false')}")
+        for name in _BY_ACCOUNT:
+            self._view(name, mine)
+        listed = "invoice_key in (select invoice_key from scope.invoices)"
+        self._view("payment_allocations", listed, "payment_key in (select payment_key from scope.payments)")
+        self._view("collection_plan_items", listed)
+        self._view("payment_schedules", listed, mine)
 
-    def _view(self, name: str, where: str) -> None:
-        self.con.execute(
-            f"create or replace table scope.{name} as select * from {self.table('data_model', name)} where {where}"
-        )
+    def _view(self, name: str, *wheres: str) -> None:
+        """The rows that fit one of these, each once and read by itself: `or` would be asked of every row."""
+        table = self.table("data_model", name)
+        self.con.execute(f"create or replace table scope.{name} as select * from {table} where {wheres[0]}")
+        for place, where in enumerate(wheres[1:], start=1):
+            told = " or ".join(wheres[:place])
+            self.con.execute(
+                f"""
+                insert into scope.{name}
+                with found as materialized (select * from {table} where {where})
+                select * from found where ({told}) is not true
+                """
+            )
         self.relations[f"data_model.{name}"] = f"scope.{name}"
-
-
-@cache
-def _empty_ledger() -> str:
-    """SQL that makes every table of the ledger which is not there yet."""
-    statements = []
-    for table in metadata.sorted_tables:
-        columns = ", ".join(
-            f'"{column.name}" {_DUCKDB_TYPES.get(type(column.type).__name__, "varchar")}' for column in table.columns
-        )
-        statements.append(f"create table if not exists ops.{table.name} ({columns})")
-    return ";".join(statements)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Boolean, Connection, Integer, LargeBinary, String, Table, cast, null, or_, select
 
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.export import KEPT_BACK_COLUMNS, typed
+from dunning_pipeline.ledger.export import KEPT_BACK_COLUMNS, empty_table, typed
 from dunning_pipeline.ledger.schema import metadata, statements
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -55,16 +55,14 @@ def _copy(
     rows = f"select {columns} from (select unnest(from_json(?, '{shape}'), recursive := true))"
     result = ledger.execute(_query(table, accounts, invoices))
     names = [str(column.name) for column in table.columns]  # not a subclass of str: orjson refuses those as keys
-    count, verb = 0, f"create or replace table ops.{table.name} as"
-    while True:
-        found = result.fetchmany(_CHUNK)
-        if count and not found:
-            return count
+    con.execute(f"drop table if exists ops.{table.name}")
+    con.execute(empty_table(table))  # most tables know nothing of an account, and need no more than this
+    count = 0
+    while found := result.fetchmany(_CHUNK):
         text = orjson.dumps([dict(zip(names, row, strict=True)) for row in found]).decode()
-        con.execute(f"{verb} {rows}", [text])
-        count, verb = count + len(found), f"insert into ops.{table.name}"
-        if len(found) < _CHUNK:
-            return count
+        con.execute(f"insert into ops.{table.name} {rows}", [text])
+        count += len(found)
+    return count
 
 
 def _query(table: Table, accounts: Sequence[str], invoices: Sequence[str]) -> Any:

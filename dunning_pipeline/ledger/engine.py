@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.ledger.schema import RUNNING, one_running
 from dunning_pipeline.settings.workspace import Workspace
 
 BUSY_TIMEOUT_MS = 30_000
@@ -86,6 +87,7 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         engine = create_engine(url, pool_pre_ping=True)
+        one_running.dialect_kwargs["postgresql_where"] = RUNNING
         event.listen(engine, "begin", _begin_postgres)
     migrate(engine)
     return engine

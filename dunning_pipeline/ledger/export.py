@@ -20,6 +20,11 @@ KEPT_BACK = frozenset({"users", "sessions", "jobs"})
 # Whole merge documents: large, personal, and needed by no model. Their columns are there, and null.
 KEPT_BACK_COLUMNS = frozenset({("statements", "content"), ("sends", "document"), ("template_versions", "compiled")})
 
+_WAREHOUSE_TYPES: Sequence[tuple[type, str]] = (
+    (Instant, "timestamp"), (Date, "date"), (Boolean, "boolean"), (BigInteger, "bigint"), (Integer, "integer"),
+    (LargeBinary, "blob"),
+)  # fmt: skip
+
 
 def export_to_warehouse(
     con: duckdb.DuckDBPyConnection,
@@ -139,22 +144,22 @@ def _read(table: Table, column: Column[Any]) -> str:
     return _quoted(column)
 
 
+def empty_table(table: Table) -> str:
+    """SQL that makes `ops.<table>` without a row where it is not there yet, with the types of the export."""
+    columns = ", ".join(f"{_quoted(column)} {_warehouse_type(column)}" for column in table.columns)
+    return f"create table if not exists ops.{table.name} ({columns})"
+
+
 def typed(table: Table, column: Column[Any]) -> str:
     """The column as the warehouse has it, from the text or number that the ledger stores."""
-    name = _quoted(column)
-    if isinstance(column.type, Instant):
-        return f"cast({name} as timestamp)"
-    if isinstance(column.type, Date):
-        return f"cast({name} as date)"
-    if isinstance(column.type, Boolean):
-        return f"cast({name} as boolean)"
-    if isinstance(column.type, BigInteger):
-        return f"cast({name} as bigint)"
-    if isinstance(column.type, Integer):
-        return f"cast({name} as integer)"
-    if isinstance(column.type, LargeBinary):
-        return f"cast({name} as blob)"
-    return f"cast({name} as varchar)"
+    return f"cast({_quoted(column)} as {_warehouse_type(column)})"
+
+
+def _warehouse_type(column: Column[Any]) -> str:
+    for kind, name in _WAREHOUSE_TYPES:
+        if isinstance(column.type, kind):
+            return name
+    return "varchar"
 
 
 def _quoted(column: Column[Any]) -> str:
