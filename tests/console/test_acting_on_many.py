@@ -1,5 +1,7 @@
 """One action on many statements: all of a filter over more than a page, asked back with count and sums, done once."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, insert, select
 
@@ -63,3 +65,15 @@ def test_no_action_of_weight_begins_without_the_question(console: Console, actio
     assert len(jobs_of(console, f"{action}_statements")) == before
     assert console.post("/statements/act", action=action, statement_id="st-kim", confirm="1").status_code == 303
     assert len(jobs_of(console, f"{action}_statements")) == before + 1
+
+
+def test_what_was_closed_and_never_queued_is_on_the_first_page(console: Console) -> None:
+    with console.app.state.engine.begin() as connection:
+        row = dict(connection.execute(select(statements).where(statements.c.statement_id == "st-kim")).mappings().one())
+        row |= {"status": "closed", "hold_reason": None, "currency": "CHF"}
+        for name, hours in (("old", 25), ("new", 23)):
+            own = {"statement_id": name, "draft_key": None, "number": name, "closed_at": NOW - timedelta(hours=hours)}
+            connection.execute(insert(statements).values(**row | own))
+    assert "closed for more than 24 h, never queued" in console.get("/").text
+    listed = console.get("/statements?unsent=1&status=closed&currency=CHF").text
+    assert "/statements/old" in listed and "/statements/new" not in listed

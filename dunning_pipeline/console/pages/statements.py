@@ -1,7 +1,7 @@
 """Statements: the list with its filters, and one statement with everything about it."""
 
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
@@ -20,6 +20,7 @@ from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, st
 from dunning_pipeline.statements.drafting.approving import limit_above, who_asked
 from dunning_pipeline.statements.drafting.editing import draft_document
 
+FORGOTTEN_AFTER = timedelta(days=60)  # older ones were meant so
 LAST_LETTER = "\U0010ffff"
 STATUSES = ("draft", "closed", "voided", "superseded")
 _LISTED = (
@@ -67,12 +68,25 @@ def filtered(desk: Desk) -> Select[Any]:
         query = query.where(s.account_key == desk.asked("account"))
     if desk.asked("held"):
         query = query.where(s.hold_reason.is_not(None))
+    if desk.asked("unsent"):
+        query = query.where(forgotten(desk))
     if desk.asked("q"):
         query = query.where(_named(desk, desk.asked("q")))
     if desk.asked("segment"):
         keys = members_of(desk, desk.asked("segment"))
         query = query.where(one_of(desk, s.account_key, keys))
     return query
+
+
+def forgotten(desk: Desk) -> ColumnElement[bool]:
+    """Closed for more than a day and never queued: nobody pressed send."""
+    s = statements.c
+    day_ago = desk.now - timedelta(hours=24)
+    never = ~select(sends.c.send_key).where(sends.c.statement_id == s.statement_id).exists()
+    fresh = s.dunning_date >= (desk.now - FORGOTTEN_AFTER).date()
+    return and_(
+        s.status == "closed", fresh, s.closed_at < day_ago, s.kind == "dunning", s.do_not_send.is_(False), never
+    )
 
 
 def _named(desk: Desk, wanted: str) -> ColumnElement[bool]:

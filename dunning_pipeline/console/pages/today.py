@@ -8,12 +8,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.console.pages.statements import forgotten
+from dunning_pipeline.console.remembered import remembered
 from dunning_pipeline.console.scope import findings_within_scope, within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import findings, runs, sends, statements, stream_loads
 
 UNSENT_HOURS = 24
 SENT_DAYS = 7
+MOST_COUNTED = 1_000
 WORST_FIRST = case({"error": 0, "warning": 1}, value=findings.c.severity, else_=2)
 
 
@@ -31,8 +34,11 @@ def today(desk: Desk) -> Response:
         loaded = connection.execute(
             select(func.max(stream_loads.c.loaded_at)).where(stream_loads.c.object.ilike("payment%"))
         ).scalar_one_or_none()
+    key = ("forgotten", desk.workspace.ledger_url, desk.user.row_scope)
     return desk.page(
         "today.html",
+        never_queued=remembered(key, lambda: _never_queued(desk), seconds=60),
+        most_counted=MOST_COUNTED,
         last_run=last_run,
         drafts=drafts,
         by_status=by_status,
@@ -52,6 +58,14 @@ def _send_counts(desk: Desk) -> dict[str, Any]:
     late = count.where(s.status.in_(("queued", "held")), s.due_at < desk.now - timedelta(hours=UNSENT_HOURS))
     counts["late"] = late.where(or_(s.status == "queued", s.reason.is_not(None)))
     return counts
+
+
+def _never_queued(desk: Desk) -> int:
+    """Closed statements that nobody queued, up to MOST_COUNTED."""
+    query = within_scope(desk, select(statements.c.statement_id).where(forgotten(desk)), statements.c.account_key)
+    with reading(desk.engine) as connection:
+        count: int = connection.scalar(select(func.count()).select_from(query.limit(MOST_COUNTED).subquery())) or 0
+    return count
 
 
 def _is_stale(desk: Desk, loaded: Any) -> bool:
