@@ -54,3 +54,19 @@ def test_shipped_messages_are_as_they_were_approved(source):
             known[name] = hashlib.sha256(pdf).hexdigest()
             hashes.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
         assert hashlib.sha256(pdf).hexdigest() == known[name]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_a_statement_of_charges_alone_speaks_of_no_open_invoice(language):
+    catalogue = Catalogue(WORKSPACE)
+    document = sample_document(WORKSPACE.templates, "account_statement", language)
+    charges = [{"type": "carried_fee", "amount": "5.00", "level": 2}, {"type": "carried_interest", "amount": "1.25"}]
+    unsaid = dict.fromkeys(("invoice_number", "instalment", "level", "reference", "calculation"))
+    owed = {"principal": "0.00", "credits": "0.00", "interest": "1.25", "fees": "5.00"}
+    owed |= {"please_pay": "6.25", "charges": "6.25", "item_count": 0, "days_overdue": 0}
+    document |= {"items": [], "credits": [], "charges": [unsaid | one for one in charges], "totals": owed}
+    mail = render_email(compile_template(catalogue.find("account_statement", "email", language)), document)
+    letter = compile_template(catalogue.find("account_statement", "letter", language))
+    pages = pypdf.PdfReader(io.BytesIO(render_pdf(document, version=letter))).pages
+    same(f"account_statement_of_charges.{language}.txt", f"Subject: {mail.subject}\n\n{mail.text}\n")
+    same(f"account_statement_of_charges.{language}.letter.txt", "\n".join(page.extract_text() for page in pages) + "\n")
