@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from functools import cached_property, lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -102,7 +102,23 @@ class Wire:
 def _exchange(
     connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
 ) -> Response:
+    """One request in one write (http.client would make two records and two system calls of it), and its answer."""
+    head = _head(method, target, connection.host, connection.port, tuple(headers.items()))
     with suppress(BrokenPipeError):  # it answered before it had read everything (413, say): the answer may be there
-        connection.request(method, target, body=body, headers=dict(headers))
-    response = connection.getresponse()
-    return Response(response.status, cast("Mapping[str, str]", response.headers), response.read())
+        connection.sock.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body or b""), body or b""))
+    response = HTTPResponse(connection.sock, method=method)
+    response.begin()
+    data = response.read()
+    if response.will_close:
+        connection.close()
+    return Response(response.status, cast("Mapping[str, str]", response.headers), data)
+
+
+@lru_cache(maxsize=64)
+def _head(method: str, target: str, host: str, port: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {place.removesuffix(':443')}", "Accept-Encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if any(not line.isprintable() for line in lines):
+        raise ValueError("a header or an address with a control character")
+    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
