@@ -114,12 +114,18 @@ def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
     kind = ruleset.kind
     engine.load(f"identity.{kind}_rules", outputs.RULES, outputs.rule_rows(ruleset))
     some_tied = engine.run(fields.tied(kind)) > 0
-    (is_filled,) = engine.rows(fields.filled(kind))
-    empty = [name for name, known in zip(fields.FIELDS[kind], is_filled, strict=True) if not known]
-    engine.run(fields.reconciled(ruleset, some_tied=some_tied, empty=empty))
+    (found,) = engine.rows(fields.filled(kind))
+    empty = [name for name, is_filled in zip(fields.FIELDS[kind], found[::2], strict=True) if not is_filled]
+    untidy = [name for name, is_untidy in zip(fields.FIELDS[kind], found[1::2], strict=True) if is_untidy]
+    engine.run(fields.reconciled(ruleset, some_tied=some_tied, empty=empty, untidy=untidy))
     for name in fields.frequent_fields(ruleset):
         engine.run(fields.frequent_value(ruleset, name))
-    for step in (fields.unified(ruleset), outputs.edges(kind), outputs.links(kind), guards.skipped_values(kind)):
+    for step in (
+        fields.unified(ruleset, untidy=untidy),
+        outputs.edges(kind),
+        outputs.links(kind),
+        guards.skipped_values(kind),
+    ):
         engine.run(step)
 
 

@@ -114,7 +114,7 @@ class Probabilistic(Declared):
     """A trained Splink model whose pairs at or above `threshold` are suggested; it never merges. People only."""
 
     model: str  # file beside the ruleset
-    threshold: float = Field(default=0.01, gt=0, lt=1)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
 
 
 class Ruleset(Declared):

@@ -15,12 +15,51 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity.steps.step import WORK
 
 RULE = "splink"  # the rule name of its suggestions
-THRESHOLD = 0.01  # match probability from which a pair is suggested
+THRESHOLD = 0.5  # match probability from which a pair is suggested
+SELDOM = 0.001  # share of a level that the training saw in no pair of one kind
 BLOCKING = (
-    ("family", "given"), ("family", "birth_date"), ("given", "birth_date"), ("email",), ("phone",), ("postal_code", "given"),
-    ("postal_code", "family"), ("street", "birth_date"), ("street", "city"), ("street", "postal_code"), ("street", "given"),
-    ("street", "family"), ("city", "family"), ("city", "given"), ("birth_date", "postal_code"), ("birth_date", "city"),
+    "l.family = r.family and l.given = r.given", "l.given = r.family and l.family = r.given", "l.birth_date = r.birth_date",
+    "l.email = r.email", "l.phone = r.phone", *(f"l.{a} = r.{a} and l.{b} = r.{b}" for a, b in (
+        ("postal_code", "given"), ("postal_code", "family"), ("postal_code", "city"), ("street", "city"), ("street", "postal_code"),
+        ("street", "given"), ("street", "family"), ("city", "family"), ("city", "given"),
+    )),
 )  # fmt: skip
+_NEAR_NAMES = " or ".join(
+    f"(jaro_winkler_similarity(given_l, {a}_r) >= 0.88 and jaro_winkler_similarity(family_l, {b}_r) >= 0.88)"
+    for a, b in (("given", "family"), ("family", "given"))
+)
+_ONE_NEAR = (
+    "given_l = family_r or family_l = given_r or jaro_winkler_similarity(family_l, family_r) >= 0.88"
+    " or jaro_winkler_similarity(given_l, given_r) >= 0.88"
+)
+# comparison → (level, SQL of the pair, column by whose frequency its weight is adjusted, share of that adjustment), best first
+_LEVELS: dict[str, tuple[tuple[str, str, str | None, float], ...]] = {
+    "name": (
+        # a quarter only: in a small set every name that two records share looks frequent
+        ("same", '"full_name_l" = "full_name_r"', "full_name", 0.25),
+        ("swapped", "given_l = family_r and family_l = given_r", "full_name", 0.5),
+        ("both near", _NEAR_NAMES, None, 0), ("family", '"family_l" = "family_r"', "family", 1),
+        ("given", '"given_l" = "given_r"', "given", 1), ("one near", _ONE_NEAR, None, 0),
+    ),
+    "birth_date": (
+        ("same", '"birth_date_l" = "birth_date_r"', None, 0), ("one digit", "damerau_levenshtein(birth_date_l, birth_date_r) <= 1", None, 0),
+        ("two digits", "damerau_levenshtein(birth_date_l, birth_date_r) <= 2", None, 0),
+    ),
+    "email": (
+        ("same", '"email_l" = "email_r"', None, 0), ("near", "levenshtein(email_l, email_r) <= 2", None, 0),
+        ("mailbox", "split_part(email_l, '@', 1) = split_part(email_r, '@', 1)", None, 0),
+    ),
+    "phone": (("same", '"phone_l" = "phone_r"', None, 0), ("near", "levenshtein(phone_l, phone_r) <= 1", None, 0)),
+    "street": (
+        ("same", '"street_l" = "street_r"', None, 0),
+        ("near", "jaro_winkler_similarity(street_l, street_r) >= 0.92 or levenshtein(street_l, street_r) <= 2", None, 0),
+        ("similar", "jaro_winkler_similarity(street_l, street_r) >= 0.84", None, 0),
+    ),
+    "postal_code": (
+        ("same", '"postal_code_l" = "postal_code_r"', None, 0), ("near", "damerau_levenshtein(postal_code_l, postal_code_r) <= 1", None, 0),
+    ),
+    "city": (("same", '"city_l" = "city_r"', "city", 1), ("near", "damerau_levenshtein(city_l, city_r) <= 2", None, 0)),
+}  # fmt: skip
 
 
 def scored_people(
@@ -30,55 +69,61 @@ def scored_people(
 
     Raises NotThere where the extra or the model is missing.
     """
-    linker = _linker(con, _model(model))
-    scored = linker.inference.predict(threshold_match_probability=threshold)
+    people = con.sql(people_sql()).to_arrow_table()
+    # the model cannot know how many records it will see: about one pair of one party per record
+    settings = _model(model) | {"probability_two_random_records_match": 1 / max(people.num_rows, 2)}
+    scored = _linker(con, people, settings).inference.predict(threshold_match_probability=threshold)
     return con.execute(
         f"select unique_id_l, unique_id_r, match_probability from {scored.physical_name} order by 1, 2"
     ).fetchall()
 
 
-def train_model(con: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Estimate the model on the records of `con` (work tables of a resolved population) and write its JSON."""
-    import splink.comparison_library as cl
-    from splink import SettingsCreator, block_on
+def train_model(con: duckdb.DuckDBPyConnection, people: Any, file: Path) -> None:
+    """Estimate the model on an Arrow table of people (columns of `people_sql`), without their truth, and write its JSON."""
+    from splink import block_on
 
-    settings = SettingsCreator(
-        link_type="dedupe_only",
-        blocking_rules_to_generate_predictions=[block_on(*columns) for columns in BLOCKING],
-        comparisons=[
-            cl.JaroWinklerAtThresholds("given", [0.92, 0.8]).configure(term_frequency_adjustments=True),
-            cl.JaroWinklerAtThresholds("family", [0.92, 0.8]).configure(term_frequency_adjustments=True),
-            cl.LevenshteinAtThresholds("birth_date", [1, 2]),
-            cl.LevenshteinAtThresholds("email", [2]),
-            cl.LevenshteinAtThresholds("phone", [1]),
-            cl.LevenshteinAtThresholds("street", [2, 5]),
-            cl.LevenshteinAtThresholds("postal_code", [1]),
-            cl.LevenshteinAtThresholds("city", [2]),
-        ],
-        retain_intermediate_calculation_columns=False,
-        retain_matching_columns=False,
-    )
-    linker = _linker(con, settings)
+    linker = _linker(con, people, _untrained())
     linker.training.estimate_probability_two_random_records_match(
-        [block_on("email", "family"), block_on("phone", "given")], recall=0.7
+        [block_on("email", "family"), block_on("phone", "given"), block_on("family", "given", "postal_code")],
+        recall=0.6,
     )
-    linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=1)
-    for columns in (("family", "given"), ("email",), ("street", "birth_date")):
+    linker.training.estimate_u_using_random_sampling(max_pairs=1e7, seed=1)
+    for columns in (("family", "given"), ("email",), ("street",), ("birth_date",)):
         linker.training.estimate_parameters_using_expectation_maximisation(block_on(*columns))
-    linker.misc.save_model_to_json(str(file), overwrite=True)
+    model = linker.misc.save_model_to_json()
+    for level in (level for comparison in model["comparisons"] for level in comparison["comparison_levels"]):
+        if not level.get("is_null_level"):
+            level["m_probability"] = level.get("m_probability") or SELDOM
+            level["u_probability"] = level.get("u_probability") or SELDOM
+    file.write_text(json.dumps(model, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _linker(con: duckdb.DuckDBPyConnection, settings: Any) -> Any:
+def _untrained() -> dict[str, Any]:
+    def level(name: str, sql: str, adjusted_by: str | None, share: float) -> dict[str, Any]:
+        told = {"label_for_charts": name, "sql_condition": sql}
+        return told | ({"tf_adjustment_column": adjusted_by, "tf_adjustment_weight": share} if adjusted_by else {})
+
+    def comparison(name: str) -> dict[str, Any]:
+        both = ("given", "family") if name == "name" else (name,)
+        missing = " or ".join("(" + " and ".join(f'"{c}_{side}" is null' for c in both) + ")" for side in "lr")
+        unknown = {"label_for_charts": "unknown", "sql_condition": missing, "is_null_level": True}
+        other = {"label_for_charts": "other", "sql_condition": "ELSE"}
+        levels = [unknown, *(level(*declared) for declared in _LEVELS[name]), other]
+        return {"output_column_name": name, "comparison_levels": levels}
+
+    return {
+        "link_type": "dedupe_only", "blocking_rules_to_generate_predictions": list(BLOCKING),
+        "comparisons": [comparison(name) for name in _LEVELS],
+        "retain_intermediate_calculation_columns": False, "retain_matching_columns": False,
+    }  # fmt: skip
+
+
+def _linker(con: duckdb.DuckDBPyConnection, people: Any, settings: Any) -> Any:
     try:
         from splink import DuckDBAPI, Linker
     except ModuleNotFoundError:
         raise NotThere("the extra `splink` is not installed", remedy="install dunning-pipeline[splink]") from None
-    con.execute(f"create or replace table scored_people as {people_sql()}")
-    return Linker(
-        DuckDBAPI(con).register(con.table("scored_people").to_arrow_table(), dataset_display_name="people"),
-        settings,
-        log_level=None,
-    )
+    return Linker(DuckDBAPI(con).register(people, dataset_display_name="people"), settings, log_level=None)
 
 
 def people_sql() -> str:
@@ -89,7 +134,7 @@ def people_sql() -> str:
         for name in ("birth_date", "postal_code", "city")
     )
     return f"""
-        select i.record_id as unique_id, f.given, f.family, {values},
+        select i.record_id as unique_id, f.given, f.family, f.given || ' ' || f.family as full_name, {values},
             case when {usable.format("i.email_guard")} then f.email_value end as email,
             greatest(case when {usable.format("i.phone_guard")} then f.phone_value end,
                 case when {usable.format("i.mobile_phone_guard")} then f.mobile_phone_value end) as phone,

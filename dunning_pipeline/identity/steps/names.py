@@ -77,7 +77,8 @@ def _individual(criterion: Criterion) -> str:
     same_given, near_given = f"(p.given_a = p.given_b or (nick.a is not null and not {_TWO_NAMES}))", _near_given()
     near_family = f"(p.family_a = p.family_b or {_near('p.family_a', 'p.family_b', letters='family_letters')})"
     if criterion.field == "first_name":
-        return "p.given_a = p.given_b" if criterion.method != "fuzzy" else f"({same_given} or {near_given})"
+        given = "p.given_a = p.given_b" if criterion.method != "fuzzy" else f"({same_given} or {near_given})"
+        return f"(p.suffix_a = p.suffix_b and {given})"
     if criterion.field == "last_name":
         return "p.family_a = p.family_b" if criterion.method != "fuzzy" else near_family
     if criterion.method != "fuzzy":
@@ -92,8 +93,9 @@ def _individual(criterion: Criterion) -> str:
         " and (p.family_a like p.family_b || '%' or p.family_b like p.family_a || '%'"
         " or p.family_a like '%' || p.family_b or p.family_b like '%' || p.family_a))"
     )
-    medium = f"{alike} or ({near_given} and {near_family}) or {initial} or {married}"
-    low = f"{medium} or ({near_family} and substr(p.given_a, 1, 1) = substr(p.given_b, 1, 1)) or {same_given}"
+    wider = f"{alike} or ({near_given} and {near_family}) or {initial} or {married}"
+    medium = f"p.suffix_a = p.suffix_b and ({wider})"
+    low = f"{wider} or ({near_family} and substr(p.given_a, 1, 1) = substr(p.given_b, 1, 1)) or {same_given}"
     return "(" + {"high": high, "medium": medium, "low": low}[criterion.precision or "high"] + ")"
 
 

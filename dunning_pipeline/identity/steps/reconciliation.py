@@ -25,8 +25,17 @@ def _members(kind: str, columns: str) -> str:
 
 
 def filled(kind: str) -> str:
-    """Query of one row: which of the fields have a value in some record."""
-    return "select " + ", ".join(f"count({field}) > 0" for field in FIELDS[kind]) + f" from {WORK}.{kind}_records"
+    """Query of two columns per field: whether some record has a value, and whether some value is empty or has spaces around it."""
+    columns = (
+        f"count({field}) > 0, "
+        + (
+            "false"
+            if field == "birth_date"
+            else f"coalesce(bool_or({field} = '' or {field} like ' %' or {field} like '% '), false)"
+        )
+        for field in FIELDS[kind]
+    )
+    return f"select {', '.join(columns)} from {WORK}.{kind}_records"
 
 
 def tied(kind: str) -> Step:
@@ -38,26 +47,26 @@ def tied(kind: str) -> Step:
     )
 
 
-def reconciled(ruleset: Ruleset, *, some_tied: bool, empty: Collection[str]) -> Step:
+def reconciled(ruleset: Ruleset, *, some_tied: bool, empty: Collection[str], untidy: Collection[str]) -> Step:
     """One row per profile with several records: every field by its rule, in one pass over the records.
 
-    `empty` fields have no value in any record. A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
+    `empty` fields have no value in any record, `untidy` ones values to trim. A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
     """
     kind = ruleset.kind
     columns = ", ".join(f"r.{field}" for field in FIELDS[kind])
     members = _members(kind, f"r.source, {columns}")
     rest = f"select m.* from ({members}) as m left join {WORK}.{kind}_tied as t on t.cluster_id = m.cluster_id where t.cluster_id is"
-    parts = [_picked(ruleset, f"{rest} null" if some_tied else members, is_tied=False, empty=empty)]
+    parts = [_picked(ruleset, f"{rest} null" if some_tied else members, is_tied=False, empty=empty, untidy=untidy)]
     if some_tied:
-        parts.append(_picked(ruleset, f"{rest} not null", is_tied=True, empty=empty))
+        parts.append(_picked(ruleset, f"{rest} not null", is_tied=True, empty=empty, untidy=untidy))
     return Step(f"{WORK}.{kind}_reconciled", " union all ".join(parts))
 
 
-def _picked(ruleset: Ruleset, members: str, *, is_tied: bool, empty: Collection[str]) -> str:
+def _picked(ruleset: Ruleset, members: str, *, is_tied: bool, empty: Collection[str], untidy: Collection[str]) -> str:
     columns = []
     for field in FIELDS[ruleset.kind]:
         rule = ruleset.reconciliation.of(field)
-        value, where = _value(rule, field)
+        value, where = _value(rule, field, is_untidy=field in untidy)
         if field in empty:
             columns.append(f"any_value({field}) as {field}, false as {field}_differs")
         elif rule.rule == "most_frequent":
@@ -79,7 +88,7 @@ def _picked(ruleset: Ruleset, members: str, *, is_tied: bool, empty: Collection[
 def frequent_value(ruleset: Ruleset, field: str) -> Step:
     """cluster → the most frequent of different values; equally frequent: the last updated; then alphabetical."""
     kind = ruleset.kind
-    value, where = _value(ruleset.reconciliation.of(field), field)
+    value, where = _value(ruleset.reconciliation.of(field), field, is_untidy=True)
     sql = f"""
         select cluster_id, min({{'times': -times, 'newest': newest, 'value': value}}).value as value from (
             select m.cluster_id, {value} as value, count(*) as times, min(newest_first) as newest
@@ -95,7 +104,7 @@ def frequent_fields(ruleset: Ruleset) -> list[str]:
     return [field for field in FIELDS[ruleset.kind] if ruleset.reconciliation.of(field).rule == "most_frequent"]
 
 
-def unified(ruleset: Ruleset) -> Step:
+def unified(ruleset: Ruleset, *, untidy: Collection[str]) -> Step:
     """One row per profile with its reconciled fields; a profile of one record shows that record."""
     kind, frequent = ruleset.kind, frequent_fields(ruleset)
     several = ", ".join(
@@ -105,7 +114,7 @@ def unified(ruleset: Ruleset) -> Step:
         f" left join {WORK}.{kind}_frequent_{f} as {f}_frequent on {f}_frequent.cluster_id = c.cluster_id"
         for f in frequent
     )
-    own = ", ".join(f"r.{f}" if f == "birth_date" else f"nullif(trim(r.{f}), '')" for f in FIELDS[kind])
+    own = ", ".join(_tidy(f"r.{f}") if f in untidy else f"r.{f}" for f in FIELDS[kind])
     count = "account_count" if kind == "account" else "record_count"
     shown = "" if kind == "account" else f", {_FULL_NAME} as full_name"
     exclude = "" if kind == "account" else " exclude (full_name)"
@@ -124,9 +133,13 @@ def unified(ruleset: Ruleset) -> Step:
 _FULL_NAME = "coalesce(full_name, nullif(trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), ''))"
 
 
-def _value(rule: Reconcile, field: str) -> tuple[str, str]:
-    written = field if field == "birth_date" else f"nullif(trim({field}), '')"
+def _value(rule: Reconcile, field: str, *, is_untidy: bool) -> tuple[str, str]:
+    written = _tidy(field) if is_untidy else field
     return (written, f"{written} is not null") if rule.ignore_empty else (field, "true")
+
+
+def _tidy(column: str) -> str:
+    return column if column.endswith("birth_date") else f"nullif(trim({column}), '')"
 
 
 def _priority(rule: Reconcile) -> str:
