@@ -25,6 +25,7 @@ PAGES = [
     "/consent",
     "/reports",
     "/reports/ageing",
+    "/dunning/new",
     "/processes",
     "/processes/standard",
     "/simulate",
@@ -74,12 +75,17 @@ def seen(chromium, console: Console, session_of, node_modules: Path) -> dict[str
 
 
 def deeper(page) -> list[str]:  # type: ignore[no-untyped-def]
-    """One statement, its edit and send form, one account with its holds and reasons, one send."""
+    """One run, one send, one statement, its edit and send form, one account with its holds, reasons and next step."""
+    first = []
+    for path in ("/runs", "/sends"):
+        page.goto(path)
+        first.append(page.locator("tbody a.row").first.get_attribute("href"))
     page.goto("/statements?status=draft")
     statement = page.locator("tbody a.row").first.get_attribute("href")
     page.goto(statement)
     account = page.locator("h1 a").get_attribute("href")
-    return [statement, f"{statement}/edit", f"{statement}/send", account, f"{account}/holds", f"{account}/why"]
+    forms = [statement, f"{statement}/edit", f"{statement}/send"]
+    return [*first, *forms, account, f"{account}/holds", f"{account}/why"]
 
 
 def serious(page, options: str) -> list[str]:  # type: ignore[no-untyped-def]
