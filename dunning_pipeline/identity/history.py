@@ -9,6 +9,7 @@ from dunning_pipeline.identity.decisions import standing_decisions
 from dunning_pipeline.identity.engine import DuckDBEngine
 from dunning_pipeline.identity.steps import stable_ids
 from dunning_pipeline.identity.steps.step import WORK, Step, text
+from dunning_pipeline.sql_models.shapes import table_exists
 
 OPEN_CASE_DAYS = 180  # a statement closed longer ago no longer pins its profile
 EVENTS = [
@@ -29,7 +30,7 @@ def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
     _load_decisions(engine, kind, ledger)
     marks = stable_ids.marks(kind)
     some_arrived = carried < engine.rows(f"select count(*) from {WORK}.{kind}_records")[0][0]
-    if some_arrived and carried < known and _exists(engine, "identity", f"{kind}_marks"):
+    if some_arrived and carried < known and table_exists(engine.con, "identity", f"{kind}_marks"):
         engine.run(Step(f"{WORK}.{kind}_new_marks", marks.sql))
         engine.run(stable_ids.rekeyed(kind))
         engine.run(Step(marks.table, f"select * from {WORK}.{kind}_new_marks"))
@@ -41,7 +42,7 @@ def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
 def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> int:
     """Make `_previous`, `_past_events` and `_used_ids`; the number of records known before."""
     previous, past = f"{WORK}.{kind}_previous", f"{WORK}.{kind}_past_events"
-    if _exists(engine, "ops", "unified_ids") and _exists(engine, "ops", "unified_id_events"):
+    if table_exists(engine.con, "ops", "unified_ids") and table_exists(engine.con, "ops", "unified_id_events"):
         engine.run(Step(previous, f"select record_key, unified_id from ops.unified_ids where kind = {text(kind)}"))
         columns = 'run_id, event, old_id, new_id, cast(0 as bigint) as shared, cast("at" as varchar) as event_at'
         engine.run(Step(past, f"select {columns} from ops.unified_id_events where kind = {text(kind)}"))
@@ -50,7 +51,7 @@ def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> int:
         engine.load(previous, [("record_key", "varchar"), ("unified_id", "varchar")], ids)
         engine.load(past, EVENTS, events)
     else:
-        known = _exists(engine, "identity", f"{kind}_links")
+        known = table_exists(engine.con, "identity", f"{kind}_links")
         source = f"select record_key, unified_{kind}_id as unified_id from identity.{kind}_links"
         empty = "select cast(null as varchar) as record_key, cast(null as varchar) as unified_id where false"
         engine.run(Step(previous, source if known else empty))
@@ -84,7 +85,7 @@ def _read_ledger(ledger: Any, kind: str) -> tuple[list[tuple[Any, ...]], list[tu
 def _open_cases(engine: DuckDBEngine, kind: str) -> Step:
     """Records whose profile has an open case (`open_case` = its id): a draft, or a statement closed in the last months."""
     table = f"{WORK}.{kind}_open_cases"
-    if kind != "account" or not _exists(engine, "ops", "statements"):
+    if kind != "account" or not table_exists(engine.con, "ops", "statements"):
         return Step(table, "select cast(null as bigint) as record_id, cast(null as varchar) as open_case where false")
     return Step(
         table,
@@ -197,10 +198,3 @@ def _raise_findings(engine: DuckDBEngine, kind: str, ledger: Any, now: datetime)
                 message=f"{number} {kind} records would become one profile; they stay apart until the rules or the data are corrected",
                 detail={"records": number}, at=now,
             )  # fmt: skip
-
-
-def _exists(engine: DuckDBEngine, schema: str, table: str) -> bool:
-    found = engine.rows(
-        f"select 1 from information_schema.tables where table_schema = {text(schema)} and table_name = {text(table)}"
-    )
-    return bool(found)
