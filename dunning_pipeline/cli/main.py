@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "assign": ("cases", "assign", "Give a bill group another process, or none"),
     "promise": ("cases", "promise", "Record a promise to pay"),
     "postpone": ("cases", "postpone", "Postpone an invoice's due date"),
-    "charge": ("cases", "charge", "Fees and interest charged: list, waive, pay"),
+    "charge": ("charges", "charge", "Fees and interest charged: list, waive, pay"),
     "template": ("templates", "app", "Templates: list, check, preview, publish"),
     "report": ("reports", "app", "Reports: ageing, recovery, delivery"),
     "ledger": ("ledger", "app", "The ledger: migrate, backup, restore, verify"),

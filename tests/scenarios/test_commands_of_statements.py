@@ -174,3 +174,18 @@ levels:
     assert world.statements(status="superseded") == []
     owed = [(row["invoice_number"], row["open_amount_with_charges"]) for row in shell.json("charge", "balance", "acme")]
     assert owed == [(None, "5.00")]
+
+
+def test_an_amount_that_the_currency_cannot_hold_is_refused_and_never_rounded(world: World) -> None:
+    world.process(
+        "process: standard\nlevels: [{level: 1, when: {days: 7}, template: friendly_reminder, fee: {EUR: 5}}]"
+    )
+    world.invoice("A", account="acme", due="2026-01-01", amount="120.00 EUR")
+    world.run(DAY)
+    shell = Shell(world.ws, now="2026-01-08T12:00:00+00:00")
+    [charge] = shell.json("charge", "list")
+    for typed in ("4.995", "NaN", "1e99", "five"):
+        shell.run("charge", "pay", charge["id"], "--amount", typed, "--reference", "bank-1", code=2)
+    assert shell.json("charge", "list", "--owed")[0]["owed"] == "5.00"
+    shell.run("charge", "pay", charge["id"], "--amount", "4.990", "--reference", "bank-1")
+    assert shell.json("charge", "list", "--owed")[0]["owed"] == "0.01"
