@@ -102,6 +102,7 @@ def _resolve_kind(
     suggest(engine, ruleset)
     if ruleset.probabilistic:
         _score(engine, ruleset, folder)
+    engine.run(review.apart(kind))
     counts["suggestions"] = engine.run(review.suggestions(ruleset))
     clock.lap("suggestions")
     counts |= history.save_history(engine, kind, ledger, run_id=run_id, now=now)

@@ -11,7 +11,7 @@ from dunning_pipeline.identity.steps.step import WORK, Step
 
 COMPARE_AT_ONCE_UP_TO = 6  # names in a block; above it people's names are looked up by what near names have in common
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
-PARTS = ("members", "groups", "crowded", "company", "neighbours", "candidates", "edges")  # tables of one rule
+PARTS = ("members", "groups", "crowded", "crowds", "company", "neighbours", "candidates", "edges")  # tables of one rule
 NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
 
 _COMPARED = {  # columns of the names that a pair is judged by
@@ -36,7 +36,8 @@ def rule_steps(
     yield Step(f"{stem}_groups", _groups(rule, stem))
     if len(rule.identifiers) > 1:
         yield Step(f"{stem}_crowded", _crowded(rule, stem))
-    yield Step(f"{stem}_company", _company(ruleset, rule, stem))
+    yield Step(f"{stem}_crowds", _crowds(ruleset.kind, rule, stem))
+    yield Step(f"{stem}_company", _company(ruleset.kind, rule, stem))
     yield Step(f"{stem}_neighbours", _neighbours(ruleset.kind, rule, stem))
     yield Step(f"{stem}_candidates", _candidates(ruleset, rule, stem))
     yield Step(f"{stem}_edges", _edges(ruleset, rule, stem, also_contradicting))
@@ -112,28 +113,37 @@ def _uncrowded(rule: MatchRule, stem: str) -> tuple[str, str]:
     return f" left join {stem}_crowded as x on {_same_block(rule, 'x', 'g')}", "x.b0 is null"
 
 
-def _company(ruleset: Ruleset, rule: MatchRule, stem: str) -> str:
-    """Only the names that are not alone in their block: most are alone.
-
-    Where the rule wants equal names, only those stand together (`same_name`); else all names of the block.
-    """
-    kind, (join, where) = ruleset.kind, _uncrowded(rule, stem)
-    equal = _wants_equal_names(rule)
-    alike = "f.core" if equal and kind == "account" else "g.name_id" if equal else "0"
-    join_names = "left join" if _takes_blank_names(rule) else "join"
-    named = f" {join_names} {WORK}.{kind}_names as f on f.{_NAMES_BY[kind][0]} = g.{_NAMES_BY[kind][1]}"
-    crowds = (
-        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {stem}_groups as g{named if alike == 'f.core' else ''}{join}"
-        f" where {where} group by {_keys(rule, 'g.')}{f', {alike}' if equal else ''} having count(*) > 1"
+def _crowds(kind: str, rule: MatchRule, stem: str) -> str:
+    """The blocks with two names and more; where the rule wants equal names, only those stand together (`same_name`)."""
+    join, where = _uncrowded(rule, stem)
+    alike = _alike(kind, rule)
+    named = _join_names(kind, rule) if alike == "f.core" else ""
+    return (
+        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {stem}_groups as g{named}{join}"
+        f" where {where} group by {_keys(rule, 'g.')}{'' if alike == '0' else f', {alike}'} having count(*) > 1"
     )
+
+
+def _company(kind: str, rule: MatchRule, stem: str) -> str:
+    """Only the names that are not alone in their block: most are alone."""
     found_by = ", ".join(f"f.{column}" for column in _FOUND_BY[kind])
     return f"""
-        with crowds as ({crowds})
-        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, crowds.same_name, crowds.names, {found_by}
+        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, c.same_name, c.names, {found_by}
         from {stem}_groups as g
-        join crowds on {_same_block(rule, "crowds", "g")}{named}
-        where crowds.same_name = {alike}
+        join {stem}_crowds as c on {_same_block(rule, "c", "g")}{_join_names(kind, rule)}
+        where c.same_name = {_alike(kind, rule)}
     """
+
+
+def _alike(kind: str, rule: MatchRule) -> str:
+    if not _wants_equal_names(rule):
+        return "0"
+    return "f.core" if kind == "account" else "g.name_id"
+
+
+def _join_names(kind: str, rule: MatchRule) -> str:
+    join = "left join" if _takes_blank_names(rule) else "join"
+    return f" {join} {WORK}.{kind}_names as f on f.{_NAMES_BY[kind][0]} = g.{_NAMES_BY[kind][1]}"
 
 
 def _wants_equal_names(rule: MatchRule) -> bool:

@@ -8,6 +8,25 @@ from dunning_pipeline.identity.steps.outputs import shared_values
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 
+def apart(kind: str) -> Step:
+    """Pairs of clusters that some rule would join: the strongest rule, its records and why the pair stays apart."""
+    sql = f"""
+        with pairs as (
+            select left_record, right_record, strength, note, 'tier' as reason from {WORK}.{kind}_candidates
+            union all
+            select left_record, right_record, strength, note, 'constraint' from {WORK}.{kind}_edges
+        )
+        select least(l.cluster_id, r.cluster_id) as one, greatest(l.cluster_id, r.cluster_id) as other,
+            min({{'strength': e.strength, 'reason': e.reason, 'left': least(e.left_record, e.right_record),
+                  'right': greatest(e.left_record, e.right_record), 'note': e.note}}) as best
+        from pairs as e
+        join {WORK}.{kind}_clusters as l on l.record_id = e.left_record
+        join {WORK}.{kind}_clusters as r on r.record_id = e.right_record and r.cluster_id <> l.cluster_id
+        group by 1, 2
+    """
+    return Step(f"{WORK}.{kind}_apart", sql)
+
+
 def suggestions(ruleset: Ruleset) -> Step:
     """One row per pair of profiles that some rule would join, the strongest rule first; decided pairs are left out.
 
@@ -15,24 +34,11 @@ def suggestions(ruleset: Ruleset) -> Step:
     """
     kind = ruleset.kind
     sql = f"""
-        with pairs as (
-            select left_record, right_record, strength, note, 'tier' as reason from {WORK}.{kind}_candidates
-            union all
-            select left_record, right_record, strength, note, 'constraint' from {WORK}.{kind}_edges
-        ),
-        apart as (
-            select least(l.cluster_id, r.cluster_id) as one, greatest(l.cluster_id, r.cluster_id) as other,
-                min({{'strength': e.strength, 'reason': e.reason, 'left': least(e.left_record, e.right_record),
-                      'right': greatest(e.left_record, e.right_record), 'note': e.note}}) as best
-            from pairs as e
-            join {WORK}.{kind}_clusters as l on l.record_id = e.left_record
-            join {WORK}.{kind}_clusters as r on r.record_id = e.right_record and r.cluster_id <> l.cluster_id
-            group by 1, 2
-        ),
+        with
         e as (
             select one, other, best.strength as strength, best.reason as reason, best."left" as left_id, best."right" as right_id,
                 best.note as note
-            from apart
+            from {WORK}.{kind}_apart
         ),
         forbidden as (
             select least(left_id, right_id) as left_id, greatest(left_id, right_id) as right_id from {WORK}.{kind}_cannot_link
