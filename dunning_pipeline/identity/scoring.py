@@ -20,7 +20,7 @@ SELDOM = 0.001  # share of a level that the training saw in no pair of one kind
 BLOCKING = (
     "l.family = r.family and l.given = r.given", "l.given = r.family and l.family = r.given", "l.birth_date = r.birth_date",
     "l.email = r.email", "l.phone = r.phone", *(f"l.{a} = r.{a} and l.{b} = r.{b}" for a, b in (
-        ("postal_code", "given"), ("postal_code", "family"), ("postal_code", "city"), ("street", "city"), ("street", "postal_code"),
+        ("postal_code", "given"), ("postal_code", "family"), ("street", "city"), ("street", "postal_code"),
         ("street", "given"), ("street", "family"), ("city", "family"), ("city", "given"),
     )),
 )  # fmt: skip
