@@ -47,12 +47,17 @@ CHECKS = {
         select s.statement_id from statements s
         inner join postings p on p.statement_id = s.statement_id and p.type in ('fee', 'interest', 'compensation')
         where s.status in ('voided', 'superseded')
-            and not exists (select 1 from postings r where r.reverses = p.posting_id and r.type = 'reversal')
+            and p.amount_minor + coalesce((
+                select sum(r.amount_minor) from postings r
+                where r.reverses = p.posting_id and r.type in ('reversal', 'waiver')
+            ), 0) <> 0
     """,
     "no charge is lowered below zero": """
         select p.posting_id from postings p
         inner join postings c on c.reverses = p.posting_id
-        group by p.posting_id, p.amount_minor having p.amount_minor + sum(c.amount_minor) < 0
+        group by p.posting_id, p.amount_minor
+        having p.amount_minor + sum(case when c.type = 'payment' then 0 else c.amount_minor end) < 0
+            or p.amount_minor + sum(case when c.type = 'reversal' then 0 else c.amount_minor end) < 0
     """,
     "only drafts have a draft key": """
         select statement_id from statements where status <> 'draft' and draft_key is not null

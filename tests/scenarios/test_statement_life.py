@@ -79,6 +79,26 @@ def test_closing_posts_once_and_voiding_gives_everything_back(world: World) -> N
     assert not any(verify(world.ws).values())
 
 
+def test_voiding_takes_back_what_was_partly_paid_and_no_waiver_twice(world: World) -> None:
+    world.process(WITH_FEES)
+    world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
+    assert world.run("2026-01-08") == ["acme level 1 1006.92 EUR"]
+    [one] = world.statements(status="closed")
+    told = {"on": date(2026, 1, 9), "actor": "clerk", "now": noon("2026-01-09")}
+    with world.ledger.begin() as connection:
+        posted = {c.posting["type"]: c.posting["posting_id"] for c in charges.list_charges(connection, account="acme")}
+        charges.pay(connection, posted["fee"], amount_minor=300, reference="bank-1", **told)
+        charges.waive(connection, posted["interest"], reason="goodwill", **told)
+    assert world.charges() == {"EUR": 200}
+
+    void(world.ws, one["id"], reason="typing error", now=noon("2026-01-09"), actor="clerk")
+    assert world.charges() == {"EUR": -300}  # nothing is owed of it, and what was paid is the debtor's
+    void(world.ws, one["id"], reason="again", now=noon("2026-01-10"), actor="clerk")
+    assert world.charges() == {"EUR": -300}
+    assert world.drafts("2026-01-10") == ["acme level 1 1005.55 EUR"]  # 5.00 and the interest that was not waived
+    assert not any(verify(world.ws).values())
+
+
 def test_what_changed_since_the_run_is_not_closed(world: World) -> None:
     for n in (1, 2, 3):
         world.invoice(f"INV-{n}", account=f"a{n}", due="2026-01-01", amount="100.00 EUR")

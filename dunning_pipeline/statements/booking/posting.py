@@ -1,5 +1,6 @@
 """Postings of charges: made once at closing, taken back by reversals; the account owes them beside its principal."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -38,19 +39,32 @@ def post_charges(
 def reverse_postings(
     connection: Connection, statement_ids: Iterable[str], *, on: date, reason: str, actor: str, now: datetime
 ) -> int:
-    """Reverse what statements posted and nothing has reversed yet; how many. Again is a no-op."""
+    """Reverse what statements posted and nothing has reversed yet; how many. Again is a no-op.
+
+    What was waived of a charge is gone already and is not reversed a second time; what was paid of it is the debtor's
+    again, so it stays as an amount below zero.
+    """
     p = postings.c
     made: list[tuple[Any, ...]] = []
     for chunk in chunks(statement_ids, 900):
         posted = connection.execute(select(postings).where(p.statement_id.in_(chunk), p.type.in_(CHARGED))).all()
-        gone = set(connection.scalars(select(p.reverses).where(p.reverses.in_([row.posting_id for row in posted]))))
+        cleared = connection.execute(
+            select(p.reverses, p.type, p.amount_minor).where(
+                p.reverses.in_([row.posting_id for row in posted]), p.type.in_(("reversal", "waiver"))
+            )
+        ).all()
+        gone = {one.reverses for one in cleared if one.type == "reversal"}
+        waived = Counter[str]()
+        for one in cleared:
+            waived[one.reverses] += one.amount_minor if one.type == "waiver" else 0
         for row in posted:
-            if row.posting_id not in gone:
+            left = row.amount_minor + waived[row.posting_id]
+            if row.posting_id not in gone and left:
                 values = dict(row._mapping) | {
                     "posting_key": f"reversal:{row.posting_key}",
                     "type": "reversal",
                     "reverses": row.posting_id,
-                    "amount_minor": -row.amount_minor,
+                    "amount_minor": -left,
                     "posted_on": on.isoformat(),
                     "reason": reason,
                     "created_at": instant_text(now),
