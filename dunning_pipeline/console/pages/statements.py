@@ -20,7 +20,7 @@ from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, st
 from dunning_pipeline.statements.drafting.approving import limit_above, who_asked
 from dunning_pipeline.statements.drafting.editing import draft_document
 
-FORGOTTEN_AFTER = timedelta(days=60)  # older ones were meant so
+FORGOTTEN_AFTER = timedelta(days=14)  # older ones were meant so
 LAST_LETTER = "\U0010ffff"
 STATUSES = ("draft", "closed", "voided", "superseded")
 _LISTED = (

@@ -37,7 +37,7 @@ def today(desk: Desk) -> Response:
     key = ("forgotten", desk.workspace.ledger_url, desk.user.row_scope)
     return desk.page(
         "today.html",
-        never_queued=remembered(key, lambda: _never_queued(desk), seconds=60),
+        never_queued=remembered(key, lambda: _never_queued(desk), seconds=300),
         most_counted=MOST_COUNTED,
         last_run=last_run,
         drafts=drafts,
