@@ -9,13 +9,14 @@ from sqlalchemy import Connection, func, select, update
 from dunning_pipeline.delivery.judging.hours import next_send_time
 from dunning_pipeline.delivery.keys import content_hash, send_key
 from dunning_pipeline.delivery.permission.contact_points import wire_phones
-from dunning_pipeline.delivery.pinning import RENDERED, pin
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.schema import sends
+from dunning_pipeline.letters.versions import pin
 from dunning_pipeline.settings.workspace import Workspace
 
 WAITING = ("queued", "held")
+RENDERED = ("email", "sms", "letter")
 
 
 def queue_statement(

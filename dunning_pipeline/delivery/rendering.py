@@ -11,11 +11,12 @@ from dunning_pipeline.delivery.judging.gate import is_mandatory
 from dunning_pipeline.delivery.mime import one_line, safe_filename
 from dunning_pipeline.delivery.permission.contact_points import wire_email
 from dunning_pipeline.delivery.permission.preferences import preference_link, unsubscribe_headers
-from dunning_pipeline.delivery.pinning import PinnedTemplates
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.schema import statement_details, statements
+from dunning_pipeline.letters.compiling import TemplateVersion
 from dunning_pipeline.letters.rendering import render_email, render_sms
+from dunning_pipeline.letters.versions import pinned
 from dunning_pipeline.settings.company import Company
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -30,7 +31,7 @@ class Renderer:
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
         self._company: Company = ws.company
-        self._templates = PinnedTemplates()
+        self._templates: dict[str, TemplateVersion] = {}  # a version never changes: each is read once
 
     def statements_of(self, connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """The statements with their frozen content, by id."""
@@ -58,7 +59,7 @@ class Renderer:
         mandatory = is_mandatory(row["kind"])
         if not mandatory:
             document = {**document, "links": {"preferences": preference_link(self._ws, recipients["to"][0])}}
-        made = render_email(self._templates.get(connection, row["template_version"], row), document)
+        made = render_email(self._template(connection, row["template_version"], row), document)
         marked = "DRAFT: " if row["kind"] == "draft" else ""
         return Message(
             key=row["send_key"],
@@ -77,7 +78,7 @@ class Renderer:
         )
 
     def _sms(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
-        text = render_sms(self._templates.get(connection, row["template_version"], row), document)
+        text = render_sms(self._template(connection, row["template_version"], row), document)
         return Message(key=row["send_key"], channel="sms", to=tuple(row["recipients"]["to"]), text=text)
 
     def _letter(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
@@ -111,13 +112,26 @@ class Renderer:
         """The letter that closing pinned, else the send's own, else that of today's files."""
         closed_with = (statement or {}).get("letter_version")
         if closed_with:
-            return self._templates.get(connection, closed_with, row)
+            return self._template(connection, closed_with, row)
         if row["channel"] == "letter":
-            return self._templates.get(connection, row["template_version"], row)
+            return self._template(connection, row["template_version"], row)
         from dunning_pipeline.letters.catalogue import Catalogue
         from dunning_pipeline.letters.compiling import compile_template
 
         return compile_template(Catalogue(self._ws).find(row["template"], "letter", row["language"]))
+
+    def _template(self, connection: Connection, version: str | None, row: Mapping[str, Any]) -> TemplateVersion:
+        name = version or ""
+        if name not in self._templates:
+            try:
+                self._templates[name] = pinned(connection, name)
+            except NotThere:
+                raise NotThere(
+                    f"the {row['channel']} template {row['template']!r} of this send is not in the ledger",
+                    value=version,
+                    remedy="publish it with `dunning template publish` and queue the send again",
+                ) from None
+        return self._templates[name]
 
     def _attachments(self, connection: Connection, row: Any, statement: Any, document: Any) -> tuple[Attachment, ...]:
         wanted = (row["overrides"] or {}).get("attachments", True)

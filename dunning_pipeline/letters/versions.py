@@ -10,6 +10,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.schema import template_versions
 from dunning_pipeline.letters.catalogue import Catalogue, Channel, fallbacks
 from dunning_pipeline.letters.compiling import TemplateVersion, compile_template
+from dunning_pipeline.settings.workspace import Workspace
 
 
 def publish(connection: Connection, version: TemplateVersion, *, now: datetime, by: str) -> bool:
@@ -59,15 +60,35 @@ def published(connection: Connection, template: str, channel: str, language: str
     return _version(row) if row is not None else None
 
 
-def published_for(
-    connection: Connection, template: str, channel: str, language: str, *, default_language: str
-) -> TemplateVersion | None:
-    """The same with language fallback (de-AT → de → company default → en)."""
-    for candidate in fallbacks(language, default_language):
-        found = published(connection, template, channel, candidate)
-        if found is not None:
-            return found
-    return None
+def pin(connection: Connection, ws: Workspace, *, template: str, channel: str, language: str, now: datetime) -> str:
+    """The newest published version for the language, with fallback (de-AT → de → company default → en); a template
+    that was never published is, now.
+
+    Raises NotThere or InvalidDeclaration where there is no such template or it does not compile.
+    """
+    rows = connection.execute(
+        select(template_versions.c.language, template_versions.c.version)
+        .where(template_versions.c.template == template, template_versions.c.channel == channel)
+        .order_by(template_versions.c.published_at, template_versions.c.version.desc())
+    )
+    newest = {row.language: row.version for row in rows}
+    candidates = fallbacks(language, ws.company.default_language)
+    if candidates[0] in newest:
+        return newest[candidates[0]]
+    source = None
+    try:
+        source = Catalogue(ws).find(template, channel, language)  # type: ignore[arg-type]
+        candidates = candidates[: candidates.index(source.language) + 1]  # a file comes before others' versions
+    except NotThere:
+        if not newest.keys() & set(candidates):
+            raise
+    for candidate in candidates:
+        if candidate in newest:
+            return newest[candidate]
+    assert source is not None
+    made = compile_template(source)
+    publish(connection, made, now=now, by="first use")
+    return made.version
 
 
 def pinned(connection: Connection, version: str) -> TemplateVersion:

@@ -20,7 +20,7 @@ from dunning_pipeline.letters.catalogue import Catalogue
 from dunning_pipeline.letters.compiling import TemplateVersion, compile_template
 from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.letters.rendering import render_sms, render_wording
-from dunning_pipeline.letters.versions import pinned
+from dunning_pipeline.letters.versions import pin, pinned
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.graphs import Graphs
 
@@ -29,8 +29,6 @@ Progress = Callable[[str, int, int], None]
 
 def letter_version(connection: Connection, ws: Workspace, *, template: str, language: str, now: datetime) -> str | None:
     """The published letter of a template, published now where it never was; None where there is no such letter."""
-    from dunning_pipeline.delivery.pinning import pin
-
     try:
         return pin(connection, ws, template=template, channel="letter", language=language, now=now)
     except NotThere:

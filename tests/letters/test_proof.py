@@ -19,7 +19,7 @@ from dunning_pipeline.letters.proof.preview import preview_page
 from dunning_pipeline.letters.proof.support import features, unsupported
 from dunning_pipeline.letters.proof.words import promotion_above, spam_triggers
 from dunning_pipeline.letters.rendering import render_email
-from dunning_pipeline.letters.versions import pinned, publish, published, published_for, state
+from dunning_pipeline.letters.versions import pin, pinned, publish, published, state
 from tests.letters.conftest import page
 
 NOW = datetime(2025, 11, 3, 9, 0, tzinfo=UTC)
@@ -173,8 +173,8 @@ def test_publishing_again_changes_nothing_and_an_edit_is_a_new_version(catalogue
             pinned(connection, first.version).compiled == first.compiled
         )  # a queued send still gets what it was pinned to
         assert publish(connection, first, now=NOW + timedelta(hours=3), by="anna")  # going back
-        found = published_for(connection, "friendly_reminder", "email", "de-AT", default_language="en")
-        assert found is not None and found.version == first.version
+        found = pin(connection, workspace, template="friendly_reminder", channel="email", language="de-AT", now=NOW)
+        assert found == first.version
         with pytest.raises(NotThere):
             pinned(connection, "0" * 64)
 
