@@ -20,11 +20,21 @@ found as (
     union all
 
     select
-        reason, 'error', 'invoice', invoice_key,
-        case reason when 'unknown_currency' then 'the currency ' || currency || ' is unknown; the item is held'
+        item_reason, 'error', 'invoice', invoice_key,
+        case item_reason when 'unknown_currency' then 'the currency ' || currency || ' is unknown; the item is held'
             else 'no exchange rate for ' || currency || '; the item is held' end
-    from {{ ref('dunnable_items') }}
-    where reason in ('unknown_currency', 'rate_missing') and instalment = 1
+    from {{ ref('item_verdicts') }}
+    where item_reason in ('unknown_currency', 'rate_missing') and instalment = 1
+
+    union all
+
+    select
+        'account_unknown', 'error', 'account', account_key,
+        'no source delivers this account; its open invoices are held: '
+            || cast(count(distinct invoice_key) as varchar)
+    from {{ ref('item_verdicts') }}
+    where item_reason = 'account_unknown'
+    group by account_key
 
     union all
 

@@ -44,6 +44,7 @@ judged as (
         tolerances.amount as tolerance,
         case
             when duplicates.invoice_key is not null then 'held_duplicate'
+            when accounts.account_key is null then 'account_unknown'
             when currencies.currency is null then 'unknown_currency'
             when phased.problem in ('unassigned', 'process_unknown') then phased.problem
             when phased.phase = 'notice' and phased.problem is null and notices.process_hash is null
@@ -61,6 +62,7 @@ judged as (
             when phased.open_amount < tolerances.amount then 'below_tolerance'
         end as reason
     from phased
+    left join {{ ref('accounts') }} as accounts on accounts.account_key = phased.account_key
     left join {{ ref('duplicate_invoices') }} as duplicates on duplicates.invoice_key = phased.invoice_key
     left join {{ source('policy', 'currencies') }} as currencies on currencies.currency = phased.currency
     left join {{ ref('thresholds') }} as tolerances

@@ -49,7 +49,7 @@ def summary(report: "DailyReport") -> list[tuple[str, str]]:
     if report.build is not None:
         built = sum(1 for model in report.build.models if model.status == "built")
         lines.append(("built", f"{built} models" + (", nothing published" if report.build.withheld else "")))
-    proposed = sum(counts_of(run).get("statements", 0) for run in report.runs)
+    proposed = sum(counts_of(run).get("proposed", 0) for run in report.runs)
     lines += [("proposed", f"{proposed:,} statements in {len(report.runs)} runs")]
     lines += [("closed", f"{len(report.closed):,} statements"), ("queued", f"{len(report.queued):,} messages")]
     lines += [("waiting", f"{count} drafts for campaign {name}") for name, count in report.claimed.items()]

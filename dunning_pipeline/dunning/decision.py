@@ -98,7 +98,7 @@ def ask_model(
     """
     with open_facts(ws, facts=facts) as opened:
         account_key, invoice_key = opened.find(target)
-        opened.limit_to(account=account_key, invoice=None, segment=None)
+        opened.limit_to_account(account_key)
         opened.bring_ledger(ws, wanted=ledger, tables={*ledger_tables(ws, model), "process_versions"})
         load_policy_tables(opened.con, ws, catalogs=opened.catalogs, rules_only=True)
         con = opened.con

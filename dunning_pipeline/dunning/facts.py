@@ -47,10 +47,15 @@ class Facts:
         elif account is not None:
             self.account_key = self.find_account(account)
         if self.account_key is not None:
-            self._see_only(f"select '{_escaped(self.account_key)}' as account_key")
-            self.con.execute("set threads = 1")  # the models over one account are not worth waking the others up
+            self.limit_to_account(self.account_key)
         elif segment is not None:
             self._see_only(self._members(segment))
+
+    def limit_to_account(self, account_key: str) -> None:
+        """Let the models see one account, by its key; one that invoices name and no source delivers will do."""
+        self.account_key = account_key
+        self._see_only(f"select '{_escaped(account_key)}' as account_key")
+        self.con.execute("set threads = 1")  # the models over one account are not worth waking the others up
 
     def bring_ledger(self, ws: Workspace, *, wanted: bool, tables: Collection[str] | None = None) -> None:
         """`ops.*` as the ledger is now, unless it is there already; empty tables where it is not wanted.

@@ -33,6 +33,8 @@ _ALL = (
            "not dunned: nothing is open (open amount {open_amount} {currency})"),
     Reason("held_duplicate", "document status", "two sources carry the same legal entity and invoice number",
            "held: another source carries the same invoice number; a person must say which one counts"),
+    Reason("account_unknown", "document status", "the invoice names an account that no source delivers",
+           "held: no source delivers its account; deliver the account or correct the invoice"),
     Reason("unknown_currency", "currency", "no ISO 4217 currency", "held: {currency} is no known currency"),
     Reason("unassigned", "assignment", "neither bill group, account nor company names a process, or it says none",
            "not dunned: the bill group is in no dunning process"),

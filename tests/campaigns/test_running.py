@@ -13,6 +13,7 @@ from dunning_pipeline import daily
 from dunning_pipeline.campaigns import running, steering
 from dunning_pipeline.campaigns.audience import is_held_out
 from dunning_pipeline.campaigns.running import run_campaign, run_due
+from dunning_pipeline.cli.daily import summary
 from dunning_pipeline.cli.sending import app
 from dunning_pipeline.delivery.reading import read_sends
 from dunning_pipeline.errors import Refused
@@ -63,6 +64,15 @@ def decide_close_queue(ws: Workspace, now: datetime = NOW) -> daily.DailyReport:
     report.runs = daily.run_processes(ws, date=now.date(), now=now, actor="test", problems=report.problems)
     daily.close_and_queue(ws, report, now=now, actor="test")
     return report
+
+
+def test_the_summary_of_a_day_counts_what_was_proposed_closed_and_queued(company: Workspace) -> None:
+    told = dict(summary(decide_close_queue(company)))
+    assert (told["proposed"], told["closed"], told["queued"]) == (
+        "5 statements in 1 runs",
+        "5 statements",
+        "5 messages",
+    )
 
 
 def test_without_a_campaign_the_daily_path_queues_everything(company: Workspace) -> None:

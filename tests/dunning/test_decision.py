@@ -278,6 +278,30 @@ def test_unknown_currency_missing_rate_and_a_due_date_before_the_invoice(world: 
     assert days == 1  # never overdue before it existed
 
 
+def test_a_minimum_that_cannot_be_converted_holds_the_item_with_a_finding(world: World) -> None:
+    world.process(f"minimum: {{EUR: 20}}\n{ONE}")
+    world.invoice("YEN", due="2026-01-01", amount="120000 JPY")
+
+    outcome = world.run("2026-02-01")
+    assert outcome.reasons == {"YEN": "rate_missing"}
+    assert ("rate_missing", "YEN") in outcome.findings
+
+
+def test_an_invoice_whose_account_no_source_delivers_is_held_and_told_once(world: World) -> None:
+    world.process(ONE)
+    for number in ("LOST-1", "LOST-2"):
+        world.invoice(number, due="2026-01-01", account_key="salesforce:gone")
+    world.invoice("FINE", due="2026-01-01")
+
+    outcome = world.run("2026-02-01")
+    assert outcome.reasons == {"LOST-1": "account_unknown", "LOST-2": "account_unknown", "FINE": "advances"}
+    assert [found for found in outcome.findings if found[0] == "account_unknown"] == [("account_unknown", "gone")]
+    (told,) = explain(
+        Workspace(world.folder), "LOST-1", dunning_date=date(2026, 2, 1), facts=world.database(), ledger=False
+    )
+    assert told["reason"] == "account_unknown" and told["text"].startswith("held: no source delivers its account")
+
+
 def test_a_fee_is_converted_and_the_rate_stays_on_the_line(world: World) -> None:
     world.process("levels: [{level: 1, when: {days: 1}, template: a, fee: {EUR: 5}}]")
     world.invoice("INV", due="2026-01-01", amount="100.00 USD")
