@@ -99,11 +99,13 @@ def serious(page, options: str) -> list[str]:  # type: ignore[no-untyped-def]
     ]
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_serious_on_any_page_in_the_light_and_in_the_dark(seen: dict[str, Seen]) -> None:
     assert {path: one.violations for path, one in seen.items() if one.violations} == {}
     assert {path: one.dark_violations for path, one in seen.items() if one.dark_violations} == {}
 
 
+@pytest.mark.slow
 def test_no_page_is_wider_than_the_window(seen: dict[str, Seen]) -> None:
     assert {path: one.too_wide for path, one in seen.items() if one.too_wide} == {}
 
@@ -117,6 +119,7 @@ def test_the_lists_are_kept_as_pictures(page_of, keep, width: int) -> None:
 
 
 @pytest.mark.java
+@pytest.mark.slow
 def test_the_html_is_valid(seen: dict[str, Seen], node_modules: Path, tmp_path: Path) -> None:
     jars = list((node_modules / "vnu-jar").rglob("vnu.jar"))
     if not jars:

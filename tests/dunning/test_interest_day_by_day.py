@@ -21,7 +21,7 @@ levels: [{level: 1, when: {days: 1}, template: a, interest: {law: DE, party: bus
 """
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_interest_is_what_every_single_day_adds_up_to(world: World, seed: int) -> None:
     world.process(PROCESS)
     debts = [_debt(world, Random(f"{seed}/{n}"), n) for n in range(40)]
