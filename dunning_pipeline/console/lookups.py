@@ -18,7 +18,7 @@ import duckdb
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
-FORMAT = 1  # counted up when a table changes, so that files of an older version are made again
+FORMAT = 2  # counted up when a table changes, so that files of an older version are made again
 ROWS_AT_ONCE = 20_000
 
 # table → (where it comes from, its columns); a column that the snapshot does not have is null
@@ -34,6 +34,7 @@ TABLES = {
     ),
     "bill_groups": ("data_model.bill_groups", "bill_group_key account_key name"),
     "invoices": ("data_model.invoices", "invoice_key account_key invoice_number due_date"),
+    "payments": ("data_model.payments", "account_key payment_date payment_number amount currency"),
     "collection_plans": (
         "data_model.collection_plans",
         "plan_key plan_id account_key name status risk plan_due_date amount currency owner",
@@ -67,6 +68,7 @@ INDEXES = (
     "create index invoices_key on invoices (invoice_key, account_key)",
     "create index invoices_account on invoices (account_key, due_date)",
     "create index invoices_number on invoices (invoice_number)",
+    "create index payments_account on payments (account_key, payment_date)",
     "create index owed_account on owed (account_key, currency)",
     "create index open_items_account on open_items (account_key)",
     "create index open_items_invoice on open_items (invoice_key)",

@@ -15,6 +15,7 @@ def timeline(record: Mapping[str, Rows], *, zone: ZoneInfo) -> list[dict[str, An
     found += [_event(s["sent_at"] or s["queued_at"], "send", s) for s in record["sends"]]
     found += [_event(n["created_at"], "note", n) for n in record["notes"]]
     found += [_event(_instant(p["posted_on"], zone), "posting", p) for p in record["postings"]]
+    found += [_event(_instant(p["payment_date"], zone), "payment", p) for p in record["payments"]]
     for kind, ends in (("blocks", "ended_at"), ("promises", "withdrawn_at"), ("postponements", "ended_at")):
         for row in record[kind]:
             found.append(_event(row["created_at"], kind, row))

@@ -56,6 +56,10 @@ def publish(workspace: Workspace) -> None:
             "invoices", invoice_key=f"s:i-{who}", source="s", invoice_id=f"i-{who}", invoice_number=f"INV-{who}",
             account_key=f"s:{who}", currency="EUR", status="posted",
         )  # fmt: skip
+        facts.put(
+            "payments", payment_key=f"s:pay-{who}", source="s", payment_id=f"pay-{who}", payment_number=f"PAY-{who}",
+            account_key=f"s:{who}", payment_date="2025-12-24", amount="1234.50", currency="EUR", status="processed",
+        )  # fmt: skip
         facts.put("collection_plans", plan_key=f"s:p-{who}", source="s", plan_id=f"p-{who}", account_key=f"s:{who}")
     with duckdb.connect(str(facts.publish(workspace, "one"))) as con:
         con.execute("create schema unified; create schema reports")

@@ -195,8 +195,12 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
         .where(postponements.c.invoice_key.in_(things))
         .order_by(postponements.c.created_at.desc()),
     }
+    paid = (
+        "select * from payments where account_key = ? and payment_date is not null order by payment_date desc limit 100"
+    )
     with reading(desk.engine) as connection:
-        return {name: as_rows(connection.execute(query)) for name, query in queries.items()}
+        record = {name: as_rows(connection.execute(query)) for name, query in queries.items()}
+    return record | {"payments": published.found(desk.workspace, paid, [key])}
 
 
 @allowed("viewer")
