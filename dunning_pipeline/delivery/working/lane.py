@@ -1,7 +1,7 @@
 """One worker: claims a few sends, has them judged and rendered, and lets them leave one by one."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dunning_pipeline.delivery.judging.gate import Verdict
@@ -176,7 +176,3 @@ def _digest(message: Message) -> str:
     for part in (message.text.encode(), message.html.encode(), *(one.content for one in message.attachments)):
         whole.update(part)
     return whole.hexdigest()
-
-
-def explain(verdict: Verdict, row: Mapping[str, Any]) -> str:
-    return f"{row['send_key']}: {verdict.action} {verdict.reason or ''} {verdict.detail or ''}".strip()
