@@ -1,14 +1,14 @@
 """The calendar: what was sent, what is queued, what is planned; as rows for people and as .ics for their calendars."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import String, func, select, type_coerce
+from sqlalchemy import ColumnElement, String, func, select, true, type_coerce
 
 from dunning_pipeline.campaigns.declaration import load_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
-from dunning_pipeline.campaigns.running import is_paused
+from dunning_pipeline.campaigns.running import paused_campaigns
 from dunning_pipeline.campaigns.steering import claimed_text
 from dunning_pipeline.delivery.judging.hours import is_closed_day
 from dunning_pipeline.ledger.engine import open_ledger, reading
@@ -49,16 +49,17 @@ def _days(ws: Workspace, first: date, last: date, now: datetime) -> Iterable[Ent
 
 def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> Iterable[Entry]:
     c = campaign_occurrences.c
+    campaigns = load_campaigns(ws)
     with reading(open_ledger(ws)) as connection:
         rows = connection.execute(select(campaign_occurrences).where(c.planned_for >= start, c.planned_for < end)).all()
-        paused = {name for name in load_campaigns(ws) if is_paused(connection, name)}
+        paused = paused_campaigns(connection)
     known = set()
     for row in rows:
         known.add((row.campaign, row.occurrence))
         counts = row.counts or {}
         note = ", ".join(f"{count} {name}" for name, count in counts.items())
         yield _entry(row.planned_for, "campaign", row.campaign, row.status, messages=counts.get("queued"), note=note)
-    for campaign in load_campaigns(ws).values():
+    for campaign in campaigns.values():
         for instant in planned(campaign, ws, after=max(start, now), until=end):
             if (campaign.campaign, occurrence_name(instant)) not in known:
                 status = "paused" if campaign.campaign in paused else "planned"
@@ -66,26 +67,49 @@ def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> 
                 yield _entry(instant, "campaign", campaign.campaign, status, note=note)
 
 
-def messages(ws: Workspace, start: datetime, end: datetime) -> Iterable[Entry]:
-    """Sends from `start` to before `end`, summed by company day, channel, campaign and status."""
+def messages(ws: Workspace, start: datetime, end: datetime) -> list[Entry]:
+    """What left and what waits from `start` to before `end`."""
+    return [*sent_messages(ws, start, end), *waiting_messages(ws, start, end)]
+
+
+def sent_messages(ws: Workspace, start: datetime, end: datetime) -> list[Entry]:
+    """What left from `start` to before `end`, summed by company day, channel, campaign and status."""
+    return _summed(ws, sends.c.sent_at, (sends.c.sent_at >= start, sends.c.sent_at < end))
+
+
+def waiting_messages(ws: Workspace, start: datetime, end: datetime) -> list[Entry]:
+    """What was due then and has not left, summed alike."""
     s = sends.c
-    left = (s.sent_at, (s.sent_at >= start, s.sent_at < end))
-    waits = (s.due_at, (s.status.in_(NOT_SENT), s.sent_at.is_(None), s.due_at >= start, s.due_at < end))
-    rows: list[Any] = []
+    return _summed(
+        ws, s.due_at, (s.status.in_(NOT_SENT), s.due_at >= start, s.due_at < end), counted=s.sent_at.is_(None)
+    )
+
+
+def _summed(
+    ws: Workspace,
+    when: ColumnElement[datetime],
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    counted: ColumnElement[bool] = true(),
+) -> list[Entry]:
+    s = sends.c
+    hour = func.substr(type_coerce(when, String), 1, 13)  # instants are text of fixed width
+    by = (hour, s.channel, s.campaign, s.status)
+    # `counted` is no condition of the query: SQLite would walk the index of everything that was never sent
+    summed = (func.min(when).filter(counted).label("at"), func.count().filter(counted).label("messages"))
     with reading(open_ledger(ws)) as connection:
-        for when, conditions in (left, waits):  # an index each
-            hour = func.substr(type_coerce(when, String), 1, 13)  # instants are text of fixed width
-            by = (hour, s.channel, s.campaign, s.status)
-            counted = select(func.min(when).label("at"), *by[1:], func.count().label("messages"))
-            rows += connection.execute(counted.where(*conditions).group_by(*by)).all()
+        query = select(*summed, *by[1:]).where(*conditions).group_by(*by)
+        rows = [row for row in connection.execute(query) if row.messages]
     days: dict[tuple[Any, ...], tuple[datetime, int]] = {}
     for row in rows:
         at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(str(row.at))
         key = (at.astimezone(ws.company.zone).date(), row.channel, row.campaign or "", row.status)
-        earliest, count = days.get(key, (at, 0))
-        days[key] = (min(earliest, at), count + row.messages)
-    for (_, channel, campaign, status), (at, count) in days.items():
-        yield _entry(at, "messages", channel, status, messages=count, note=campaign)
+        earlier, count = days.get(key, (at, 0))
+        days[key] = (min(earlier, at), count + row.messages)
+    return [
+        _entry(at, "messages", channel, status, messages=count, note=campaign)
+        for (_, channel, campaign, status), (at, count) in days.items()
+    ]
 
 
 def _entry(at: datetime, kind: str, name: str, status: str, *, messages: int | None = None, note: str = "") -> Entry:

@@ -112,6 +112,11 @@ def is_paused(connection: Connection, name: str) -> bool:
     return connection.scalar(select(switches.c.name).where(switches.c.name == f"campaign:{name}")) is not None
 
 
+def paused_campaigns(connection: Connection) -> set[str]:
+    names = connection.scalars(select(switches.c.name).where(switches.c.name.startswith("campaign:")))
+    return {name.removeprefix("campaign:") for name in names}
+
+
 def _valid_ones(ws: Workspace, problems: list[str]) -> dict[str, Campaign]:
     from dunning_pipeline.campaigns.declaration import mistakes_in
 

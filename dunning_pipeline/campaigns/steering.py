@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, load_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
-from dunning_pipeline.campaigns.running import is_paused
+from dunning_pipeline.campaigns.running import paused_campaigns
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger import audit
@@ -23,6 +23,7 @@ def list_campaigns(ws: Workspace, *, now: datetime) -> list[dict[str, Any]]:
     rows = []
     c = campaign_occurrences.c
     with reading(open_ledger(ws)) as connection:
+        paused = paused_campaigns(connection)
         for campaign in load_campaigns(ws).values():
             last = connection.execute(
                 select(c.occurrence, c.status, c.counts)
@@ -34,7 +35,7 @@ def list_campaigns(ws: Workspace, *, now: datetime) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "campaign": campaign.campaign,
-                    "state": "paused" if is_paused(connection, campaign.campaign) else "active",
+                    "state": "paused" if campaign.campaign in paused else "active",
                     "flow": campaign.flow,
                     "audience": campaign.segment or "waterfall " + ", ".join(campaign.segments),
                     "claims": claimed_text(campaign),

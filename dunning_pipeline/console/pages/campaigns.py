@@ -1,25 +1,20 @@
-"""Campaigns and the marketing calendar: what is planned and done, run now, plan, pause."""
+"""Campaigns: what each did and does next, run now, plan, move, cancel, pause."""
 
-import calendar as months
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dunning_pipeline.campaigns import calendar, steering
+from dunning_pipeline.campaigns import steering
 from dunning_pipeline.campaigns.declaration import find_campaign
 from dunning_pipeline.campaigns.effect import report_of
 from dunning_pipeline.campaigns.running import run_campaign
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
-from dunning_pipeline.console.remembered import remembered
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.settings.clock import business_now
-from dunning_pipeline.settings.workspace import Workspace
-
-SETTLED = timedelta(days=2)  # nothing is recorded any more as sent on days before that
 
 
 @allowed("viewer")
@@ -99,74 +94,8 @@ def _instant(desk: Desk, field: str) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=desk.workspace.company.zone)
 
 
-@allowed("viewer")
-def show_calendar(desk: Desk) -> Response:
-    """A month of whole weeks, or one week, around ?day=."""
-    try:
-        day = date.fromisoformat(desk.asked("day")) if desk.asked("day") else desk.today
-    except ValueError:
-        day = desk.today
-    is_week = desk.asked("view") == "week"
-    days = (
-        _week(day)
-        if is_week
-        else [d for week in months.Calendar().monthdatescalendar(day.year, day.month) for d in week]
-    )
-    rows, error = [], None
-    try:
-        rows = calendar.entries(
-            desk.workspace, first=days[0], last=days[-1], now=desk.now, counted=_counter(desk.today)
-        )
-    except DunningError as mistake:
-        error = mistake
-    zone = desk.workspace.company.zone
-    by_day: dict[date, list[calendar.Entry]] = {}
-    for row in rows:
-        local = row["at"].astimezone(zone)
-        planned = row["kind"] == "campaign" and row["status"] == "planned" and row["at"] > desk.now
-        entry = {**row, "time": local.strftime("%H:%M"), "is_movable": planned}
-        entry |= {"instant": row["at"].isoformat(), "local": local.strftime("%Y-%m-%dT%H:%M")}
-        by_day.setdefault(local.date(), []).append(entry)
-    step = timedelta(days=7) if is_week else timedelta(days=31)
-    return desk.page(
-        "calendar.html",
-        days=days,
-        by_day=by_day,
-        shown=day,
-        is_week=is_week,
-        before=(days[0] - timedelta(days=1)).isoformat() if not is_week else (day - step).isoformat(),
-        after=(days[-1] + timedelta(days=1)).isoformat() if not is_week else (day + step).isoformat(),
-        error=error,
-    )
-
-
-def _counter(today: date) -> calendar.MessageCounter:
-    """Counts messages day by day: days that are over are remembered for long, the others for some seconds."""
-
-    def counted(ws: Workspace, start: datetime, end: datetime) -> list[calendar.Entry]:
-        zone, found = ws.company.zone, []
-        settled = max(start, min(end, datetime.combine(today - SETTLED, time(), tzinfo=zone)))
-        for offset in range((settled.date() - start.date()).days):
-            day = start + timedelta(days=offset)
-            found += _remembered(ws, day, day + timedelta(days=1), seconds=600)
-        return found + (_remembered(ws, settled, end, seconds=15) if settled < end else [])
-
-    return counted
-
-
-def _remembered(ws: Workspace, start: datetime, end: datetime, *, seconds: int) -> list[calendar.Entry]:
-    key = ("messages", ws.ledger_url, start, end)
-    return remembered(key, lambda: list(calendar.messages(ws, start, end)), seconds=seconds)
-
-
-def _week(day: date) -> list[date]:
-    monday = day - timedelta(days=day.weekday())
-    return [monday + timedelta(days=offset) for offset in range(7)]
-
-
 routes = [
     Route("/campaigns", list_campaigns),
     Route("/campaigns/{name}", show_campaign, methods=["GET"]),
     Route("/campaigns/{name}", steer, methods=["POST"]),
-    Route("/calendar", show_calendar),
 ]

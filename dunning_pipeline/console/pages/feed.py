@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.campaigns import calendar
 from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.pages.calendar import entries
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.identifiers import new_id
@@ -78,7 +79,7 @@ def _answer(request: Request) -> Response:
 def _ics(ws: Workspace) -> Response:
     now = business_now()
     today = now.astimezone(ws.company.zone).date()
-    rows = calendar.entries(ws, first=today - BEFORE, last=today + AHEAD, now=now)
+    rows = entries(ws, first=today - BEFORE, last=today + AHEAD, now=now)
     text = calendar.as_ics(rows, company=ws.company.name, now=now)
     headers = {"Content-Disposition": 'attachment; filename="dunning.ics"'}
     return Response(text, media_type="text/calendar; charset=utf-8", headers=headers)
