@@ -32,6 +32,7 @@ IDENTITY_INPUTS = ("accounts", "contacts", "individuals")
 # nothing depends on these folders: a model of theirs that fails does not keep the others from being published
 LEAF_SCHEMAS = ("segments", "reports")
 MEMORY_LIMIT = "3GB"
+FINEST = 64  # times more slices than the rows ask for, before a model is said not to fit into memory
 
 
 def build(
@@ -160,15 +161,18 @@ class _Build:
         if self.on_model is not None:
             self.on_model(result)
 
-    def materialise(self, model: Model) -> ModelResult:
-        """Build one table, check it and put it in place, in one transaction: nobody sees it before its checks pass."""
+    def materialise(self, model: Model, *, finer: int = 1) -> ModelResult:
+        """Build one table, check it and put it in place, in one transaction: nobody sees it before its checks pass.
+
+        A model in slices that does not fit into memory is begun again with four times as many.
+        """
         started = time.perf_counter()
         name = f"{quoted(model.schema)}.{quoted(model.name)}"
         checks = [c for c in model.properties.checks if c.severity == "error" and c.kind != "relationships"]
         self.con.execute(f"create schema if not exists {quoted(model.schema)}; set errors_as_json = true; begin")
         try:
             self._drop(model.schema, model.name)
-            create(self.con, name, model, self.project, self.rendering)
+            create(self.con, name, model, self.project, self.rendering, finer=finer)
             tests = tuple(run_checks(self.con, checks, self.renderer, table=name))
             # counting a view would run it once more
             rows = None if model.is_view else self.con.execute(f"select count(*) from {name}").fetchall()[0][0]
@@ -176,6 +180,8 @@ class _Build:
             self.con.execute("commit" if good else "rollback")
         except (duckdb.Error, DunningError) as error:
             self.con.execute("rollback")
+            if isinstance(error, duckdb.OutOfMemoryException) and model.meta.get("slices_of") and finer < FINEST:
+                return self.materialise(model, finer=finer * 4)
             return ModelResult(model.name, model.schema, "failed", error=str(error))
         finally:
             self.con.execute("set errors_as_json = false")

@@ -10,17 +10,24 @@ from dunning_pipeline.sql_models.folder.sql_errors import explained
 from dunning_pipeline.sql_models.folder.templating import did_you_mean
 from dunning_pipeline.sql_models.runner import Renderer, quoted
 
-SLICE_ROWS = 1_500_000  # of the tables that `slices_of` names together: one part stays below the build's memory
+SLICE_ROWS = 2_200_000  # of the tables that `slices_of` names together: one part stays below the build's memory
 
 
 def create(
-    con: duckdb.DuckDBPyConnection, name: str, model: Model, project: Project, rendering: Callable[..., Renderer]
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    model: Model,
+    project: Project,
+    rendering: Callable[..., Renderer],
+    *,
+    finer: int = 1,
 ) -> None:
     """Create `name` (quoted, with its schema) from the model's SELECT; `rendering` gives a renderer with variables.
 
-    Raises InvalidDeclaration at the analyst's file, line and column for SQL that cannot be run.
+    A model in slices has `finer` times as many as its rows ask for. Raises InvalidDeclaration at the analyst's file,
+    line and column for SQL that cannot be run, and duckdb.OutOfMemoryException where more slices would help.
     """
-    slices = _slices(con, model, project)
+    slices = _slices(con, model, project) * finer
     if slices == 1:
         _run(con, f"create {'view' if model.is_view else 'table'} {name} as ", model, rendering())
         return
@@ -53,4 +60,6 @@ def _run(con: duckdb.DuckDBPyConnection, prefix: str, model: Model, renderer: Re
     try:
         con.execute(f"{prefix}{sql}")
     except duckdb.Error as error:
+        if isinstance(error, duckdb.OutOfMemoryException) and model.meta.get("slices_of"):
+            raise
         raise explained(error, rendered=sql, text=model.text, file=model.file, prefix=prefix) from None

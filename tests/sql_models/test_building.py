@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
-from dunning_pipeline.sql_models import materialising
+from dunning_pipeline.sql_models import building, materialising
 from dunning_pipeline.sql_models.snapshot import KEPT_SNAPSHOTS, open_snapshot, snapshot_date, snapshot_file
 from tests.sql_models.conftest import NOW, RUN_DATE, Small
 
@@ -162,6 +162,21 @@ def test_a_model_made_in_slices_has_the_rows_of_one_made_at_once(
     assert statuses(orders.build())["sliced"] == "built"
     assert sorted(orders.published("data_model.sliced")) == sorted(orders.published("data_model.whole"))
     assert len(orders.published("data_model.narrow")) == 40  # the view itself shows everything afterwards
+
+
+def test_a_model_made_in_slices_that_does_not_fit_into_memory_is_made_in_more_of_them(
+    orders: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.rows = [(number, "10.00", "2025-11-01") for number in range(64)]
+    text = "select id, list(repeat('x', 2000000) || id) as long from {{ ref('orders') }} where {{ in_slice('id') }} "
+    config = "{{ config(meta={'slices_of': ['orders']}) }}\n"
+    lengths = "select id, list_sum([strlen(text) for text in long])::integer as length from ({}) group by all"
+    orders.write("data_model/large.sql", lengths.format(text + "group by id"))
+    orders.write("data_model/sliced.sql", config + lengths.format(text + "group by id"))
+    monkeypatch.setattr(building, "MEMORY_LIMIT", "60MB")
+    made = {model.name: model for model in orders.build().models}
+    assert "failed to allocate" in str(made["large"].error)
+    assert (made["sliced"].status, made["sliced"].rows) == ("built", 64)
 
 
 def test_old_snapshots_are_pruned_and_an_open_one_stays_readable(orders: Small) -> None:
