@@ -52,24 +52,42 @@ def export_to_warehouse(
 
 @contextmanager
 def _arrow_connection(ws: Workspace, chosen: Sequence[Table], accounts: Sequence[str] | None) -> Iterator[Any]:
-    """A connection that yields Arrow, on one consistent view of the chosen tables."""
+    """An ADBC connection on one consistent view of the chosen tables.
+
+    Its low-level interface: the DB-API one loads pandas and polars, half a second of every command that decides.
+    """
+    from adbc_driver_manager import AdbcConnection
+
     file = sqlite_file(ws.ledger_url)
     if file is None:
-        import adbc_driver_postgresql.dbapi
+        import adbc_driver_postgresql
 
         plain = make_url(ws.ledger_url).set(drivername="postgresql").render_as_string(hide_password=False)
-        with adbc_driver_postgresql.dbapi.connect(plain) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute("set transaction isolation level repeatable read read only")
+        with adbc_driver_postgresql.connect(plain) as database, AdbcConnection(database) as connection:
+            connection.set_autocommit(False)
+            with _batches(connection, "set transaction isolation level repeatable read read only"):
+                pass
             yield connection
         return
-    import adbc_driver_sqlite.dbapi
+    import adbc_driver_sqlite
 
     with TemporaryDirectory(dir=ws.state, prefix="export-") as folder:
         copy = Path(folder) / "ledger.sqlite"
         _private_copy(ws, copy, chosen, accounts)
-        with adbc_driver_sqlite.dbapi.connect(str(copy)) as connection:
+        with adbc_driver_sqlite.connect(str(copy)) as database, AdbcConnection(database) as connection:
             yield connection
+
+
+@contextmanager
+def _batches(connection: Any, query: str) -> Iterator[Any]:
+    """What a query yields, as a reader of Arrow's record batches."""
+    from adbc_driver_manager import AdbcStatement
+    from pyarrow import RecordBatchReader
+
+    with AdbcStatement(connection) as statement:
+        statement.set_sql_query(query)
+        handle, _ = statement.execute_query()
+        yield RecordBatchReader.from_stream(handle)
 
 
 def _private_copy(ws: Workspace, copy: Path, chosen: Sequence[Table], accounts: Sequence[str] | None) -> None:
@@ -99,9 +117,7 @@ def _private_copy(ws: Workspace, copy: Path, chosen: Sequence[Table], accounts: 
 
 
 def _copy(con: duckdb.DuckDBPyConnection, ledger: Any, table: Table, accounts: Sequence[str] | None) -> int:
-    with ledger.cursor() as cursor:
-        cursor.execute(_source_query(table, accounts))
-        stage = cursor.fetch_record_batch()
+    with _batches(ledger, _source_query(table, accounts)) as stage:
         con.register("_ledger_stage", stage)
         try:
             columns = ", ".join(f"{typed(table, column)} as {_quoted(column)}" for column in table.columns)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from dunning_pipeline.errors import NotThere
-from dunning_pipeline.ledger.bulk import chunks, read_many, update_stored
+from dunning_pipeline.ledger.bulk import chunks, read_many, uncollected, update_stored
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import details_of
 from dunning_pipeline.ledger.schema import statement_details, statements
@@ -78,7 +78,7 @@ def close(
         for chunk in chunks(drafts, 50 * CHUNK_STATEMENTS):
             standing = _standing(ws, engine, chunk, now=now)
             for part in chunks(chunk, CHUNK_STATEMENTS):
-                with engine.begin() as connection:
+                with uncollected(), engine.begin() as connection:
                     one = _Closing(connection, ws, graphs, standing, now=now, actor=actor)
                     one.close([row["statement_id"] for row in part], report)
                 checked += len(part)
@@ -228,9 +228,10 @@ class _Closing:
         )  # fmt: skip
 
     def _after(self, rows: Iterable[Row]) -> None:
+        """A level that is only recorded counts from its closing: no send will ever follow."""
+        unsent: dict[date, list[str]] = {}
         for row in rows:
             if row["do_not_send"] and row["kind"] == "dunning":
-                # a level that is only recorded counts from its closing: no send will ever follow
-                record_reached(
-                    self.connection, statement_id=row["statement_id"], sent_on=row["dunning_date"], now=self.now
-                )
+                unsent.setdefault(row["dunning_date"], []).append(row["statement_id"])
+        for day, ids in sorted(unsent.items()):
+            record_reached(self.connection, statement_ids=ids, sent_on=day, now=self.now)

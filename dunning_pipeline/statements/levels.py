@@ -12,14 +12,7 @@ from dunning_pipeline.ledger.schema import item_levels, process_versions, statem
 from dunning_pipeline.ledger.types import instant_text
 
 
-def record_reached(connection: Connection, *, statement_id: str, sent_on: date, now: datetime) -> int:
-    """`record_reached_together` for one statement."""
-    return record_reached_together(connection, statement_ids=[statement_id], sent_on=sent_on, now=now)
-
-
-def record_reached_together(
-    connection: Connection, *, statement_ids: Sequence[str], sent_on: date, now: datetime
-) -> int:
+def record_reached(connection: Connection, *, statement_ids: Sequence[str], sent_on: date, now: datetime) -> int:
     """Write `reached` for every item that the statements list; how many are new. Again is a no-op, unless the levels
     of a statement were taken back meanwhile: then they are reached once more, by another way.
 

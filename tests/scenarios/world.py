@@ -197,10 +197,7 @@ class World:
     def send(self, on: str, ids: list[str]) -> None:
         """Count closed statements as sent on a date."""
         with self.ledger.begin() as connection:
-            for statement_id in ids:
-                levels.record_reached(
-                    connection, statement_id=statement_id, sent_on=date.fromisoformat(on), now=noon(on)
-                )
+            levels.record_reached(connection, statement_ids=ids, sent_on=date.fromisoformat(on), now=noon(on))
 
     def publish(self) -> Path:
         self._published += 1

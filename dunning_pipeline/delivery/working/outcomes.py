@@ -200,9 +200,9 @@ def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str
         if row["statement_id"] and row["channel"] in REMINDS and row["kind"] not in ("draft", "account")
     }
     if reminded:
-        from dunning_pipeline.statements.levels import record_reached_together
+        from dunning_pipeline.statements.levels import record_reached
 
-        record_reached_together(connection, statement_ids=sorted(reminded), sent_on=sent_on, now=now)
+        record_reached(connection, statement_ids=sorted(reminded), sent_on=sent_on, now=now)
 
 
 def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None) -> None:
