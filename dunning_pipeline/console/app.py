@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dunning_pipeline.console import access, pages, published
 from dunning_pipeline.console.desk import Desk
-from dunning_pipeline.console.jobs import Worker
+from dunning_pipeline.console.jobs import Worker, take_back
 from dunning_pipeline.console.oidc import issuer_from_environment
 from dunning_pipeline.console.scope import teach_scopes
 from dunning_pipeline.ledger.engine import open_ledger
@@ -122,7 +122,7 @@ def build_app(
     app = Starlette(
         routes=routes,
         middleware=[Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5), Middleware(Doorkeeper)],
-        lifespan=_worker_beside,
+        lifespan=_workers_beside,
         exception_handlers={HTTPException: _refusal, 500: _failure},
     )
     app.state.workspace = workspace
@@ -159,13 +159,17 @@ def page_templates() -> Environment:
 
 
 @asynccontextmanager
-async def _worker_beside(app: Starlette) -> AsyncIterator[None]:
-    """The lookups are made before the first page is asked for; the thread of the long actions lives as long."""
-    await run_in_threadpool(published.first, app.state.workspace, "select 1")
-    worker = Worker(app.state.workspace, app.state.engine)
-    worker.start()
+async def _workers_beside(app: Starlette) -> AsyncIterator[None]:
+    """The lookups are made before the first page is asked for; the threads of the long actions live as long."""
+    workspace, engine = app.state.workspace, app.state.engine
+    await run_in_threadpool(published.first, workspace, "select 1")
+    await run_in_threadpool(take_back, engine)
+    workers = [Worker(workspace, engine, looks=looks) for looks in (False, True)]
+    for worker in workers:
+        worker.start()
     yield
-    worker.stop()
+    for worker in workers:
+        worker.stop()
 
 
 def _refusal(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from dunning_pipeline.console import notices
 from dunning_pipeline.console.access import User, instant_of_access
 from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.console.sentences import fact, said
@@ -92,6 +93,7 @@ class Desk:
         """The page of a template, with what every page shows around it."""
         environment = self.request.app.state.templates
         wording = self.wording
+        notice = notices.waiting(self.request, self.user)
         text = environment.get_template(template).render(
             desk=self,
             user=self.user,
@@ -113,12 +115,14 @@ class Desk:
             fact=lambda value, name="", currency=None: fact(value, name, currency, wording),
             language=wording.language,
             link=self.link,
-            notice=self.asked("notice"),
+            notice=notice,
             now=self.now,
             test_clock=is_test_clock(),
             **values,
         )
         answer = HTMLResponse(text, status_code=http_status)
+        if notice:
+            notices.forget(answer)
         if self.asked("language") in LANGUAGES:  # chosen once, it stays
             answer.set_cookie(
                 "language", self.asked("language"), max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax"
@@ -127,7 +131,7 @@ class Desk:
 
     def link(self, **changes: Any) -> str:
         """This page's address with some query parameters changed (None removes one)."""
-        kept = {k: v for k, v in self.request.query_params.items() if k not in ("notice", "language")}
+        kept = {k: v for k, v in self.request.query_params.items() if k != "language"}
         kept.update(changes)
         return self.request.url.path + "?" + urlencode({k: v for k, v in kept.items() if v not in (None, "")})
 
@@ -148,9 +152,10 @@ class Desk:
         """Redirect (303) to a path of this console, with a notice shown there once."""
         if not path.startswith("/") or path.startswith(("//", "/\\")):
             path = "/"
+        answer = RedirectResponse(path, status_code=303)
         if notice:
-            path += ("&" if "?" in path else "?") + urlencode({"notice": notice})
-        return RedirectResponse(path, status_code=303)
+            notices.keep(answer, notice, request=self.request, user=self.user)
+        return answer
 
 
 Handler = Callable[[Desk], Response]

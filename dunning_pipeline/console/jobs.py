@@ -1,4 +1,6 @@
-"""Long actions of the console: queued in the ledger, run by one thread of the server, cancelled by a click.
+"""Long actions of the console: queued in the ledger, run beside the pages, cancelled by a click.
+
+What changes something is run one after the other; what only looks has a line of its own and waits for none of it.
 
 A job survives the server: what a dead server had claimed is queued again at the next start, and every action is safe to
 repeat (each statement is closed, sent or deleted once, whatever the number of tries).
@@ -61,13 +63,16 @@ class Job:
 
 Action = Callable[[Job], str]  # returns what to tell the person
 ACTIONS: dict[str, Action] = {}
+LOOKS: set[str] = set()
 
 
-def action(name: str) -> Callable[[Action], Action]:
+def action(name: str, *, only_looks: bool = False) -> Callable[[Action], Action]:
     """Register a function as the action that jobs of this name run."""
 
     def register(function: Action) -> Action:
         ACTIONS[name] = function
+        if only_looks:
+            LOOKS.add(name)
         return function
 
     return register
@@ -126,17 +131,16 @@ def download_of(workspace: Workspace, job_id: str) -> Path:
 
 
 class Worker(threading.Thread):
-    """Takes queued jobs one after the other, oldest first."""
+    """Takes queued jobs one after the other, oldest first: those that only look, or all others."""
 
-    def __init__(self, workspace: Workspace, engine: Engine) -> None:
-        super().__init__(name="console-jobs", daemon=True)
-        self.workspace, self.engine = workspace, engine
+    def __init__(self, workspace: Workspace, engine: Engine, *, looks: bool) -> None:
+        super().__init__(name="console-looks" if looks else "console-jobs", daemon=True)
+        self.workspace, self.engine, self.looks = workspace, engine, looks
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        take_back(self.engine)
         while not self.stopping.is_set():
-            if not run_next(self.workspace, self.engine):
+            if not run_next(self.workspace, self.engine, looks=self.looks):
                 self.stopping.wait(IDLE_SECONDS)
 
     def stop(self) -> None:
@@ -155,11 +159,12 @@ def take_back(engine: Engine) -> int:
     return len(gone)
 
 
-def run_next(workspace: Workspace, engine: Engine) -> bool:
-    """Run the oldest queued job; False where there is none."""
+def run_next(workspace: Workspace, engine: Engine, *, looks: bool = False) -> bool:
+    """Run the oldest queued job of one line; False where there is none."""
+    line = jobs.c.action.in_(LOOKS) if looks else jobs.c.action.not_in(LOOKS)
     with reading(engine) as connection:
         waiting = connection.execute(
-            select(jobs.c.job_id).where(jobs.c.status == "queued").order_by(jobs.c.created_at).limit(1)
+            select(jobs.c.job_id).where(jobs.c.status == "queued", line).order_by(jobs.c.created_at).limit(1)
         ).first()
     if waiting is None:
         return False

@@ -18,7 +18,7 @@ import duckdb
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
-FORMAT = 2  # counted up when a table changes, so that files of an older version are made again
+FORMAT = 3  # counted up when a table changes, so that files of an older version are made again
 ROWS_AT_ONCE = 20_000
 
 # table → (where it comes from, its columns); a column that the snapshot does not have is null
@@ -52,6 +52,17 @@ TABLES = {
         " from dunning.open_items group by account_key, currency)",
         "account_key currency open days overdue",
     ),
+    "next_steps": (
+        "(select account_key, coalesce(invoice_number, invoice_id) as item,"
+        " cast(json_extract_string(inputs, '$.next_level') as integer) as level,"
+        " json_extract_string(inputs, '$.next_level_on') as next_on"
+        " from dunning.decisions where next_on is not null)",
+        "account_key next_on level item",
+    ),
+    "snapshot": (
+        "(select run_date, cast(published_at as varchar) as published_at from main.snapshot)",
+        "run_date published_at",
+    ),
 }
 # DuckDB type → declared type here, by which `published` reads back what it was
 TYPES = {"DATE": "day_text", "BOOLEAN": "flag"}
@@ -70,6 +81,7 @@ INDEXES = (
     "create index invoices_number on invoices (invoice_number)",
     "create index payments_account on payments (account_key, payment_date)",
     "create index owed_account on owed (account_key, currency)",
+    "create index next_steps_account on next_steps (account_key)",
     "create index open_items_account on open_items (account_key)",
     "create index open_items_invoice on open_items (invoice_key)",
     "create index collection_plans_key on collection_plans (plan_key)",

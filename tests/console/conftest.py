@@ -79,7 +79,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """Two accounts, of Kim and of Lee, each with a draft, a send and a finding; Lee's names are scripts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DUNNING_NOW", NOW.isoformat())
-        patch.setattr(jobs, "run_next", lambda *_: False)  # what is started here waits
+        patch.setattr(jobs, "run_next", lambda *_, **_more: False)  # what is started here waits
         root = tmp_path_factory.mktemp("console")
         for folder in ("policies", "templates", "dbt_like_sql"):
             shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))

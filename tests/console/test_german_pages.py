@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -51,15 +52,21 @@ def test_no_page_asks_for_a_word_that_german_does_not_have(console: Console, mon
     assert len(words) > 500  # the listening dictionary was the one in use
 
 
-def constants(keyword: str, *calls: str) -> Iterator[str]:
+@cache
+def calls() -> list[ast.Call]:
+    """Every call in the product's Python."""
+    files = sorted((ROOT / "dunning_pipeline").rglob("*.py"))
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in files)
+    return [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def constants(keyword: str, *names: str) -> Iterator[str]:
     """The constant values of a keyword over all calls of these names in the product."""
-    for file in (ROOT / "dunning_pipeline").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                for given in node.keywords:
-                    if name in calls and given.arg == keyword and isinstance(given.value, ast.Constant):
-                        yield str(given.value.value)
+    for node in calls():
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for given in node.keywords:
+            if name in names and given.arg == keyword and isinstance(given.value, ast.Constant):
+                yield str(given.value.value)
 
 
 def spoken(names: Iterator[str] | set[str]) -> set[str]:

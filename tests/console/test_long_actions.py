@@ -1,5 +1,7 @@
 """Long actions tell how far they are and can be stopped; findings are given to somebody; large scopes and odd ids."""
 
+import re
+
 import duckdb
 import pytest
 from sqlalchemy import select
@@ -7,6 +9,7 @@ from sqlalchemy import select
 from dunning_pipeline.console import access, jobs, lookups, scope
 from dunning_pipeline.console.pages import deciding, simulating
 from dunning_pipeline.console.remedies import for_clerk
+from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.dunning.simulate import Played
 from dunning_pipeline.ledger.schema import findings
 from dunning_pipeline.ledger.schema import jobs as rows
@@ -20,36 +23,60 @@ def _today(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
 
 
-def run_waiting(console: Console) -> None:
-    while RUN_NEXT(console.workspace, console.app.state.engine):
+def run_waiting(console: Console, *, looks: bool = False) -> None:
+    while RUN_NEXT(console.workspace, console.app.state.engine, looks=looks):
         pass
 
 
 def job_of(console: Console, answer):  # type: ignore[no-untyped-def]
     assert answer.status_code == 303, answer.text
-    job_id = answer.headers["location"].rsplit("/", 1)[1]
+    job_id = re.split("[/=]", answer.headers["location"])[-1]
     with console.app.state.engine.connect() as connection:
         return connection.execute(select(rows).where(rows.c.job_id == job_id)).mappings().one()
 
 
-def test_a_simulation_is_played_in_the_background_and_shown_from_its_job(
-    console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def played(_ws, *, start, days, scope, pays, progress):  # type: ignore[no-untyped-def]
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> list[Scope]:
+    """The scopes that were played; each day has one statement of Kim."""
+    scopes = []
+
+    def play(_ws, *, start, days, scope, pays, progress):  # type: ignore[no-untyped-def]
+        scopes.append(scope)
         for day in range(days):
             progress("playing", day + 1, days)
         return [Played(start, "kim", "Kim <b>", "standard", 1, "First", "email", "EUR", 12_300, 2)] * 2
 
-    monkeypatch.setattr(simulating, "simulate", played)
+    monkeypatch.setattr(simulating, "simulate", play)
+    return scopes
+
+
+def test_a_simulation_is_played_in_the_background_and_shown_from_its_job(console: Console, played) -> None:  # type: ignore[no-untyped-def]
     answer = console.post("/simulate", days="5", pays="observed")
     job = job_of(console, answer)
     assert (job["action"], job["total"]) == ("simulate", 5)
     run_waiting(console)
-    page = console.get(f"/jobs/{job['job_id']}").text
-    assert "5 / 5" in page and f"/simulate?job={job['job_id']}" in page
-    shown = console.get(f"/simulate?job={job['job_id']}").text
+    assert not played  # what only looks has a line of its own
+    assert "badge queued" in console.get(answer.headers["location"]).text
+    run_waiting(console, looks=True)
+    assert "5 / 5" in console.get(f"/jobs/{job['job_id']}").text
+    shown = console.get(answer.headers["location"]).text
     assert "€246.00" in shown and "Kim &lt;b&gt;" in shown and 'value="5"' in shown
-    assert console.get(f"/simulate?job={job['job_id']}", who="viewer").status_code == 404
+    assert console.get(answer.headers["location"], who="viewer").status_code == 404
+
+
+def test_an_account_is_played_in_the_background_too_and_its_result_is_kept(console: Console, played) -> None:  # type: ignore[no-untyped-def]
+    mine = "/simulate?account=s:kim"
+    assert "badge" not in console.get(mine, who="kim").text and not played
+    answer = console.post("/simulate", account="kim", days="3", who="kim")
+    assert not played  # the page answers at once
+    assert "badge queued" in console.get(mine, who="kim").text
+    run_waiting(console, looks=True)
+    assert [scope.account for scope in played] == ["s:kim"]
+    for page in (answer.headers["location"], mine):
+        assert "Kim &lt;b&gt;" in console.get(page, who="kim").text
+    assert "Kim &lt;b&gt;" not in console.get("/simulate?account=s:lee").text  # of another account, another person
+    assert console.post("/simulate", account="lee", days="3", who="kim").status_code == 404
+    assert console.post("/simulate", days="3", who="kim").status_code == 403
 
 
 def test_a_run_tells_real_numbers_and_stops_at_its_next_step(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +111,9 @@ def test_a_finding_is_given_to_somebody_done_and_taken_up_again(console: Console
     assert mine in console.get("/findings?status=done").text
     answer = console.post("/findings/act", action="reopen", finding_id=mine, reason="it came back")
     assert answer.status_code == 303 and mine in console.get("/findings").text
-    assert "0 findings" in console.post("/findings/act", action="done", finding_id=other, who="kim").headers[
-        "location"
-    ].replace("+", " ")
+    assert "0 findings" in console.told(
+        console.post("/findings/act", action="done", finding_id=other, who="kim"), "kim"
+    )
 
 
 @pytest.mark.parametrize("few", [0, 1_000], ids=["large", "small"])

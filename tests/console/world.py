@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from dunning_pipeline.console.notices import COOKIE as NOTICE
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import notes, sends, statement_details, statements, users
 from dunning_pipeline.settings.workspace import Workspace
@@ -32,6 +33,11 @@ class Console:
     def post(self, path: str, *, who: str = "admin", files=None, **fields):  # type: ignore[no-untyped-def]
         data = {"csrf_token": self.csrf[who], **fields}
         return self.client.post(path, data=data, files=files, headers=self._cookie(who), follow_redirects=False)
+
+    def told(self, answer, who: str = "admin") -> str:  # type: ignore[no-untyped-def]
+        """The page behind a redirect, with the notice that goes there."""
+        cookie = f"{self._cookie(who)['Cookie']}; {NOTICE}={answer.cookies[NOTICE]}"
+        return self.client.get(answer.headers["location"], headers={"Cookie": cookie}, follow_redirects=False).text
 
     def user_id(self, login: str) -> str:
         return str(self.scalar(select(users.c.user_id).where(users.c.login == login)))

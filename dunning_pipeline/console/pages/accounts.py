@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import published
+from dunning_pipeline.console.coming import next_steps
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import PAGE_SIZE
 from dunning_pipeline.console.timeline import timeline
@@ -114,6 +115,7 @@ def show_account(desk: Desk) -> Response:
         "account.html",
         account=account,
         events=timeline(record, zone=desk.workspace.company.zone),
+        coming=next_steps(desk.workspace, account["account_key"], record),
         processes=_processes(desk, account, profile["bill_groups"], record["assignments"]),
         **profile,
         **record,

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import jobs, published
+from dunning_pipeline.console.coming import by_day
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.accounts import account_row, found_accounts
@@ -134,17 +135,15 @@ def why(desk: Desk) -> Response:
 
 @allowed("viewer")
 def next_step(desk: Desk) -> Response:
-    """The steps that come next for an account and their dates, the soonest first; asked for by a click, as it is a
-    whole decision."""
+    """The steps that come next for an account, decided now: asked for by a click where the last build's are old."""
     account = account_row(desk, desk.request.path_params["account_key"])
-    steps: dict[tuple[Any, Any], list[str]] = {}
-    for row in explain(desk.workspace, account["account_key"], dunning_date=desk.today):
-        told = row["inputs"]
-        if told.get("next_level_on"):
-            key = (str(told["next_level_on"]), told["next_level"])
-            steps.setdefault(key, []).append(row["invoice_number"] or row["invoice_id"])
-    coming = [{"on": on, "level": level, "items": names} for (on, level), names in sorted(steps.items())]
-    return desk.page("next_step.html", account=account, coming=coming)
+    told = explain(desk.workspace, account["account_key"], dunning_date=desk.today)
+    steps = by_day(
+        (str(row["inputs"]["next_level_on"]), row["inputs"]["next_level"], row["invoice_number"] or row["invoice_id"])
+        for row in told
+        if row["inputs"].get("next_level_on")
+    )
+    return desk.page("next_step.html", account=account, coming={"day": desk.today, "steps": steps})
 
 
 @allowed("collector")

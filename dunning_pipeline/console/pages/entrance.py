@@ -57,6 +57,7 @@ def password(desk: Desk) -> Response:
         )
     except DunningError as error:
         return desk.page("password.html", http_status=422, error=error)
+    desk.user = access.user_of(desk.engine, token) or desk.user  # the notice is for the new session
     response = desk.go("/", desk.wording.text("Your password is changed."))
     set_cookie(desk.request, response, token)
     return response

@@ -29,7 +29,7 @@ def list_jobs(desk: Desk) -> Response:
 def show_job(desk: Desk) -> Response:
     row = own_job(desk, desk.request.path_params["job_id"])
     has_file = row["status"] == "done" and work.download_of(desk.workspace, row["job_id"]).is_file()
-    return desk.page("job.html", job=row, has_file=has_file)
+    return desk.page("job.html", job=row, has_file=has_file, poll=f"/jobs/{row['job_id']}")
 
 
 @allowed("viewer")
