@@ -4,10 +4,13 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.runtime import Macro
 from jinja2.sandbox import SandboxedEnvironment
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
@@ -80,6 +83,12 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {close!r}?" if close else otherwise
 
 
+@lru_cache(maxsize=1_000)
+def _compiled(text: str, file: Path) -> CodeType:
+    """Compiling costs far more than rendering, and one build renders the same macros for every slice of a model."""
+    return environment().compile(text, name=file.name, filename=str(file))
+
+
 class TemplateRunner:
     """Renders templates with one set of functions; macros are those of the folder's macros/*.sql."""
 
@@ -92,15 +101,14 @@ class TemplateRunner:
     def _load_macros(self, file: Path) -> None:
         text = file.read_text(encoding="utf-8")
         try:
-            tree = self._environment.parse(text)
+            module = self._template(text, file).make_module()
         except TemplateSyntaxError as error:
             raise syntax_error(error, text, file) from None
-        module = self._template(text, file).make_module()
-        for macro in tree.find_all(nodes.Macro):
-            self._environment.globals[macro.name] = getattr(module, macro.name)
+        macros = {name: macro for name, macro in vars(module).items() if isinstance(macro, Macro)}
+        self._environment.globals.update(macros)
 
     def _template(self, text: str, file: Path) -> Any:
-        code = self._environment.compile(text, name=file.name, filename=str(file))
+        code = _compiled(text, file)
         return self._environment.template_class.from_code(self._environment, code, self._environment.globals)
 
     def render(self, text: str, file: Path) -> str:
