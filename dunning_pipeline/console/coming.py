@@ -8,7 +8,7 @@ from dunning_pipeline.console import published
 from dunning_pipeline.settings.workspace import Workspace
 
 # when a row of these tables was made, changed or ended
-TOUCHED = ("created_at", "updated_at", "ended_at", "withdrawn_at")
+TOUCHED = ("created_at", "updated_at", "ended_at", "withdrawn_at", "sent_at")
 
 
 def next_steps(
@@ -21,11 +21,19 @@ def next_steps(
         return None
     built_at = datetime.fromisoformat(build["published_at"]).replace(tzinfo=UTC)
     # a run on the build's own clock (`dunning daily`) has its very instant
-    if any(row.get(name) and row[name] >= built_at for rows in record.values() for row in rows for name in TOUCHED):
+    if any(row.get(name) and row[name] >= built_at for row in _that_count(record) for name in TOUCHED):
         return None
     sql = "select next_on, level, item from next_steps where account_key = ?"
     rows = published.found(workspace, sql, [account_key])
     return {"day": build["run_date"], "steps": by_day((row["next_on"], row["level"], row["item"]) for row in rows)}
+
+
+def _that_count(record: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterable[Mapping[str, Any]]:
+    """Rows on which the next decision depends: no draft, no process that a run only wrote down as the decision had it,
+    no note."""
+    for table, rows in record.items():
+        if table != "notes":
+            yield from (row for row in rows if row.get("status") != "draft" and row.get("origin", "manual") == "manual")
 
 
 def by_day(steps: Iterable[tuple[str, int, str]]) -> list[dict[str, Any]]:

@@ -105,6 +105,7 @@ class Desk:
             money=wording.money,
             amount=wording.amount,
             day=wording.day,
+            month=wording.month,
             moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
             number=wording.number,
             badge=wording.badge,

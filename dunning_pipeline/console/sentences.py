@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from dunning_pipeline.console.remedies import for_clerk
-from dunning_pipeline.console.wording import WORDS, Wording
+from dunning_pipeline.console.wording import WORDS, Wording, is_word
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.money import minor_unit
 
@@ -71,8 +71,7 @@ def _told(sentence: str, wording: Wording) -> str:
     if "; " in sentence:
         return "; ".join(_told(part, wording) for part in sentence.split("; "))
     spoken = sentence.replace("_", " ") if _CODE.fullmatch(sentence) else sentence
-    word = wording.text(spoken)
-    return sentence if word == spoken else word  # a name with underscores that is no word of ours stays a name
+    return wording.text(spoken) if is_word(spoken) else sentence  # a name that is no word of ours stays a name
 
 
 def _with_values(text: str, wording: Wording) -> str:

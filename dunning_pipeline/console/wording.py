@@ -17,12 +17,18 @@ from dunning_pipeline.money import from_minor
 
 WORDS = Path(__file__).parent / "words"
 LANGUAGES = ("en", "de")
+DAYS = {"en": "d MMM y", "de": "dd.MM.y"}  # the month in words: 3/11 is another day in the US
 
 
 @cache
 def _words(language: str) -> dict[str, str]:
     file = WORDS / f"{language}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def is_word(english: str) -> bool:
+    """Whether it is a word of the product: every one has its German."""
+    return english in _words("de")
 
 
 @lru_cache(maxsize=65_536)
@@ -32,12 +38,12 @@ def _money(amount: Decimal, currency: str, language: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _day(value: date, language: str) -> str:
-    return format_date(value, "medium", locale=language)
+    return format_date(value, DAYS[language], locale=language)
 
 
 @lru_cache(maxsize=16_384)
 def _minute(value: datetime, zone: ZoneInfo, language: str) -> str:
-    return format_datetime(value.astimezone(zone), "d MMM yyyy HH:mm", locale=language)
+    return format_datetime(value.astimezone(zone), f"{DAYS[language]} HH:mm", locale=language)
 
 
 @lru_cache(maxsize=16_384)

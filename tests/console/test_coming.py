@@ -47,3 +47,14 @@ def test_the_steps_of_an_account_are_in_order_of_their_days(workspace: Workspace
 def test_what_is_newer_than_the_build_asks_for_a_new_decision(workspace: Workspace, name: str) -> None:
     assert next_steps(workspace, "s:a", {"blocks": [{"created_at": BUILT - timedelta(days=9), name: BUILT}]}) is None
     assert next_steps(workspace, "s:c", {"blocks": [{"ended_at": None}]}) == {"day": date(2025, 11, 3), "steps": []}
+
+
+def test_a_draft_and_what_the_run_wrote_down_leave_the_next_steps_as_they_are(workspace: Workspace) -> None:
+    record = {
+        "statements": [{"status": "draft", "created_at": BUILT, "updated_at": BUILT}],
+        "assignments": [{"origin": "tenant_default", "created_at": BUILT}],
+        "notes": [{"created_at": BUILT}],
+    }
+    steps = next_steps(workspace, "s:a", record)
+    assert steps is not None and len(steps["steps"]) == 2
+    assert next_steps(workspace, "s:a", {"assignments": [{"origin": "manual", "created_at": BUILT}]}) is None

@@ -95,7 +95,7 @@ def test_a_report_is_mailed_with_its_pdf(reports: Console) -> None:
     assert "mailed to boss@northwind.example by outbox" in reports.get(answer.headers["location"]).text
     (file,) = reports.workspace.outbox.glob("report-*.eml")
     mail = message_from_bytes(file.read_bytes(), policy=policy.default)
-    assert mail["to"] == "boss@northwind.example" and mail["subject"] == "Ageing, Nov 3, 2025"
+    assert mail["to"] == "boss@northwind.example" and mail["subject"] == "Ageing, 3 Nov 2025"
     kinds = [part.get_content_type() for part in mail.walk()]
     assert "text/html" in kinds and "application/pdf" in kinds
     wrong = reports.post("/reports/ageing/mail", to="no address")

@@ -111,7 +111,7 @@ def test_blanks_of_both_languages_are_the_same() -> None:
             "keine E-Mail-Adresse: x → schließen Sie sie zuerst ab, mit dem Knopf „Abschließen“ auf ihrer Seite",
         ),
         ("run 2025-11-03-dunning is not known", "run 2025-11-03-dunning is not known", None),
-        ("on 2025-11-03, 1.5 of 3.25 USD", "on Nov 3, 2025, 1.5 of $3.25", "on 03.11.2025, 1.5 of 3,25\xa0$"),
+        ("on 2025-11-03, 1.5 of 3.25 USD", "on 3 Nov 2025, 1.5 of $3.25", "on 03.11.2025, 1.5 of 3,25\xa0$"),
     ],
 )
 def test_amounts_and_days_are_written_as_the_reader_writes_them(text: str, english: str, german: str | None) -> None:

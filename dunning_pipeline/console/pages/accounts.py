@@ -115,6 +115,8 @@ def show_account(desk: Desk) -> Response:
         "account.html",
         account=account,
         events=timeline(record, zone=desk.workspace.company.zone),
+        has_groups=any(item["bill_group_key"] != account["account_key"] for item in profile["items"]),
+        group_names={group["bill_group_key"]: group["name"] for group in profile["bill_groups"] if group["name"]},
         coming=next_steps(desk.workspace, account["account_key"], record),
         processes=_processes(desk, account, profile["bill_groups"], record["assignments"]),
         **profile,
@@ -205,13 +207,20 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
     return record | {"payments": published.found(desk.workspace, paid, [key])}
 
 
+_FOUND_IN = {
+    "invoice": "invoices where invoice_key",
+    "bill_group": "bill_groups where bill_group_key",
+    "unified_account": "account_links where unified_account_id",
+}
+
+
 @allowed("viewer")
 def find(desk: Desk) -> Response:
-    """From an invoice or a bill group (as findings name them) to the account that it belongs to."""
+    """From an invoice, a bill group or a unified account (as findings name them) to the account that it belongs to."""
     kind, key = desk.request.path_params["kind"], desk.request.path_params["key"]
-    if kind not in ("invoice", "bill_group"):
+    if kind not in _FOUND_IN:
         raise HTTPException(404, "there is no such thing")
-    sql = f"select account_key from {kind}s where {kind}_key = ? order by account_key limit 1"
+    sql = f"select account_key from {_FOUND_IN[kind]} = ? order by account_key limit 1"
     row = published.first(desk.workspace, sql, [key])
     account = account_row(desk, row["account_key"] if row else key)
     return desk.go(account_path(account["account_key"]))

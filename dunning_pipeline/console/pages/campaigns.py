@@ -8,12 +8,13 @@ from starlette.routing import Route
 from dunning_pipeline.campaigns import steering
 from dunning_pipeline.campaigns.declaration import find_campaign
 from dunning_pipeline.campaigns.effect import report_of
-from dunning_pipeline.campaigns.running import run_campaign
+from dunning_pipeline.campaigns.running import is_paused, run_campaign
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, InvalidInput
+from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.settings.clock import business_now
 
 
@@ -31,9 +32,12 @@ def list_campaigns(desk: Desk) -> Response:
 def show_campaign(desk: Desk) -> Response:
     name = desk.request.path_params["name"]
     campaign = find_campaign(desk.workspace, name)
+    with reading(desk.engine) as connection:
+        paused = is_paused(connection, name)
     return desk.page(
         "campaign.html",
         campaign=campaign,
+        is_paused=paused,
         schedule=steering.schedule_text(campaign),
         upcoming=steering.next_instants(desk.workspace, campaign, now=desk.now, count=5),
         report=report_of(desk.workspace, name),

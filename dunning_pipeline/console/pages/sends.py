@@ -13,7 +13,7 @@ from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
+from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends, statements
 
 STATUSES = ("queued", "in_flight", "sent", "held", "superseded", "cancelled", "failed", "unknown")
 
@@ -40,6 +40,7 @@ def show_send(desk: Desk) -> Response:
     key = desk.request.path_params["key"]
     row = one_send(desk)
     with reading(desk.engine) as connection:
+        number = connection.scalar(select(statements.c.number).where(statements.c.statement_id == row["statement_id"]))
         attempts = as_rows(
             connection.execute(
                 select(send_attempts).where(send_attempts.c.send_key == key).order_by(send_attempts.c.at)
@@ -50,7 +51,7 @@ def show_send(desk: Desk) -> Response:
                 select(provider_events).where(provider_events.c.send_key == key).order_by(provider_events.c.occurred_at)
             )
         )
-    return desk.page("send.html", send=row, attempts=attempts, events=events)
+    return desk.page("send.html", send=row, number_of=number, attempts=attempts, events=events)
 
 
 def one_send(desk: Desk) -> Mapping[str, Any]:

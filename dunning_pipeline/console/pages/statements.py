@@ -15,6 +15,7 @@ from dunning_pipeline.console.listing import listed
 from dunning_pipeline.console.pages.accounts import named
 from dunning_pipeline.console.pages.segments import members_of, segment_names
 from dunning_pipeline.console.scope import one_of, within_scope
+from dunning_pipeline.dunning.reasons import in_words
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, decisions, postings, sends, statement_details, statements
 from dunning_pipeline.statements.drafting.approving import limit_above, who_asked
@@ -118,6 +119,8 @@ def show_statement(desk: Desk) -> Response:
             "decisions": select(decisions).where(decisions.c.statement_id == statement_id),
         }
         rows: dict[str, Any] = {name: as_rows(connection.execute(query)) for name, query in found.items()}
+        for decision in rows["decisions"]:
+            decision["text"] = in_words(decision)
         is_draft = row["status"] == "draft"
         limit = limit_above(row, desk.workspace.company) if is_draft else None
         asked = sorted(who_asked(connection, row)) if limit else []
