@@ -82,7 +82,7 @@ def bare(ws: Workspace, file: Path) -> float:
         opened.con.execute("create schema dunning")
         started = time.perf_counter()
         for model in models:
-            kind = "view" if model.model.is_view else "table"
+            kind = "view" if model.is_view else "table"
             opened.con.execute(f"create {kind} dunning.{model.name} as {model.sql}")
         return time.perf_counter() - started
 

@@ -31,8 +31,9 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models import building
 from dunning_pipeline.sql_models.building import build
 from dunning_pipeline.sql_models.folder.project import load_project
-from dunning_pipeline.sql_models.runner import quoted, render_models
+from dunning_pipeline.sql_models.runner import render_models
 from dunning_pipeline.sql_models.segmenting.segments import preview
+from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +41,15 @@ ROOT = Path(__file__).resolve().parents[1]
 CLOCK = time.process_time if os.environ.get("BENCH_CLOCK") == "cpu" else time.perf_counter
 RUN_DATE, NOW = date(2025, 11, 3), datetime(2025, 11, 3, 2, tzinfo=UTC)
 ACCOUNTS, CONTACTS, INVOICES = 1_000_000, 1_500_000, 5_000_000
-LIMITS = {"models": 1.2, "graph": 1.1, "peak_gb": 4.0, "exponent": 1.1, "preview": 1.0, "dagster": 10.0}
+LIMITS = {
+    "models": 1.2,
+    "graph": 1.1,
+    "peak_gb": 4.0,
+    "exponent": 1.1,
+    "preview": 1.0,
+    "dagster": 10.0,
+    "definitions": 5.0,
+}
 GROWTH = 100  # the smaller scale is a hundredth: from 50 k to 5 M invoices
 
 # what the streams would have mapped: table → columns of the data model that are filled, from a row number i
@@ -161,7 +170,10 @@ def _without_streams_and_profiles() -> None:
 
 
 def measure_dagster(workspace: Workspace) -> dict[str, Any]:
-    """The job `build` in an instance of its own, less the build that is in it: what Dagster itself adds."""
+    """The job `build` less the build that is in it: what Dagster adds, to the very first (all lineage new) and a later.
+
+    Loading the definitions is apart.
+    """
     home = workspace.root / "dagster"
     home.mkdir()
     shutil.copy(ROOT / "assets" / "dagster.yaml", home)
@@ -183,9 +195,16 @@ def measure_dagster(workspace: Workspace) -> dict[str, Any]:
     assets.models.build = timed
     started = CLOCK()
     job = build_definitions(workspace).resolve_job_def("build")
-    result = job.execute_in_process(instance=dg.DagsterInstance.get())
-    assert result.success
-    return {"seconds": CLOCK() - started - sum(inside), "events": len(result.all_events)}
+    loaded = CLOCK() - started
+    instance = dg.DagsterInstance.get()
+    added = []
+    for _ in range(2):
+        inside.clear()
+        started = CLOCK()
+        result = job.execute_in_process(instance=instance)
+        assert result.success
+        added.append(CLOCK() - started - sum(inside))
+    return {"first": added[0], "seconds": added[1], "loaded": loaded, "events": len(result.all_events)}
 
 
 def measure_by_hand(workspace: Workspace) -> dict[str, Any]:
@@ -313,17 +332,21 @@ def show(scale: float, found: Mapping[str, Mapping[str, Any]]) -> bool:
         ("data graph", made["graph"], floor["seconds"], made["graph"] / floor["seconds"], LIMITS["graph"]),
         ("edited segment to rows", found["preview"]["seconds"], LIMITS["preview"],
          found["preview"]["seconds"] / LIMITS["preview"], 1.0),
-        ("Dagster's own overhead", found["dagster"]["seconds"], LIMITS["dagster"],
+        ("Dagster's overhead, first build", found["dagster"]["first"], LIMITS["dagster"],
+         found["dagster"]["first"] / LIMITS["dagster"], 1.0),
+        ("Dagster's overhead, daily build", found["dagster"]["seconds"], LIMITS["dagster"],
          found["dagster"]["seconds"] / LIMITS["dagster"], 1.0),
+        ("loading Dagster's definitions", found["dagster"]["loaded"], LIMITS["definitions"],
+         found["dagster"]["loaded"] / LIMITS["definitions"], 1.0),
         ("peak memory of the build, GB", made["peak_gb"], LIMITS["peak_gb"], made["peak_gb"] / LIMITS["peak_gb"], 1.0),
     ]  # fmt: skip
     print(
         f"\nscale {scale}: {rows['data_model.invoices']:,} invoices, {rows['dunning.open_items']:,} open; "
         f"seconds of {'the processors' if CLOCK is time.process_time else 'the clock'}"
     )
-    print(f"{'':32}{'measured':>10}{'floor':>10}{'ratio':>8}{'limit':>8}")
+    print(f"{'':34}{'measured':>10}{'floor':>10}{'ratio':>8}{'limit':>8}")
     for name, measured, against, ratio, limit in lines:
-        print(f"{name:32}{measured:10.2f}{against:10.2f}{ratio:8.2f}{limit:8.2f}{'' if ratio <= limit else '  missed'}")
+        print(f"{name:34}{measured:10.2f}{against:10.2f}{ratio:8.2f}{limit:8.2f}{'' if ratio <= limit else '  missed'}")
     print("steps: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in made["steps"].items()))
     slowest = sorted(made["models"].items(), key=lambda entry: -entry[1])[:8]
     print("slowest: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in slowest))

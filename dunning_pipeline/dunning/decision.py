@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from dunning_pipeline.dunning.facts import Facts, open_facts
-from dunning_pipeline.dunning.models import ledger_tables, rendered_models
+from dunning_pipeline.dunning.models import DecisionModel, ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import RenderedModel, quoted
+from dunning_pipeline.sql_models.shapes import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,9 +151,9 @@ def _variables(opened: Facts, scope: Scope) -> dict[str, Any]:
     }
 
 
-def _make(con: duckdb.DuckDBPyConnection, model: RenderedModel) -> float:
+def _make(con: duckdb.DuckDBPyConnection, model: DecisionModel) -> float:
     started = time.perf_counter()
-    kind = "view" if model.model.is_view else "table"
+    kind = "view" if model.is_view else "table"
     con.execute(f"create or replace {kind} dunning.{quoted(model.name)} as {model.sql}")
     return time.perf_counter() - started
 

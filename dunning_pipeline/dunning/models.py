@@ -1,34 +1,38 @@
-"""Reads and renders the SQL files of dbt_like_sql/dunning for the scratch database, without the rest of the project."""
+"""The SQL of dbt_like_sql/dunning, rendered for the scratch database and kept until a file of it changes.
 
-from collections.abc import Iterable, Mapping
+Rendering thirty templates takes longer than deciding on one account, so every process would begin with it; what was
+rendered is kept in the state folder, by the models' files and everything that goes into them.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
+from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.folder.project import Model, Project, read_model_file
-from dunning_pipeline.sql_models.runner import RenderedModel, Renderer, folder_of
 
-FOLDER = "dunning"
 _DATE = date(1, 1, 1)  # stands for the run date until it is known; no model names this day
+_SQL_MODELS = Path(__file__).parents[1] / "sql_models"
+_RENDERERS = (Path(__file__).with_name("rendering.py"), _SQL_MODELS / "runner.py", _SQL_MODELS / "folder/templating.py")
+_KEPT = 100  # questions of one state of the files; single invoices make one each
 Part = Literal["all", "debts", "recipients"]
-# What a run does not need: models of the other kind of statement, and those that only people ask for (`up_to`).
-_BALANCES = ("invoice_balances", "account_balances")
-_KINDS = {
-    "dunning": ("account_statements", "account_statement_details"),
-    "account": ("proposed_statements", "draft_channels"),
-}
+Files = tuple[tuple[Path, int, int], ...]
 
 
-class _AnySource(dict[tuple[str, str], Mapping[str, str]]):
-    """Sources are tables of the scratch database; whether they are declared for the build does not matter here."""
+class DecisionModel(NamedTuple):
+    """A model of the decision and the SELECT that makes it."""
 
-    def __contains__(self, key: object) -> bool:
-        return True
+    name: str
+    is_view: bool
+    sql: str
 
 
 def rendered_models(
@@ -41,78 +45,74 @@ def rendered_models(
     relations: Mapping[str, str],
     part: Part = "all",
     up_to: str | None = None,
-) -> list[RenderedModel]:
+) -> list[DecisionModel]:
     """The decision's models in dependency order, those of the other kind of statement left out.
 
     `part` "recipients" is who is written to and what depends on it, "debts" everything before; `up_to` names one
     model: only it and what it stands on. Raises InvalidDeclaration with the analyst's file and line.
     """
-    arguments = canonical_json({"variables": variables, "catalogs": catalogs, "relations": relations})
+    asked = {"variables": variables, "catalogs": catalogs, "relations": relations}
+    question = canonical_json({**asked, "kind": kind, "part": part, "up_to": up_to})
     return [
-        RenderedModel(model, sql.replace(_DATE.isoformat(), run_date.isoformat()))
-        for model, sql in _rendered(*_files(ws), kind, arguments, part, up_to)
+        DecisionModel(name, is_view, sql.replace(_DATE.isoformat(), run_date.isoformat()))
+        for name, is_view, sql in _rendered(ws.models, ws.state, _files(ws), question)
     ]
 
 
 def ledger_tables(ws: Workspace, model: str) -> frozenset[str]:
     """The tables of `ops` that a model and what it stands on read."""
-    read = _read(*_files(ws), model).models.values()
-    return frozenset(table for one in read for source, table in one.sources if source == "ops")
+    return _tables(ws.models, ws.state, _files(ws), model)
 
 
 @lru_cache(maxsize=32)
-def _rendered(
-    folder: Path, files: tuple[tuple[Path, int, int], ...], kind: str, arguments: str, part: Part, up_to: str | None
-) -> tuple[tuple[Model, str], ...]:
-    """Model and SQL with _DATE in place of the run date: a simulation renders once for all its days."""
-    project = _read(folder, files, up_to)
-    renderer = Renderer(project, run_date=_DATE, **orjson.loads(arguments))
-    left_out = () if up_to else (*_KINDS[kind], *_BALANCES)
-    chosen = [model for model in project.ordered() if model.schema == FOLDER and model.name not in left_out]
-    if part != "all":
-        late = _about_recipients(chosen)
-        chosen = [model for model in chosen if (model.name in late) == (part == "recipients")]
-    return tuple((model, renderer.render(model)) for model in chosen)
+def _rendered(folder: Path, state: Path, files: Files, question: str) -> list[tuple[str, bool, str]]:
+    """With _DATE in place of the run date: a simulation renders once for all its days."""
+
+    def render() -> list[tuple[str, bool, str]]:
+        from dunning_pipeline.dunning.rendering import render as rendered
+
+        return rendered(folder, tuple(file for file, _, _ in files), run_date=_DATE, **orjson.loads(question))
+
+    return _kept(state, files, question, render)
 
 
-def _about_recipients(models: Iterable[Model]) -> set[str]:
-    found: set[str] = set()
-    for model in models:  # in dependency order
-        if model.name.startswith("recipient_") or found.intersection(model.refs):
-            found.add(model.name)
-    return found
+@lru_cache(maxsize=32)
+def _tables(folder: Path, state: Path, files: Files, model: str) -> frozenset[str]:
+    def read() -> list[str]:
+        from dunning_pipeline.dunning.rendering import tables_read
+
+        return tables_read(folder, tuple(file for file, _, _ in files), model)
+
+    return frozenset(_kept(state, files, f"tables of {model}", read))
 
 
-def _files(ws: Workspace) -> tuple[Path, tuple[tuple[Path, int, int], ...]]:
-    folder = folder_of(ws)
-    files = sorted(file for file in folder.rglob("*.sql") if "target" not in file.parts)
-    return folder, tuple((file, *_signature(file)) for file in files)
+def _kept(state: Path, files: Files, question: str, answer: Callable[[], Any]) -> Any:
+    """The answer to a question about these files: as it was kept, or made now and kept."""
+    made_by = [(str(file), *_signature(file)) for file in _RENDERERS]
+    folder = state / "rendered" / sha256(canonical_json([files, made_by]).encode()).hexdigest()[:16]
+    file = folder / f"{sha256(question.encode()).hexdigest()[:32]}.json"
+    with suppress(OSError, ValueError):
+        return orjson.loads(file.read_bytes())
+    made = answer()
+    with suppress(OSError):  # nothing is lost by a state folder that cannot be written: the next one renders again
+        if not folder.is_dir() or len(list(folder.iterdir())) >= _KEPT:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(f".{id(made)}.partial")
+        partial.write_bytes(orjson.dumps(made))
+        partial.replace(file)
+    return made
+
+
+def _files(ws: Workspace) -> tuple[tuple[Path, int, int], ...]:
+    if not (ws.models / "dbt_project.yml").is_file():
+        raise NotThere(
+            f"{ws.models} holds no SQL models (no dbt_project.yml)", remedy="run `dunning init` or name another"
+        )
+    files = sorted(file for file in ws.models.rglob("*.sql") if "target" not in file.parts)
+    return tuple((file, *_signature(file)) for file in files)
 
 
 def _signature(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=8)
-def _read(folder: Path, files: tuple[tuple[Path, int, int], ...], up_to: str | None = None) -> Project:
-    paths = [file for file, _, _ in files]
-    macros = tuple(file for file in paths if file.parent.name == "macros")
-    known = {file.stem: file for file in paths if file.parent.name not in ("macros", "tests")}
-    read: dict[str, Model] = {}
-    waiting = [up_to] if up_to else list(known)
-    while waiting:
-        name = waiting.pop()
-        if name in known and name not in read:
-            read[name] = _model(known[name], set(known))
-            waiting += read[name].refs
-    # in the order of the files, whatever was asked for: equal questions render equal SQL
-    ordered = {name: read[name] for name in known if name in read}
-    return Project(folder=folder, models=ordered, sources=_AnySource(), singular=(), variables={}, macro_files=macros)
-
-
-def _model(file: Path, names: set[str]) -> Model:
-    """A model of the decision as it is written; of the others only the name: they are tables already."""
-    if file.parent.name != FOLDER:
-        return Model(file.stem, file.parent.name, file, "")
-    return read_model_file(file, file.read_text(encoding="utf-8"), names, _AnySource())

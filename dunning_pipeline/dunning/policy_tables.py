@@ -16,8 +16,7 @@ from dunning_pipeline.law.packs import load_laws
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.money import known_currencies
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted
-from dunning_pipeline.sql_models.shapes import table_exists
+from dunning_pipeline.sql_models.shapes import quoted, table_exists
 
 PERCENT_UNIT = 10_000  # per cent are stored as integers of a ten-thousandth: 9.12 % = 91200
 FIRST_YEAR, LAST_YEAR = 2010, 2040  # of the deadline calendar

@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 import orjson
-from sqlalchemy import Boolean, Connection, Integer, LargeBinary, String, Table, cast, null, or_, select
+from sqlalchemy import Boolean, Connection, LargeBinary, Table
 
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.export import KEPT_BACK_COLUMNS, empty_table, typed
-from dunning_pipeline.ledger.schema import metadata, statements
+from dunning_pipeline.ledger.schema import metadata
 from dunning_pipeline.settings.workspace import Workspace
 
 # Tables that the decision reads; of the others an account needs no row.
@@ -53,7 +53,7 @@ def _copy(
     shape = orjson.dumps([{str(column.name): "VARCHAR" for column in table.columns}]).decode()
     columns = ", ".join(f'{typed(table, column)} as "{column.name}"' for column in table.columns)
     rows = f"select {columns} from (select unnest(from_json(?, '{shape}'), recursive := true))"
-    result = ledger.execute(_query(table, accounts, invoices))
+    result = ledger.exec_driver_sql(*_query(ledger, table, accounts, invoices))
     names = [str(column.name) for column in table.columns]  # not a subclass of str: orjson refuses those as keys
     con.execute(f"drop table if exists ops.{table.name}")
     con.execute(empty_table(table))  # most tables know nothing of an account, and need no more than this
@@ -65,24 +65,31 @@ def _copy(
     return count
 
 
-def _query(table: Table, accounts: Sequence[str], invoices: Sequence[str]) -> Any:
-    query = select(*(_as_text(table, column) for column in table.columns))
+def _query(
+    ledger: Connection, table: Table, accounts: Sequence[str], invoices: Sequence[str]
+) -> tuple[str, tuple[Any, ...]]:
+    """As text: SQLAlchemy would compile a dozen queries for each question."""
+    is_sqlite = ledger.dialect.name == "sqlite"
+    among = "in (select value from json_each(?))" if is_sqlite else "= any(%s)"
+    columns = ", ".join(f'{_as_text(table, column)} as "{column.name}"' for column in table.columns)
+    sql, keys = f"select {columns} from {table.name}", accounts
     if "account_key" in table.c:
-        return query.where(table.c.account_key.in_(accounts))
-    if table.name == "statement_details":
-        mine = select(statements.c.statement_id).where(statements.c.account_key.in_(accounts))
-        return query.where(table.c.statement_id.in_(mine))
-    if "invoice_key" in table.c:
-        return query.where(table.c.invoice_key.in_(invoices))
-    if table.name == "blocks":
-        return query.where(or_(table.c.scope == "bill_group", table.c.target_key.in_([*accounts, *invoices])))
-    return query
+        sql += f" where account_key {among}"
+    elif table.name == "statement_details":
+        sql += f" where statement_id in (select statement_id from statements where account_key {among})"
+    elif "invoice_key" in table.c:
+        sql, keys = f"{sql} where invoice_key {among}", invoices
+    elif table.name == "blocks":
+        sql, keys = f"{sql} where scope = 'bill_group' or target_key {among}", [*accounts, *invoices]
+    else:
+        return sql, ()
+    return sql, (orjson.dumps(list(keys)).decode() if is_sqlite else list(keys),)
 
 
-def _as_text(table: Table, column: Any) -> Any:
+def _as_text(table: Table, column: Any) -> str:
     """The stored text of a value; numbers are read as such, JSON makes text of both."""
     if (table.name, column.name) in KEPT_BACK_COLUMNS or isinstance(column.type, LargeBinary):
-        return null().label(column.name)
+        return "null"
     if isinstance(column.type, Boolean):
-        return cast(column, Integer).label(column.name)
-    return cast(column, String).label(column.name)
+        return f'cast("{column.name}" as integer)'
+    return f'cast("{column.name}" as varchar)'

@@ -11,7 +11,8 @@ from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted, render_models
+from dunning_pipeline.sql_models.runner import render_models
+from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 DEFAULT_BUCKETS = (15, 30, 60)

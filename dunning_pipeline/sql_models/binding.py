@@ -8,8 +8,8 @@ import duckdb
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
 from dunning_pipeline.sql_models.folder.project import MEMBER, Model, Project
 from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment
-from dunning_pipeline.sql_models.runner import Renderer, quoted
-from dunning_pipeline.sql_models.shapes import Columns, columns_of
+from dunning_pipeline.sql_models.runner import Renderer
+from dunning_pipeline.sql_models.shapes import Columns, columns_of, quoted
 
 CHECKING = "checking"  # in-memory catalog of the empty copies
 

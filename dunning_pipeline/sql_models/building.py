@@ -20,11 +20,11 @@ from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_c
 from dunning_pipeline.sql_models.folder.project import Check, Model, Project, load_project
 from dunning_pipeline.sql_models.folder.selection import select_models
 from dunning_pipeline.sql_models.materialising import create
-from dunning_pipeline.sql_models.runner import Renderer, folder_of, quoted
+from dunning_pipeline.sql_models.runner import Renderer, folder_of
 from dunning_pipeline.sql_models.segmenting.publications import write_publication
 from dunning_pipeline.sql_models.segmenting.segments import SCHEMA as SEGMENTS
 from dunning_pipeline.sql_models.segmenting.segments import load_segments
-from dunning_pipeline.sql_models.shapes import columns_of
+from dunning_pipeline.sql_models.shapes import columns_of, quoted
 from dunning_pipeline.sql_models.snapshot import note_loads, publish
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 

@@ -9,7 +9,8 @@ import duckdb
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.sql_models.folder.project import Check
 from dunning_pipeline.sql_models.folder.sql_errors import message_of
-from dunning_pipeline.sql_models.runner import Renderer, quoted
+from dunning_pipeline.sql_models.runner import Renderer
+from dunning_pipeline.sql_models.shapes import quoted
 
 KEPT_ROWS = 500  # failing rows kept per check
 CHECKS_SCHEMA = "checks"

@@ -8,7 +8,8 @@ from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.sql_models.folder.project import Model, Project
 from dunning_pipeline.sql_models.folder.sql_errors import explained
 from dunning_pipeline.sql_models.folder.templating import did_you_mean
-from dunning_pipeline.sql_models.runner import Renderer, quoted
+from dunning_pipeline.sql_models.runner import Renderer
+from dunning_pipeline.sql_models.shapes import quoted
 
 SLICE_ROWS = 2_200_000  # of the tables that `slices_of` names together: one part stays below the build's memory
 

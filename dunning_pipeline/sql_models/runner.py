@@ -1,6 +1,5 @@
 """Renders models in dependency order for whoever runs them: the build, the decision's scratch database, a preview."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,8 +11,7 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import Model, Project, load_project
 from dunning_pipeline.sql_models.folder.selection import select_models
 from dunning_pipeline.sql_models.folder.templating import TemplateRunner, did_you_mean
-
-_PLAIN = re.compile(r"^[a-z_][a-z0-9_]*$")
+from dunning_pipeline.sql_models.shapes import quoted
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,6 @@ class RenderedModel:
     @property
     def schema(self) -> str:
         return self.model.schema
-
-
-def quoted(name: str) -> str:
-    """A SQL identifier, in double quotes only where it needs them."""
-    return name if _PLAIN.match(name) else '"' + name.replace('"', '""') + '"'
 
 
 class Renderer:

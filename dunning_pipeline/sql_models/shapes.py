@@ -1,10 +1,16 @@
 """Which tables and views a database holds, and their columns: asked before something reads, replaces or copies them."""
 
+import re
+
 import duckdb
 
-from dunning_pipeline.sql_models.runner import quoted
-
 Columns = dict[str, str]
+_PLAIN = re.compile(r"^[a-z_][a-z0-9_]*$")
+
+
+def quoted(name: str) -> str:
+    """A SQL identifier, in double quotes only where it needs them."""
+    return name if _PLAIN.match(name) else '"' + name.replace('"', '""') + '"'
 
 
 def table_exists(con: duckdb.DuckDBPyConnection, schema: str, table: str, catalog: str | None = None) -> bool:

@@ -9,7 +9,7 @@ import duckdb
 
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted
+from dunning_pipeline.sql_models.shapes import quoted
 
 SERVED = ("data_model", "unified", "dunning", "segments", "data_graph", "reports", "policy", "identity", "checks")
 KEPT_SNAPSHOTS = 3

@@ -14,7 +14,7 @@ from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted
+from dunning_pipeline.sql_models.shapes import quoted
 
 Item = tuple[str, int]
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.

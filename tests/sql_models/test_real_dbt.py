@@ -12,7 +12,7 @@ import pytest
 from dunning_pipeline.dunning.policy_tables import model_variables
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import WATERFALLS, load_project
-from dunning_pipeline.sql_models.runner import quoted
+from dunning_pipeline.sql_models.shapes import quoted
 from tests.sql_models.conftest import ROOT, RUN_DATE
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]

@@ -12,7 +12,8 @@ import duckdb
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import quoted, render_models
+from dunning_pipeline.sql_models.runner import render_models
+from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.sql_models.snapshot import POINTER, open_snapshot, snapshot_file
 
 Item = tuple[str, int]  # invoice_key, instalment
