@@ -3,12 +3,13 @@
 import functools
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -136,11 +137,14 @@ class Desk:
         kept.update(changes)
         return self.request.url.path + "?" + urlencode({k: v for k, v in kept.items() if v not in (None, "")})
 
-    def record(self, action: str, object_kind: str, object_id: str, **more: Any) -> None:
-        """Write an act of this user to the audit, where the operation does not do it itself."""
-        with self.engine.begin() as connection:
+    def record(
+        self, action: str, object_kind: str, object_id: str, *, connection: Connection | None = None, **more: Any
+    ) -> None:
+        """Write an act of this user to the audit where the operation does not do it itself: in the transaction that
+        does it, or in one of its own."""
+        with self.engine.begin() if connection is None else nullcontext(connection) as writing:
             audit.record(
-                connection,
+                writing,
                 actor=self.user.login,
                 action=action,
                 object_kind=object_kind,

@@ -82,7 +82,8 @@ FOREIGN_PAGES = [
     "/statements/st-lee", "/statements/st-lee/edit", "/statements/st-lee/send", "/statements/st-lee/pdf",
     "/statements/st-lee/preview/email", "/accounts/s:lee", "/accounts/lee", "/accounts/s:lee/holds",
     "/accounts/s:lee/why", "/accounts/s:lee/next",
-    "/sends/sd-lee", "/plans/s:p-lee", "/find/invoice/s:i-lee", "/find/unified_account/U-lee", "/simulate?account=s:lee",
+    "/sends/sd-lee", "/plans/s:p-lee", "/find/invoice/s:i-lee", "/find/unified_account/U-lee",
+    "/simulate?account=s:lee",
 ]  # fmt: skip
 FOREIGN_ACTS = [
     *(f"/statements/st-lee/{act}" for act in ("edit", "copy-text", "close", "release", "delete")),

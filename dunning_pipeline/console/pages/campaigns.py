@@ -1,7 +1,5 @@
 """Campaigns: what each did and does next, run now, plan, move, cancel, pause."""
 
-from datetime import datetime
-
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -13,6 +11,7 @@ from dunning_pipeline.console import jobs
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.scope import needs_all_accounts
+from dunning_pipeline.console.typed import typed_instant
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.settings.clock import business_now
@@ -54,7 +53,9 @@ def steer(desk: Desk) -> Response:
     elif action == "resume":
         steering.resume(desk.workspace, name, now=desk.now, actor=desk.user.login)
     elif action == "plan":
-        steering.plan_occurrence(desk.workspace, name, at=_instant(desk, "at"), now=desk.now, actor=desk.user.login)
+        steering.plan_occurrence(
+            desk.workspace, name, at=typed_instant(desk, "at"), now=desk.now, actor=desk.user.login
+        )
     elif action in ("move", "cancel"):
         return _reschedule(desk, name, action)
     elif action == "run":
@@ -78,24 +79,13 @@ def run_now(job: Job) -> str:
 
 def _reschedule(desk: Desk, name: str, action: str) -> Response:
     """Move or cancel one planned occurrence, from the calendar's form; back to its month."""
-    ws, at = desk.workspace, _instant(desk, "occurrence")
+    ws, at = desk.workspace, typed_instant(desk, "occurrence")
     if action == "move":
-        to = _instant(desk, "to")
+        to = typed_instant(desk, "to")
         steering.move_occurrence(ws, name, at=at, to=to, now=desk.now, actor=desk.user.login)
         return desk.go(f"/calendar?day={to.date().isoformat()}", desk.wording.text("Moved."))
     steering.cancel_occurrence(ws, name, at=at, now=desk.now, actor=desk.user.login)
     return desk.go(f"/calendar?day={at.date().isoformat()}", desk.wording.text("Cancelled."))
-
-
-def _instant(desk: Desk, field: str) -> datetime:
-    """A date and time of the form, in the company's zone where it names none."""
-    try:
-        instant = datetime.fromisoformat(desk.typed(field))
-    except ValueError:
-        raise InvalidInput(
-            "this is no date and time", value=desk.typed(field), remedy="write it as 2025-11-14T09:00"
-        ) from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=desk.workspace.company.zone)
 
 
 routes = [

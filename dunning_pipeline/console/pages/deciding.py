@@ -13,20 +13,13 @@ from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.pages.accounts import account_row, found_accounts
 from dunning_pipeline.console.pages.sends import one_send
 from dunning_pipeline.console.scope import needs_all_accounts
+from dunning_pipeline.console.typed import typed_day
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import DunningError, InvalidInput, NotThere, Refused
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.statements.runs import delete_run, run
-
-
-def day_typed(desk: Desk, name: str) -> date:
-    """A date field of the form, or InvalidInput."""
-    try:
-        return date.fromisoformat(desk.typed(name))
-    except ValueError:
-        raise InvalidInput(f"{name} is no date", value=desk.typed(name), remedy="write YYYY-MM-DD") from None
 
 
 @allowed("collector")
@@ -38,7 +31,7 @@ def start_run(desk: Desk) -> Response:
         raise Refused("your user sees only some accounts", remedy="name one of your accounts")
     account = account_row(desk, desk.typed("account"))["account_key"] if desk.typed("account") else None
     arguments = {
-        "date": day_typed(desk, "date").isoformat(),
+        "date": typed_day(desk, "date").isoformat(),
         "process": desk.typed("process") or None,
         "levels": [int(part) for part in levels],
         "account": account,

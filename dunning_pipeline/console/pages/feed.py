@@ -13,10 +13,9 @@ from starlette.routing import Route
 
 from dunning_pipeline.campaigns import calendar
 from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.noting import write_note
 from dunning_pipeline.console.pages.calendar import entries
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.identifiers import new_id
 from dunning_pipeline.ledger.schema import notes, users
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
@@ -35,24 +34,8 @@ def subscribe(desk: Desk) -> Response:
     """A new secret address for this user; the one before it ends."""
     secret, user_id = secrets.token_urlsafe(24), desk.user.user_id
     with desk.engine.begin() as connection:
-        connection.execute(
-            notes.insert().values(
-                note_id=new_id(),
-                object_kind=FEED,
-                object_id=user_id,
-                body=_hashed(secret),
-                created_at=desk.now,
-                created_by=desk.user.login,
-            )
-        )
-        audit.record(
-            connection,
-            actor=desk.user.login,
-            action="calendar.subscribe",
-            object_kind="user",
-            object_id=user_id,
-            at=desk.now,
-        )
+        write_note(desk, connection, FEED, user_id, _hashed(secret))
+        desk.record("calendar.subscribe", "user", user_id, connection=connection)
     return desk.page("subscribe.html", address=f"{desk.request.base_url}calendar/{user_id}/{secret}.ics")
 
 

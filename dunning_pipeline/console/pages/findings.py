@@ -9,11 +9,10 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.noting import write_note
 from dunning_pipeline.console.scope import findings_within_scope
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.identifiers import new_id
 from dunning_pipeline.ledger.schema import findings, notes, users
 
 ASSIGNED = "finding.assigned"  # kind of note: its body is a login, the newest one (ids grow with time) counts
@@ -89,31 +88,14 @@ def _change(
     desk: Desk, connection: Connection, finding_id: str, *, action: str, assignee: str | None, reason: str | None
 ) -> None:
     if assignee is not None:
-        connection.execute(
-            notes.insert().values(
-                note_id=new_id(),
-                object_kind=ASSIGNED,
-                object_id=finding_id,
-                body=assignee,
-                created_at=desk.now,
-                created_by=desk.user.login,
-            )
-        )
+        write_note(desk, connection, ASSIGNED, finding_id, assignee)
     else:
         fate: dict[str, Any] = {"status": "done", "done_at": desk.now, "done_by": desk.user.login}
         if action == "reopen":
             fate = {"status": "open", "done_at": None, "done_by": None}
         connection.execute(findings.update().where(findings.c.finding_id == finding_id).values(**fate))
-    audit.record(
-        connection,
-        actor=desk.user.login,
-        action=ACTIONS[action],
-        object_kind="finding",
-        object_id=finding_id,
-        after={"assignee": assignee} if assignee else None,
-        reason=reason,
-        at=desk.now,
-    )
+    after = {"assignee": assignee} if assignee else None
+    desk.record(ACTIONS[action], "finding", finding_id, after=after, reason=reason, connection=connection)
 
 
 routes = [Route("/findings", list_findings), Route("/findings/act", act, methods=["POST"])]

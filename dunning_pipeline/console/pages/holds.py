@@ -1,7 +1,5 @@
-"""What a person records about an account: blocks, promises, postponed due dates, another process, charges, notes."""
+"""What a person records about an account: blocks, promises, postponed due dates, another process, notes."""
 
-from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,19 +8,17 @@ from starlette.routing import Route
 
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
+from dunning_pipeline.console.noting import write_note
 from dunning_pipeline.console.pages.accounts import account_path, account_row
+from dunning_pipeline.console.typed import typed_amount, typed_day, typed_day_or_none
 from dunning_pipeline.dunning.processes import load_processes
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.identifiers import new_id
-from dunning_pipeline.ledger.schema import blocks, notes, promises
-from dunning_pipeline.money import minor_unit, to_minor
+from dunning_pipeline.ledger.schema import blocks, promises
 from dunning_pipeline.statements import assigning, cases
 from dunning_pipeline.statements.booking import charges
 
 NOTE_LENGTH = 4_000
-LARGEST_AMOUNT = Decimal(10) ** 12
 
 
 @allowed("collector")
@@ -72,8 +68,8 @@ def block(desk: Desk) -> Response:
             target_key=_of_account(desk, account, target or account["account_key"]),
             kind=desk.typed("kind", "block"),
             reason=desk.typed("reason"),
-            valid_from=_day(desk, "valid_from") or desk.today,
-            valid_to=_day(desk, "valid_to"),
+            valid_from=typed_day_or_none(desk, "valid_from") or desk.today,
+            valid_to=typed_day_or_none(desk, "valid_to"),
             actor=desk.user.login,
             now=desk.now,
         )
@@ -105,9 +101,9 @@ def promise(desk: Desk) -> Response:
             connection,
             account_key=account["account_key"],
             invoice_key=_of_account(desk, account, invoice) if invoice else None,
-            promised_for=_day(desk, "promised_for", required=True),
+            promised_for=typed_day(desk, "promised_for"),
             promised_on=desk.today,
-            amount_minor=_minor(desk, "amount", currency),
+            amount_minor=typed_amount(desk, "amount", currency),
             currency=currency if desk.typed("amount") else None,
             note=desk.typed("note") or None,
             actor=desk.user.login,
@@ -136,7 +132,7 @@ def postpone(desk: Desk) -> Response:
         cases.postpone(
             connection,
             invoice_key=_of_account(desk, account, desk.typed("invoice_key")),
-            postponed_to=_day(desk, "postponed_to", required=True),
+            postponed_to=typed_day(desk, "postponed_to"),
             created_on=desk.today,
             reason=desk.typed("reason"),
             actor=desk.user.login,
@@ -157,42 +153,11 @@ def assign(desk: Desk) -> Response:
             known_processes=set(load_processes(desk.workspace)),
             reason=desk.typed("reason"),
             valid_from=desk.today,
-            valid_to=_day(desk, "valid_to"),
+            valid_to=typed_day_or_none(desk, "valid_to"),
             actor=desk.user.login,
             now=desk.now,
         )
     return _back(desk, account, "Assigned.")
-
-
-@allowed("collector")
-def charge(desk: Desk) -> Response:
-    account = account_row(desk, desk.request.path_params["account_key"])
-    posting_id = desk.typed("posting_id")
-    with desk.engine.begin() as connection:
-        found = charges.list_charges(connection, account=account["account_key"], ids=[posting_id])
-        if not found:
-            raise HTTPException(404, "there is no such charge")
-        if desk.typed("action") == "waive":
-            charges.waive(
-                connection,
-                posting_id,
-                on=desk.today,
-                reason=desk.typed("reason"),
-                actor=desk.user.login,
-                now=desk.now,
-            )
-        else:
-            currency = found[0].posting["currency"]
-            charges.pay(
-                connection,
-                posting_id,
-                amount_minor=_minor(desk, "amount", currency) or found[0].owed_minor,
-                reference=desk.typed("reason"),
-                on=desk.today,
-                actor=desk.user.login,
-                now=desk.now,
-            )
-    return _back(desk, account, "Recorded.")
 
 
 @allowed("collector")
@@ -202,26 +167,8 @@ def add_note(desk: Desk) -> Response:
     if not body or len(body) > NOTE_LENGTH:
         raise InvalidInput(f"a note has 1 to {NOTE_LENGTH} characters", remedy="shorten it")
     with desk.engine.begin() as connection:
-        note_id = new_id()
-        connection.execute(
-            notes.insert().values(
-                note_id=note_id,
-                object_kind="account",
-                object_id=account["account_key"],
-                body=body,
-                created_at=desk.now,
-                created_by=desk.user.login,
-            )
-        )
-        audit.record(
-            connection,
-            actor=desk.user.login,
-            action="note.add",
-            object_kind="account",
-            object_id=account["account_key"],
-            after={"note_id": note_id},
-            at=desk.now,
-        )
+        note_id = write_note(desk, connection, "account", account["account_key"], body)
+        desk.record("note.add", "account", account["account_key"], after={"note_id": note_id}, connection=connection)
     return desk.go(account_path(account["account_key"]), desk.wording.text("The note is added."))
 
 
@@ -238,31 +185,6 @@ def _of_account(desk: Desk, account: dict[str, Any], key: str) -> str:
     return key
 
 
-def _day(desk: Desk, name: str, *, required: bool = False) -> Any:
-    text = desk.typed(name)
-    if not text and not required:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{name.replace('_', ' ')} is no date", value=text, remedy="write YYYY-MM-DD") from None
-
-
-def _minor(desk: Desk, name: str, currency: str | None) -> int | None:
-    text = desk.typed(name)
-    if not text:
-        return None
-    if not currency:
-        raise InvalidInput("an amount needs its currency", value=text, remedy="write such as EUR")
-    try:
-        amount = desk.wording.read_amount(text)
-        if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT or amount != round(amount, minor_unit(currency)):
-            raise InvalidOperation
-        return to_minor(amount, currency)
-    except (InvalidOperation, ValueError):
-        raise InvalidInput("this is no amount", value=text, remedy="write it as 1234.56") from None
-
-
 def _back(desk: Desk, account: dict[str, Any], said: str) -> Response:
     return desk.go(f"{account_path(account['account_key'])}/holds", desk.wording.text(said))
 
@@ -276,6 +198,5 @@ routes = [
     Route(f"{_ONE}/withdraw", withdraw, methods=["POST"]),
     Route(f"{_ONE}/postpone", postpone, methods=["POST"]),
     Route(f"{_ONE}/assign", assign, methods=["POST"]),
-    Route(f"{_ONE}/charge", charge, methods=["POST"]),
     Route(f"{_ONE}/notes", add_note, methods=["POST"]),
 ]

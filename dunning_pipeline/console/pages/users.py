@@ -1,9 +1,8 @@
 """Users of the console: who they are, what they may do, whose accounts they see."""
 
 import secrets
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -11,7 +10,6 @@ from dunning_pipeline.console import access
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.delivery.permission.contact_points import normal_email
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
-from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import sessions, users
 
@@ -41,7 +39,9 @@ def add_user(desk: Desk) -> Response:
             language=desk.typed("language") or None,
             email=_email(desk),
         )
-        _record(desk, connection, "add_user", user_id, {"login": login, "role": desk.typed("role")})
+        desk.record(
+            "add_user", "user", user_id, after={"login": login, "role": desk.typed("role")}, connection=connection
+        )
         rows = as_rows(connection.execute(select(users).order_by(users.c.login)))
     return desk.page("users.html", rows=rows, roles=access.ROLES, password=(login, password))
 
@@ -68,7 +68,8 @@ def change_user(desk: Desk) -> Response:
         connection.execute(users.update().where(users.c.user_id == user_id).values(**changes))
         if not changes["is_active"]:
             connection.execute(sessions.delete().where(sessions.c.user_id == user_id))
-        _record(desk, connection, "change_user", user_id, changes, {name: before[name] for name in changes})
+        was = {name: before[name] for name in changes}
+        desk.record("change_user", "user", user_id, after=changes, before=was, connection=connection)
     return desk.go("/users", desk.wording.text("Saved."))
 
 
@@ -76,7 +77,7 @@ def _new_password(desk: Desk, user_id: str) -> Response:
     """For somebody who forgot the password or is locked out: a new one-time password, shown once."""
     with desk.engine.begin() as connection:
         password = access.reset_password(connection, user_id)
-        _record(desk, connection, "reset_password", user_id, None)
+        desk.record("reset_password", "user", user_id, connection=connection)
         rows = as_rows(connection.execute(select(users).order_by(users.c.login)))
     login = next(row["login"] for row in rows if row["user_id"] == user_id)
     return desk.page("users.html", rows=rows, roles=access.ROLES, password=(login, password))
@@ -84,19 +85,6 @@ def _new_password(desk: Desk, user_id: str) -> Response:
 
 def _email(desk: Desk) -> str | None:
     return normal_email(desk.typed("email")) if desk.typed("email") else None
-
-
-def _record(desk: Desk, connection: Connection, action: str, user_id: str, after: Any, before: Any = None) -> None:
-    audit.record(
-        connection,
-        actor=desk.user.login,
-        action=action,
-        object_kind="user",
-        object_id=user_id,
-        before=before,
-        after=after,
-        at=desk.now,
-    )
 
 
 routes = [
