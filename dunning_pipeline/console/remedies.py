@@ -4,6 +4,7 @@ import re
 
 # whole sentences where the page has a button for it
 SAID = {
+    "say why, with --reason": "say why",
     "close it first with `dunning statement close`": "close it first, with the button “Close” on its page",
     "delete a draft with `dunning statement delete`": "delete a draft with the button “Delete draft” on its page",
     "delete its drafts first (`dunning statement delete --run`); closed statements stay": (

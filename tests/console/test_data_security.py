@@ -39,6 +39,7 @@ POSTS = {
     "/accounts/{account_key:path}/postpone": "collector",
     "/calendar/subscribe": "viewer",
     "/accounts/{account_key:path}/assign": "collector",
+    "/accounts/{account_key:path}/assignment-end": "collector",
     "/accounts/{account_key:path}/charge": "collector",
     "/accounts/{account_key:path}/notes": "collector",
     "/jobs/{job_id}/cancel": "viewer",
@@ -89,7 +90,7 @@ FOREIGN_ACTS = [
     *(f"/statements/st-lee/{act}" for act in ("edit", "copy-text", "close", "release", "delete")),
     *(f"/statements/st-lee/{act}" for act in ("void", "send", "pdf")),
     *(f"/accounts/s:lee/{act}" for act in ("block", "unblock", "promise", "withdraw", "postpone")),
-    *(f"/accounts/s:lee/{act}" for act in ("assign", "charge", "notes")),
+    *(f"/accounts/s:lee/{act}" for act in ("assign", "assignment-end", "charge", "notes")),
     "/sends/sd-lee/resolve", "/plans/s:p-lee",
 ]  # fmt: skip
 
@@ -232,6 +233,8 @@ def test_the_session_cookie_is_for_this_site_alone(console: Console, scheme: str
         ("/accounts/s:kim/postpone", {"invoice_key": "s:i-kim", "postponed_to": "soon", "reason": "x"}, "no date"),
         ("/accounts/s:kim/assign", {"process": "nonsense", "reason": "x"}, "nonsense"),
         ("/accounts/s:kim/assign", {"process": "none", "reason": "x", "valid_to": "31/12"}, "no date"),
+        ("/accounts/s:kim/assignment-end", {"bill_group_key": "s:kim", "reason": ""}, "a reason is needed"),
+        ("/accounts/s:kim/assignment-end", {"bill_group_key": "s:kim", "reason": "kept"}, "assigned by hand"),
         ("/accounts/s:kim/unblock", {"block_id": "gone", "reason": "kept"}, "no such block"),
         ("/accounts/s:kim/charge", {"posting_id": "gone", "amount": "5", "reason": "kept"}, "no such charge"),
         ("/consent/suppression", {"contact_point": "no address", "action": "add", "reason": "kept"}, "no address"),

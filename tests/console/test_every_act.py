@@ -71,6 +71,10 @@ ACTS: dict[str, tuple[Any, str]] = {
         "postpone",
     ),
     "/accounts/{account_key:path}/assign": (("s:kim/assign", {"process": "none", "reason": "x"}), "assign"),
+    "/accounts/{account_key:path}/assignment-end": (
+        ("s:kim/assignment-end", {"bill_group_key": "s:kim", "reason": "x"}),
+        "assignment.end",
+    ),
     "/accounts/{account_key:path}/charge": (
         lambda c: add_charge(c) or ("s:kim/charge", {"posting_id": "po", "action": "waive", "reason": "goodwill"}),
         "waive",

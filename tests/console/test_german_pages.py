@@ -20,6 +20,7 @@ START = ("/", "/statements", "/statements/st-kim", "/statements/st-kim/edit", "/
          "/sends/sd-kim", "/findings", "/accounts", "/accounts/s:kim", "/accounts/s:kim/holds", "/audit", "/users",
          "/runs", "/segments", "/campaigns", "/calendar", "/calendar?view=week",
          "/consent", "/reports", "/processes", "/processes/standard", "/jobs", "/simulate", "/dunning/new", "/password",
+         "/templates/friendly_reminder/de",
          "/plans/s:p-kim", "/search?q=kim", "/statements/gone")  # fmt: skip
 # not words: figures, dates, addresses, names and keys of the world's two accounts
 DATA = re.compile(

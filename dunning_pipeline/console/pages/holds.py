@@ -1,7 +1,9 @@
 """What a person records about an account: blocks, promises, postponed due dates, another process, notes."""
 
+from datetime import date
 from typing import Any
 
+from sqlalchemy import Select, or_, select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,11 +12,12 @@ from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.noting import write_note
 from dunning_pipeline.console.pages.accounts import account_path, account_row
+from dunning_pipeline.console.pages.processes import declared_processes
 from dunning_pipeline.console.typed import typed_amount, typed_day, typed_day_or_none
 from dunning_pipeline.dunning.processes import load_processes
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import blocks, promises
+from dunning_pipeline.ledger.schema import assignments, blocks, postponements, promises
 from dunning_pipeline.statements import assigning, cases
 from dunning_pipeline.statements.booking import charges
 
@@ -44,16 +47,29 @@ def show_holds(desk: Desk) -> Response:
                 promises.select().where(promises.c.account_key == key, promises.c.withdrawn_at.is_(None))
             )
         )
+        later = as_rows(
+            connection.execute(
+                postponements.select().where(
+                    postponements.c.invoice_key.in_(targets), postponements.c.ended_at.is_(None)
+                )
+            )
+        )
+        assigned = as_rows(connection.execute(_by_hand(key, desk.today)))
         owed = [charge.as_json() for charge in charges.list_charges(connection, account=key, only_owed=True)]
+    processes, error = declared_processes(desk)
     return desk.page(
         "holds.html",
+        error=error,
         account=account,
         groups=groups,
         items=items,
         blocks=in_force,
         promises=promised,
+        postponements=later,
+        assigned=assigned,
+        numbers={item["invoice_key"]: item["invoice_number"] for item in items},
         charges=owed,
-        processes=sorted(load_processes(desk.workspace)),
+        processes=sorted(processes),
     )
 
 
@@ -161,6 +177,32 @@ def assign(desk: Desk) -> Response:
 
 
 @allowed("collector")
+def end_assignment(desk: Desk) -> Response:
+    account = account_row(desk, desk.request.path_params["account_key"])
+    if not desk.typed("reason"):
+        raise InvalidInput("a reason is needed", remedy="say why it ends")
+    with desk.engine.begin() as connection:
+        ended = assigning.end_assignment(
+            connection,
+            bill_group_key=_of_account(desk, account, desk.typed("bill_group_key")),
+            on=desk.today,
+            reason=desk.typed("reason"),
+            actor=desk.user.login,
+            now=desk.now,
+        )
+    if not ended:
+        raise HTTPException(404, "nothing is assigned by hand here")
+    return _back(desk, account, "Ended; the former process counts again.")
+
+
+def _by_hand(account_key: str, today: date) -> Select[Any]:
+    """Assignments of an account by hand that are in force or to come."""
+    a = assignments.c
+    still = or_(a.valid_to.is_(None), a.valid_to >= today)
+    return select(assignments).where(a.account_key == account_key, a.origin == "manual", still).order_by(a.created_at)
+
+
+@allowed("collector")
 def add_note(desk: Desk) -> Response:
     account = account_row(desk, desk.request.path_params["account_key"])
     body = desk.typed("body")
@@ -198,5 +240,6 @@ routes = [
     Route(f"{_ONE}/withdraw", withdraw, methods=["POST"]),
     Route(f"{_ONE}/postpone", postpone, methods=["POST"]),
     Route(f"{_ONE}/assign", assign, methods=["POST"]),
+    Route(f"{_ONE}/assignment-end", end_assignment, methods=["POST"]),
     Route(f"{_ONE}/notes", add_note, methods=["POST"]),
 ]

@@ -7,9 +7,9 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.pages.processes import declared_processes
 from dunning_pipeline.console.pages.segments import segment_names
 from dunning_pipeline.console.scope import within_scope
-from dunning_pipeline.dunning.processes import load_processes
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import runs, statements
 
@@ -26,8 +26,9 @@ def list_runs(desk: Desk) -> Response:
             default_sort="-started_at",
             tie=runs.c.run_id,
         )
+    processes, error = declared_processes(desk)
     return desk.page(
-        "runs.html", listing=listing, processes=sorted(load_processes(desk.workspace)), segments=segment_names(desk)
+        "runs.html", listing=listing, processes=sorted(processes), error=error, segments=segment_names(desk)
     )
 
 

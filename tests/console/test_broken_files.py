@@ -1,0 +1,62 @@
+"""A mistake in a file of the rules or the templates is shown with its place, in the reader's language, and takes no
+page away that can do without the file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.console.world import NOW, Console
+
+LEADS = "In einer Datei der Regeln oder Vorlagen steckt ein Fehler"
+
+
+@pytest.fixture(autouse=True)
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
+
+
+@pytest.fixture
+def broken(console: Console) -> Iterator[dict[str, Path]]:
+    """A process, a campaign and a template with a mistake each; mended after the test."""
+    root = console.workspace.root
+    files = {
+        "process": root / "policies" / "processes" / "standard.yaml",
+        "campaign": root / "policies" / "campaigns" / "upcoming-due-dates.yaml",
+        "template": root / "templates" / "email" / "de" / "friendly_reminder.mjml",
+    }
+    whole = {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+    files["process"].write_text(whole["process"].replace("grace_days: 0", "gracedays: 0"), encoding="utf-8")
+    files["campaign"].write_text(whole["campaign"] + "\nfoo: 1\n", encoding="utf-8")
+    files["template"].write_text(whole["template"].replace("</mj-body>", "{{ no_such_field }}</mj-body>"), "utf-8")
+    yield files
+    for name, file in files.items():
+        file.write_text(whole[name], encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said"),
+    [
+        ("/processes", "process", "unbekannter Schlüssel"),
+        ("/runs", "process", "unbekannter Schlüssel"),
+        ("/accounts/s:kim/holds", "process", "unbekannter Schlüssel"),
+        ("/campaigns", "campaign", "unbekannter Schlüssel"),
+        ("/calendar", "campaign", "unbekannter Schlüssel"),
+        ("/templates/friendly_reminder/de", "template", "no_such_field"),
+    ],
+)
+def test_the_page_stays_and_tells_the_place(
+    console: Console, broken: dict[str, Path], path: str, name: str, said: str
+) -> None:
+    answer = console.get(f"{path}?language=de")
+    assert answer.status_code == 200
+    assert LEADS in answer.text and broken[name].name in answer.text and said in answer.text
+
+
+def test_a_template_shows_its_files_and_its_sample_in_every_channel(console: Console) -> None:
+    page = console.get("/templates/friendly_reminder/de").text
+    assert "email/de/friendly_reminder.mjml" in page and "&lt;mj-section" in page
+    for kind in ("email", "text", "pdf", "sms"):
+        assert f"/templates/friendly_reminder/de/{kind}" in page
+        assert console.get(f"/templates/friendly_reminder/de/{kind}").status_code == 200
+    assert console.get("/templates/friendly_reminder/xx").status_code == 404
