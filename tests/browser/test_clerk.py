@@ -238,3 +238,62 @@ def test_a_planned_campaign_is_dragged_to_another_day(page_of, keep) -> None:
     assert "10:30" in moved.inner_text() and "upcoming-due-dates" in moved.inner_text()
     assert page.locator("[data-day='2025-11-18'] .event[draggable=true]").count() == 0
     keep(page, "calendar-moved")
+
+
+def test_the_next_days_of_an_account_are_played_while_the_page_waits(page_of, keep) -> None:
+    page = page_of("collector")
+    first_draft(page)
+    page.locator("h1 a").click()
+    account = page.url
+    page.get_by_role("link", name="Play the next days").first.click()
+    page.fill("input[name=days]", "1")
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_selector("#job table", timeout=60_000)
+    assert page.get_by_text("Played from 3 Nov 2025 on for 1 days").is_visible()
+    keep(page, "simulation")
+    page.goto(account)
+    page.get_by_role("link", name="Play the next days").first.click()
+    assert page.locator("#job table").count() == 1  # what was played is kept
+
+
+def test_an_invoice_is_dunned_by_hand_closed_and_voided(page_of) -> None:
+    page = page_of("approver")
+    page.goto("/accounts?q=GmbH")
+    page.locator("tbody tr:has(td.num:nth-child(6):not(:empty)) a.row").first.click()
+    page.get_by_role("link", name="new dunning").first.click()
+    page.fill("input[name=level]", "1")
+    page.get_by_role("button", name="Make the draft").click()
+    assert page.get_by_role("status").inner_text() == "A draft is made for this invoice."
+    page.get_by_role("button", name="Close", exact=True).click()
+    assert page.get_by_role("status").inner_text() == "Closed."
+    page.locator("form[action$='/void'] input[name=reason]").fill("agreed on the phone")
+    page.get_by_role("button", name="Void", exact=True).click()
+    assert "its postings are reversed" in page.get_by_role("status").inner_text()
+    page.reload()
+    assert page.get_by_role("status").count() == 0 and page.get_by_text("Voided: agreed on the phone").is_visible()
+
+
+def test_findings_are_given_away_a_campaign_is_paused_and_a_report_is_mailed(page_of) -> None:
+    page = page_of("approver")
+    page.goto("/findings")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.select_option("select[name=assignee] >> nth=1", "collector")
+    page.get_by_role("button", name="Give the selected to them").click()
+    assert "1 findings are changed." in page.get_by_role("status").inner_text()
+    page.goto("/findings?assignee=collector")
+    assert page.locator("tbody input[type=checkbox]").count() == 1
+
+    page.goto("/campaigns/plan-follow-up")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    assert page.locator("h1 .badge").inner_text() == "paused"
+    page.get_by_role("button", name="Resume", exact=True).click()
+    assert page.locator("h1 .badge").inner_text() == "active"
+
+    page.goto("/reports/ageing")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="PDF", exact=True).click()
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+    page.fill("input[name=to]", "boss@northwind.example")
+    page.get_by_role("button", name="Mail it").click()
+    page.wait_for_selector(".badge.done", timeout=60_000)
+    assert "mailed to boss@northwind.example" in page.locator("#job").inner_text()

@@ -44,7 +44,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Scope]:
         scopes.append(scope)
         for day in range(days):
             progress("playing", day + 1, days)
-        return [Played(start, "kim", "Kim <b>", "standard", 1, "First", "email", "EUR", 12_300, 2)] * 2
+        return [Played(start, "kim", "Kim <b>", "standard", 1, "First", '["email"]', "EUR", 12_300, 2)] * 2
 
     monkeypatch.setattr(simulating, "simulate", play)
     return scopes
