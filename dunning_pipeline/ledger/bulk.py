@@ -69,7 +69,7 @@ def update_stored(
     rows: Sequence[tuple[Any, ...]],
     *,
     key: str,
-    also: str,
+    also: str | None = None,
 ) -> None:
     """Set `columns` of many rows, each given as (key, value of each column) in stored form; `also` is set in all.
 
@@ -85,9 +85,9 @@ def update_stored(
         f"as select {names} from {table.name} limit 0"
     )
     _fill(connection, "updated_rows", (key, *columns), rows)
-    sets = ", ".join(f'"{name}" = u."{name}"' for name in columns)
+    sets = ", ".join([f'"{name}" = u."{name}"' for name in columns] + ([also] if also else []))
     connection.exec_driver_sql(
-        f'update {table.name} set {also}, {sets} from updated_rows u where {table.name}."{key}" = u."{key}"'
+        f'update {table.name} set {sets} from updated_rows u where {table.name}."{key}" = u."{key}"'
     )
     connection.exec_driver_sql("drop table updated_rows")
 

@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from dunning_pipeline.errors import DunningError, NotThere
-from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.bulk import chunks, update_stored
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.reading import details_of
@@ -76,12 +76,12 @@ def file_pdfs(ws: Workspace, ids: Sequence[str], *, now: datetime, progress: Pro
             rows = _closed(ws, chunk, versions)
             outcomes = list(pool.map(lambda row: _filed(ws, row, versions[row["letter_version"] or ""]), rows))
             with open_ledger(ws).begin() as connection:
+                _remember(connection, rows, [digest for digest, _ in outcomes])
                 for row, (digest, problem) in zip(rows, outcomes, strict=True):
                     if digest is None:
                         _report(connection, row, problem, now=now)
                     else:
                         made[row["statement_id"]] = digest
-                        _remember(connection, row, digest)
             done += len(chunk)
             if progress is not None:
                 progress("making PDFs", done, len(ids))
@@ -144,11 +144,13 @@ def _draft_document(connection: Connection, ws: Workspace, row: Mapping[str, Any
         return statement_document(statement=row, details=details, graph=graphs.of([key]).get(key), company=ws.company)
 
 
-def _remember(connection: Connection, row: Mapping[str, Any], digest: str) -> None:
-    if row["pdf_sha256"] is None:
-        connection.execute(
-            update(statements).where(statements.c.statement_id == row["statement_id"]).values(pdf_sha256=digest)
-        )
+def _remember(connection: Connection, rows: Sequence[Mapping[str, Any]], digests: Sequence[str | None]) -> None:
+    fresh = [
+        (row["statement_id"], digest)
+        for row, digest in zip(rows, digests, strict=True)
+        if digest is not None and row["pdf_sha256"] is None
+    ]
+    update_stored(connection, statements, ["pdf_sha256"], fresh, key="statement_id")
 
 
 def _report(connection: Connection, row: Mapping[str, Any], problem: str, *, now: datetime) -> None:
