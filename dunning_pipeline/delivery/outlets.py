@@ -122,6 +122,10 @@ class TokenBucket:
             raise InvalidInput("DUNNING_RATE_PER_SECOND is no positive number", value=text)
         return cls(rate / shares)
 
+    @property
+    def limits(self) -> bool:
+        return self._rate is not None
+
     def reserve(self) -> float:
         """Take one token; the seconds to wait before using it."""
         if self._rate is None:

@@ -1,5 +1,6 @@
 """Every request body that leaves, against the third party's own contract and the rules that it leaves out."""
 
+import base64
 import copy
 import json
 from collections.abc import Callable
@@ -64,6 +65,50 @@ def test_mails_satisfy_sendgrid(desk: Desk, sendgrid: ProviderServer, mail_contr
     }  # fmt: skip
     idn = [r.json["personalizations"][0]["to"][0]["email"] for r in sendgrid.requests]
     assert "info@xn--mller-kva.example" in idn
+
+
+@pytest.mark.parametrize("with_all", [True, False])
+def test_a_body_is_what_the_official_client_makes_of_the_message(with_all: bool) -> None:
+    from sendgrid.helpers import mail as client
+
+    from dunning_pipeline.delivery.providers.protocol import Attachment, Message
+    from dunning_pipeline.delivery.providers.sendgrid import payload
+
+    more: dict[str, Any] = {
+        "cc": ("c@example.com",), "bcc": ("d@example.com",), "sender_name": "Us, and they", "reply_to": "r@example.com",
+        "attachments": tuple(Attachment(f"{name}.pdf", "application/pdf", b"%PDF") for name in ("D-1", "INV-1")),
+        "headers": {"List-Unsubscribe": "<https://example.com/u>"}, "html": "<p>Ä</p>",
+    } if with_all else {}  # fmt: skip
+    message = Message(key="k", channel="email", to=("a@example.com", "b@example.com"), subject="Größe", text="t",
+                      sender="us@example.com", **more)  # fmt: skip
+    theirs = client.Mail()
+    theirs.from_email = client.Email(message.sender, message.sender_name or None)
+    theirs.subject = message.subject
+    who = client.Personalization()
+    for address in message.to:
+        who.add_to(client.Email(address))
+    for address in message.cc:
+        who.add_cc(client.Email(address))
+    for address in message.bcc:
+        who.add_bcc(client.Email(address))
+    who.add_custom_arg(client.CustomArg("dunning_key", message.key))
+    theirs.add_personalization(who)
+    if message.reply_to:
+        theirs.reply_to = client.Email(message.reply_to)
+    theirs.add_content(client.Content("text/plain", message.text))
+    if message.html:
+        theirs.add_content(client.Content("text/html", message.html))
+    for one in reversed(message.attachments):  # it puts the last one first
+        content = base64.b64encode(one.content).decode()
+        theirs.add_attachment(client.Attachment(content, one.filename, one.mime_type, "attachment"))
+    for name, value in message.headers.items():
+        theirs.add_header(client.Header(name, value))
+    theirs.tracking_settings = client.TrackingSettings(
+        client.ClickTracking(False, False), client.OpenTracking(False), client.SubscriptionTracking(False)
+    )
+    assert payload(message) == json.loads(json.dumps(theirs.get()))
+    theirs.mail_settings = client.MailSettings(sandbox_mode=client.SandBoxMode(True))
+    assert payload(message, sandbox=True) == json.loads(json.dumps(theirs.get()))
 
 
 def test_only_mail_that_nobody_must_get_carries_an_unsubscribe(desk: Desk, sendgrid: ProviderServer) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from dunning_pipeline.delivery.providers.wire import Request, Response, Wire
 
 Kind = Literal["sent", "refused", "locked_out", "failed", "unknown", "validated"]
 
@@ -78,6 +81,26 @@ class BatchProvider(Protocol):
     def send_batch(self, messages: Sequence[Message]) -> list[Answer]: ...
 
     def has(self, key: str) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class HttpProvider(Protocol):
+    """A provider that takes one HTTP request per message: one worker can have many of them on their way."""
+
+    name: str
+    wire: "Wire"
+
+    def request_of(self, message: Message) -> "Request | Answer":
+        """The request that hands a message over; the Answer where it cannot be made."""
+        ...
+
+    def answer_of(self, response: "Response | Answer") -> Answer:
+        """What the provider's response says."""
+        ...
+
+    def send(self, message: Message) -> Answer: ...
 
     def close(self) -> None: ...
 

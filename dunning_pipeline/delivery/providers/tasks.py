@@ -6,7 +6,7 @@ import orjson
 
 from dunning_pipeline.delivery.providers.http import checked_host, classify
 from dunning_pipeline.delivery.providers.protocol import Answer, Message
-from dunning_pipeline.delivery.providers.wire import Wire
+from dunning_pipeline.delivery.providers.wire import Request, Wire
 from dunning_pipeline.errors import InvalidInput
 
 
@@ -32,7 +32,7 @@ class TaskWebhook:
     def send(self, message: Message) -> Answer:
         body = orjson.dumps({"key": message.key, **message.facts}, default=str)
         headers = {**self._headers, "Idempotency-Key": message.key}
-        response = self._wire.request("POST", self._url, body=body, headers=headers)
+        response = self._wire.request(Request("POST", self._url, body, headers))
         if isinstance(response, Answer):
             return response
         return classify(

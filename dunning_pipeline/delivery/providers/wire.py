@@ -1,6 +1,7 @@
 """HTTPS connections that stay open, one per request in flight: says surely whether a request began to leave."""
 
 import os
+import selectors
 import ssl
 import threading
 from collections.abc import Mapping
@@ -8,23 +9,35 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import cast
-from urllib.parse import urlsplit
-
-from urllib3.util.wait import wait_for_read
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from dunning_pipeline.delivery.providers.protocol import Answer, shorten
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+Place = tuple[str, str]  # scheme, host and port
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str]
+
+
+class Headers(dict[str, str]):
+    """Kept in small letters; `get` finds them in any case."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`headers` are looked up in any case."""
-
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     data: bytes
 
 
@@ -38,30 +51,39 @@ class Wire:
 
     def __init__(self, *, ca_file: str | None = None) -> None:
         self._ca_file = ca_file
-        self._read_seconds = read_seconds()
-        self._idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.read_seconds = read_seconds()
+        self._idle: dict[Place, list[HTTPConnection]] = {}
         self._lock = threading.Lock()
 
-    def request(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]) -> Response | Answer:
+    def request(self, request: Request) -> Response | Answer:
         """The response, or the Answer where there is none: refused where nothing can have left, unknown else."""
-        parts = urlsplit(url)
-        place = (parts.scheme, parts.netloc)
+        connection = self.connected(request.url)
+        if isinstance(connection, Answer):
+            return connection
         try:
-            connection = self._taken(place) or self._opened(place)
+            response = _exchange(connection, request)
+        except (OSError, HTTPException) as error:
+            connection.close()
+            return no_answer(error)
+        if connection.sock is not None:  # None where the other side closes after this answer
+            self.keep(request.url, connection)
+        return response
+
+    def connected(self, url: str) -> HTTPConnection | Answer:
+        """An open connection of the caller's own; the Answer where there is none."""
+        parts = _split(url)
+        try:
+            return self._taken((parts.scheme, parts.netloc)) or self._opened(parts)
         except ssl.SSLCertVerificationError as error:
             return Answer("locked_out", status="certificate", detail=shorten(str(error)))
         except (OSError, HTTPException) as error:
             return Answer("refused", status="not_connected", detail=shorten(str(error)))
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        try:
-            response = _exchange(connection, method, target, body, headers)
-        except (OSError, HTTPException) as error:
-            connection.close()
-            return Answer("unknown", status=type(error).__name__, detail=shorten(str(error) or type(error).__name__))
-        if connection.sock is not None:  # None where the other side closes after this answer
-            with self._lock:
-                self._idle.setdefault(place, []).append(connection)
-        return response
+
+    def keep(self, url: str, connection: HTTPConnection) -> None:
+        """Give a connection back on which one request was answered whole."""
+        parts = _split(url)
+        with self._lock:
+            self._idle.setdefault((parts.scheme, parts.netloc), []).append(connection)
 
     def close(self) -> None:
         with self._lock:
@@ -70,7 +92,7 @@ class Wire:
                     connection.close()
             self._idle.clear()
 
-    def _taken(self, place: tuple[str, str]) -> HTTPConnection | None:
+    def _taken(self, place: Place) -> HTTPConnection | None:
         """An idle connection that the other side has not closed meanwhile."""
         while True:
             with self._lock:
@@ -79,18 +101,18 @@ class Wire:
                     return None
                 connection = waiting.pop()
             # something to read before anything was asked is the other side's good-bye
-            if connection.sock is not None and not wait_for_read(connection.sock, timeout=0.0):
+            if connection.sock is not None and not _says_something(connection.sock):
+                connection.sock.settimeout(self.read_seconds)
                 return connection
             connection.close()
 
-    def _opened(self, place: tuple[str, str]) -> HTTPConnection:
-        scheme, netloc = place
-        if scheme == "https":
-            connection: HTTPConnection = HTTPSConnection(netloc, timeout=CONNECT_SECONDS, context=self._tls)
+    def _opened(self, parts: SplitResult) -> HTTPConnection:
+        if parts.scheme == "https":
+            connection: HTTPConnection = HTTPSConnection(parts.netloc, timeout=CONNECT_SECONDS, context=self._tls)
         else:
-            connection = HTTPConnection(netloc, timeout=CONNECT_SECONDS)
+            connection = HTTPConnection(parts.netloc, timeout=CONNECT_SECONDS)
         connection.connect()
-        connection.sock.settimeout(self._read_seconds)
+        connection.sock.settimeout(self.read_seconds)
         return connection
 
     @cached_property
@@ -99,19 +121,40 @@ class Wire:
         return ssl.create_default_context(cafile=self._ca_file)
 
 
-def _exchange(
-    connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
-) -> Response:
-    """One request in one write (http.client would make two records and two system calls of it), and its answer."""
-    head = _head(method, target, connection.host, connection.port, tuple(headers.items()))
+def _says_something(sock: Any) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0.0))
+
+
+def no_answer(error: Exception) -> Answer:
+    """What is known of a request that began to leave and ended in an error."""
+    return Answer("unknown", status=type(error).__name__, detail=shorten(str(error) or type(error).__name__))
+
+
+def request_bytes(connection: HTTPConnection, request: Request) -> bytes:
+    """A whole request, for one write (http.client would make two records and two system calls of it)."""
+    parts = _split(request.url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    head = _head(request.method, target, connection.host, connection.port, tuple(request.headers.items()))
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(request.body or b""), request.body or b"")
+
+
+def _exchange(connection: HTTPConnection, request: Request) -> Response:
+    """One request and its answer."""
     with suppress(BrokenPipeError):  # it answered before it had read everything (413, say): the answer may be there
-        connection.sock.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body or b""), body or b""))
-    response = HTTPResponse(connection.sock, method=method)
+        connection.sock.sendall(request_bytes(connection, request))
+    response = HTTPResponse(connection.sock, method=request.method)
     response.begin()
     data = response.read()
     if response.will_close:
         connection.close()
-    return Response(response.status, cast("Mapping[str, str]", response.headers), data)
+    return Response(response.status, Headers((n.lower(), v) for n, v in response.headers.items()), data)
+
+
+@lru_cache(maxsize=64)
+def _split(url: str) -> SplitResult:
+    return urlsplit(url)
 
 
 @lru_cache(maxsize=64)

@@ -23,8 +23,9 @@ COUNTED = {"refused": "queued", "locked_out": "queued", "validated": "held"}
 class Lane:
     """One worker of a session: at most one request is in flight in it."""
 
-    def __init__(self, session: Session, number: int) -> None:
+    def __init__(self, session: Session, number: int, *, channels: Sequence[str] | None = None) -> None:
         self._session = session
+        self._channels = channels  # None: all
         self._ws = session.ws
         self._preparing = Preparing(session)
         self._held: set[str] = set()  # keys that are claimed and have not come to an end
@@ -35,11 +36,11 @@ class Lane:
         session, ahead = self._session, FIRST_AHEAD
         try:
             while not session.stopping.is_set():
-                rows = session.claim(self.name, BATCH if self._writes_files() else ahead)
+                rows = session.claim(self.name, BATCH if self._writes_files() else ahead, self._channels)
                 ahead = min(2 * ahead, MOST_AHEAD)
                 if rows:
                     self.deliver(rows)
-                elif not session.wait_for_more(deadline):
+                elif not session.wait_for_more(deadline, self._channels):
                     break
         finally:
             session.recorder.run(lambda connection: give_back(connection, worker=self.name))
@@ -91,7 +92,7 @@ class Lane:
         gone = [(row, message) for row, message in ready if row["send_key"] in left]
         answers = provider.send_batch([message for _, message in gone])
         self._record(
-            [(row, answer, _digest(message)) for (row, message), answer in zip(gone, answers, strict=True)],
+            [(row, answer, digest_of(message)) for (row, message), answer in zip(gone, answers, strict=True)],
             provider=provider.name,
         )
 
@@ -121,18 +122,20 @@ class Lane:
             return set()
         asked = (rows, provider, self._preparing.judged_loads)
         left: set[str] = self._session.recorder.together(leave_together, asked).result()
-        kept_back = [row for row in rows if row["send_key"] not in left]
-        if kept_back:  # stopped, paused, voided, overtaken by new facts in this very moment: look again, at all
-            self._preparing.expire()
-            self._apply([(row, v) for row, v in self._preparing.looked_at(kept_back) if v.action != "go"])
+        self._kept_back([row for row in rows if row["send_key"] not in left])
         return left
+
+    def _kept_back(self, rows: Sequence[Row]) -> None:
+        """Stopped, paused, voided, overtaken by new facts in this very moment: look again, at all."""
+        if rows:
+            self._preparing.expire()
+            self._apply([(row, v) for row, v in self._preparing.looked_at(rows) if v.action != "go"])
 
     # -- writing down ------------------------------------------------------------------------------------------------
     def _post(self, row: Row, answer: Answer, message: Message, provider: str) -> Any:
         row = {**row, "provider": provider}
-        self._held.discard(row["send_key"])
-        digest, now = _digest(message), self._session.now()
-        self._session.count(COUNTED.get(answer.kind, answer.kind))
+        digest, now = digest_of(message), self._session.now()
+        self._came_to_an_end(row, answer)
         return self._session.recorder.together(record_together, (self._ws, [(row, answer, digest)], now))
 
     def _record(self, done: Sequence[tuple[Row, Answer, str | None]], *, provider: str | None = None) -> None:
@@ -142,8 +145,11 @@ class Lane:
         now = self._session.now()
         self._session.recorder.together(record_together, (self._ws, named, now)).result()
         for row, answer, _ in done:
-            self._held.discard(row["send_key"])
-            self._session.count(COUNTED.get(answer.kind, answer.kind))
+            self._came_to_an_end(row, answer)
+
+    def _came_to_an_end(self, row: Row, answer: Answer) -> None:
+        self._held.discard(row["send_key"])
+        self._session.count(COUNTED.get(answer.kind, answer.kind))
 
     def _apply(self, verdicts: Sequence[tuple[Row, Verdict]]) -> None:
         """Write holds and cancellations down; a stopped run stops claiming."""
@@ -171,7 +177,7 @@ class Lane:
         return isinstance(self._session.outlets.of("email"), BatchProvider)
 
 
-def _digest(message: Message) -> str:
+def digest_of(message: Message) -> str:
     whole = hashlib.sha256(message.subject.encode())
     for part in (message.text.encode(), message.html.encode(), *(one.content for one in message.attachments)):
         whole.update(part)

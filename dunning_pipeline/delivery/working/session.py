@@ -130,6 +130,10 @@ class Session:
         provider, at = self.outlets.name_of(channel), self.now()
         self.recorder.run(lambda connection: switch_off(connection, f"circuit:{provider}", actor="delivery", at=at))
 
+    def is_paced(self, channel: str) -> bool:
+        """Whether each message has to wait for its turn at the moment."""
+        return self.bucket.limits or self._not_before.get(channel, 0.0) > time.monotonic()
+
     def wait_turn(self, channel: str) -> None:
         """Sleep as long as the rate limit and the provider's Retry-After say."""
         pause = max(self.bucket.reserve(), self._not_before.get(channel, 0.0) - time.monotonic())
@@ -137,10 +141,10 @@ class Session:
             self.stopping.wait(min(pause, LONGEST_WAIT_SECONDS))
 
     # -- when there is nothing to claim ----------------------------------------------------------------------------
-    def wait_for_more(self, deadline: float) -> bool:
+    def wait_for_more(self, deadline: float, channels: Collection[str] | None = None) -> bool:
         """Sleep until the next refused message may be tried again; False where none is near or time is up."""
         with reading(self.engine) as connection:
-            soonest = connection.scalar(select(func.min(sends.c.next_attempt_at)).where(self._due()))
+            soonest = connection.scalar(select(func.min(sends.c.next_attempt_at)).where(self._due(channels)))
         if soonest is None or self.stopping.is_set():
             return False
         pause = (soonest - datetime.now(UTC)).total_seconds() + 0.005
@@ -149,8 +153,10 @@ class Session:
         self.stopping.wait(max(pause, 0.005))
         return True
 
-    def _due(self) -> Any:
+    def _due(self, channels: Collection[str] | None) -> Any:
         conditions = [sends.c.status == "queued", sends.c.next_attempt_at.is_not(None)]
+        if channels is not None:
+            conditions.append(sends.c.channel.in_(list(channels)))
         if self.closed_channels:
             conditions.append(sends.c.channel.not_in(sorted(self.closed_channels)))
         if not self.send_now:

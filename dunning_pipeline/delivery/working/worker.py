@@ -4,15 +4,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
+from dunning_pipeline.delivery.providers.protocol import HttpProvider
 from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.delivery.working.claims import end_lease, renew_lease
 from dunning_pipeline.delivery.working.lane import Lane
+from dunning_pipeline.delivery.working.many_hands import ManyHands
 from dunning_pipeline.delivery.working.recovery import queue_held_again, recover
 from dunning_pipeline.delivery.working.session import Session
 from dunning_pipeline.errors import InvalidInput
@@ -21,6 +23,7 @@ from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.settings.workspace import Workspace
 
+CHANNELS = ("email", "sms", "letter", "payment_retry", "task")
 OUTCOMES = ("sent", "queued", "held", "cancelled", "failed", "unknown")
 Progress = Callable[[str, int, int], None]  # text, done, total
 WAIT_SECONDS = 120.0  # how long a run goes on only waiting for refused messages
@@ -73,29 +76,41 @@ def run_threads(session: Session, workers: int, *, total: int = 0, progress: Pro
     deadline = time.monotonic() + WAIT_SECONDS
     failures: list[BaseException] = []
 
-    def work(number: int) -> None:
+    def work(lane: Lane) -> None:
         try:
-            Lane(session, number).run(deadline=deadline)
+            lane.run(deadline=deadline)
         except BaseException as error:
             failures.append(error)
             session.stopping.set()
 
-    if workers == 1:
-        Lane(session, 0).run(deadline=deadline)
-    else:
-        threads = [threading.Thread(target=work, args=(number,), name=f"lane-{number}") for number in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    first, *others = _lanes(session, workers)
+    threads = [threading.Thread(target=work, args=(lane,), name=lane.name) for lane in others]
+    for thread in threads:
+        thread.start()
+    work(first)
+    for thread in threads:
+        thread.join()
     if failures:
         raise failures[0]
     return {**session.counts, "errors": list(session.errors)}
 
 
-def count_due(ws: Workspace, *, now: datetime, send_now: bool) -> int:
+def _lanes(session: Session, workers: int) -> list[Lane]:
+    """A lane per worker; where mail goes out by HTTP, one lane with a hand per worker for all mail, and as many for
+    what else is due."""
+    provider = session.outlets.of("email")
+    if not isinstance(provider, HttpProvider):
+        return [Lane(session, number) for number in range(workers)]
+    others = [channel for channel in CHANNELS if channel != "email"]
+    waiting = count_due(session.ws, now=session.now(), send_now=session.send_now, channels=others)
+    mail = ManyHands(session, 0, channel="email", provider=provider, hands=workers)
+    # one at least: a mail that cannot arrive may become a letter meanwhile
+    return [mail, *(Lane(session, number + 1, channels=others) for number in range(max(1, min(workers, waiting))))]
+
+
+def count_due(ws: Workspace, *, now: datetime, send_now: bool, channels: Sequence[str] = CHANNELS) -> int:
     """How many sends a worker could claim now."""
-    due = sends.c.status == "queued"
+    due = and_(sends.c.status == "queued", sends.c.channel.in_(channels))
     if not send_now:
         due = and_(due, or_(sends.c.due_at <= now, sends.c.send_now))
     with reading(open_ledger(ws)) as connection:

@@ -1,0 +1,180 @@
+"""Many requests on their way from one thread, each on a connection of its own: none waits for another's answer."""
+
+import selectors
+import ssl
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import Any
+
+from dunning_pipeline.delivery.providers.protocol import Answer
+from dunning_pipeline.delivery.providers.wire import Headers, Request, Response, Wire, no_answer, request_bytes
+
+_READ_BYTES = 1 << 16
+_AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
+Landed = list[tuple[Any, Response | Answer]]
+
+
+@dataclass(slots=True)
+class _Flight:
+    tag: Hashable
+    method: str
+    connection: HTTPConnection
+    url: str
+    overdue_at: float  # monotonic
+    unsent: memoryview
+    heard: bytearray = field(default_factory=bytearray)
+    sends_no_more: bool = False
+
+
+class Flights:
+    """Connections come from a Wire and go back to it. To be used by one thread."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._selector = selectors.DefaultSelector()
+        self._landed: Landed = []
+        self.aloft = 0
+
+    def depart(self, tag: Hashable, request: Request) -> None:
+        """Let a request leave; `landed` tells under its tag what came of it, however it ended."""
+        connection = self._wire.connected(request.url)
+        if isinstance(connection, Answer):
+            self._landed.append((tag, connection))
+            return
+        connection.sock.setblocking(False)
+        unsent = memoryview(request_bytes(connection, request))
+        overdue_at = time.monotonic() + self._wire.read_seconds
+        flight = _Flight(tag, request.method, connection, request.url, overdue_at, unsent)
+        self._selector.register(connection.sock, selectors.EVENT_READ, flight)
+        self.aloft += 1
+        self._write(flight)
+
+    def landed(self, timeout_seconds: float) -> Landed:
+        """(tag, response, or the Answer where none came) of each that has ended; waits for at least one."""
+        wait = 0.0 if self._landed else timeout_seconds
+        for key, _ in self._selector.select(wait) if self.aloft else ():
+            flight: _Flight = key.data
+            self._read(flight)
+            if flight.unsent and flight.connection.sock is not None:  # None where that was the end of it
+                self._write(flight)
+        now = time.monotonic()
+        for key in list(self._selector.get_map().values()):
+            if key.data.overdue_at < now:
+                self._fail(key.data, TimeoutError("timed out"))
+        landed, self._landed = self._landed, []
+        return landed
+
+    def close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            key.data.connection.close()
+        self._selector.close()
+
+    # -- one flight --------------------------------------------------------------------------------------------------
+    def _write(self, flight: _Flight) -> None:
+        try:
+            while flight.unsent:
+                sent = flight.connection.sock.send(flight.unsent)
+                flight.unsent = flight.unsent[sent:]
+        except _AGAIN:
+            self._watch(flight, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            return
+        except BrokenPipeError:  # it answered before it had read everything (413, say): the answer may be there
+            flight.unsent, flight.sends_no_more = memoryview(b""), True
+        except OSError as error:
+            self._fail(flight, error)
+            return
+        self._watch(flight, selectors.EVENT_READ)
+
+    def _read(self, flight: _Flight) -> None:
+        sock = flight.connection.sock
+        try:
+            some = sock.recv(_READ_BYTES)
+            flight.heard += some
+            while some and isinstance(sock, ssl.SSLSocket) and sock.pending():
+                flight.heard += sock.recv(_READ_BYTES)
+            try:
+                response = _plain(flight.heard)
+            except _Unusual:
+                response = self._rest_of(flight)
+            if response is None and not some:
+                raise ConnectionResetError("the answer broke off")
+        except _AGAIN:
+            return
+        except (OSError, HTTPException) as error:
+            self._fail(flight, error)
+            return
+        if response is not None:
+            self._land(flight, response, keep=bool(some) and not flight.unsent and not flight.sends_no_more)
+
+    def _rest_of(self, flight: _Flight) -> Response:
+        """An answer of unknown length: read to its end as http.client does it."""
+        flight.connection.sock.settimeout(self._wire.read_seconds)
+        answer = HTTPResponse(_Replayed(bytes(flight.heard), flight.connection.sock), method=flight.method)  # type: ignore[arg-type]
+        answer.begin()
+        data = answer.read()
+        headers = Headers((name.lower(), value) for name, value in answer.headers.items())
+        if answer.will_close:
+            headers["connection"] = "close"
+        return Response(answer.status, headers, data)
+
+    def _land(self, flight: _Flight, response: Response, *, keep: bool) -> None:
+        self._selector.unregister(flight.connection.sock)
+        self.aloft -= 1
+        if keep and (response.headers.get("Connection") or "").lower() != "close":
+            self._wire.keep(flight.url, flight.connection)
+        else:
+            flight.connection.close()
+        self._landed.append((flight.tag, response))
+
+    def _fail(self, flight: _Flight, error: Exception) -> None:
+        self._selector.unregister(flight.connection.sock)
+        self.aloft -= 1
+        flight.connection.close()
+        self._landed.append((flight.tag, no_answer(error)))
+
+    def _watch(self, flight: _Flight, events: int) -> None:
+        sock = flight.connection.sock
+        if self._selector.get_key(sock).events != events:
+            self._selector.modify(sock, events, flight)
+
+
+class _Replayed(RawIOBase):
+    """What was read of an answer already, then the rest from the socket; as much of a socket as HTTPResponse needs."""
+
+    def __init__(self, heard: bytes, sock: Any) -> None:
+        self._heard, self._sock = BytesIO(heard), sock
+
+    def makefile(self, mode: str) -> BufferedReader:
+        return BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._heard.readinto(buffer) or self._sock.recv_into(buffer)
+
+
+class _Unusual(Exception):
+    """An answer for http.client to read: in chunks, without a length, or not the final one."""
+
+
+def _plain(heard: bytearray) -> Response | None:
+    """A whole HTTP/1.1 answer of declared length, None where it is not all there; raises _Unusual for other kinds."""
+    end = heard.find(b"\r\n\r\n")
+    if end < 0:
+        if len(heard) > _READ_BYTES:
+            raise _Unusual
+        return None
+    first, *lines = bytes(heard[:end]).decode("latin-1").split("\r\n")
+    headers = Headers((name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines))
+    status, length = first[9:12], headers.get("Content-Length") or ""
+    is_plain = first.startswith("HTTP/1.1 ") and status.isdecimal() and status >= "200" and status not in ("204", "304")
+    if not is_plain or not length.isdecimal() or "transfer-encoding" in headers:
+        raise _Unusual
+    whole = end + 4 + int(length)
+    if len(heard) > whole:
+        headers["connection"] = "close"  # more than it announced: what follows on this connection answers nothing
+    return Response(int(status), headers, bytes(heard[end + 4 : whole])) if len(heard) >= whole else None
