@@ -11,10 +11,11 @@ items as (
     inner join {{ source('policy', 'process_levels') }} as levels
         on levels.process_hash = items.process_hash and levels.level = items.listed_level
     left join {{ ref('accounts') }} as accounts on accounts.account_key = items.account_key
+    left join {{ source('policy', 'processes') }} as processes on processes.process_hash = items.process_hash
     cross join {{ source('policy', 'company') }} as company
     where levels.compensation_law is not null
         and items.phase = 'reminder'
-        and coalesce(accounts.party_type, company.default_party) = 'business'
+        and coalesce(accounts.party_type, processes.party, company.default_party) = 'business'
 
 ),
 

@@ -2,38 +2,40 @@
 -- Grain: one row per draft_key (and item). Minor units. Per cent of principal only, never of earlier charges.
 with
 
-drafts as (
+items as (
 
     select
-        items.draft_key, items.process_hash, items.draft_level, items.currency, items.account_key,
-        sum(items.open_amount) as principal,
-        bool_or(items.last_level is not null) as was_reminded
+        items.*,
+        -- DE: the first reminder to a consumer only creates default and carries no fee (§ 286, § 288 BGB)
+        coalesce(accounts.party_type, processes.party, company.default_party) = 'consumer'
+            and coalesce(accounts.country, company.country) = 'DE' as must_be_in_default,
+        items.listed_reason <> 'listed' and items.last_level is not null
+            and not coalesce(statements.do_not_send, false) as was_reminded
     from {{ ref('draft_items') }} as items
-    group by items.draft_key, items.process_hash, items.draft_level, items.currency, items.account_key
+    cross join {{ source('policy', 'company') }} as company
+    left join {{ ref('accounts') }} as accounts on accounts.account_key = items.account_key
+    left join {{ source('policy', 'processes') }} as processes on processes.process_hash = items.process_hash
+    left join {{ source('ops', 'statements') }} as statements on statements.statement_id = items.last_statement_id
 
 ),
 
-lawful as (
+drafts as (
 
-    select drafts.*
-    from drafts
-    left join {{ ref('accounts') }} as accounts on accounts.account_key = drafts.account_key
-    cross join {{ source('policy', 'company') }} as company
-    -- DE: the first reminder to a consumer only creates default and carries no fee (§ 286, § 288 BGB)
-    where drafts.was_reminded
-        or coalesce(accounts.party_type, company.default_party) <> 'consumer'
-        or coalesce(accounts.country, company.country) <> 'DE'
+    select draft_key, process_hash, draft_level, currency, sum(open_amount) as principal
+    from items
+    group by draft_key, process_hash, draft_level, currency
+    having bool_or(was_reminded or not must_be_in_default)
 
 ),
 
 bases as (
 
     select
-        lawful.draft_key, lawful.process_hash, levels.level, lawful.currency, levels.fee_percent_e4,
-        cast(null as varchar) as invoice_key, cast(null as integer) as instalment, lawful.principal
-    from lawful
+        drafts.draft_key, drafts.process_hash, levels.level, drafts.currency, levels.fee_percent_e4,
+        cast(null as varchar) as invoice_key, cast(null as integer) as instalment, drafts.principal
+    from drafts
     inner join {{ source('policy', 'process_levels') }} as levels
-        on levels.process_hash = lawful.process_hash and levels.level = lawful.draft_level
+        on levels.process_hash = drafts.process_hash and levels.level = drafts.draft_level
     where levels.has_fee and levels.fee_per = 'statement'
 
     union all
@@ -41,11 +43,11 @@ bases as (
     select
         items.draft_key, items.process_hash, levels.level, items.currency, levels.fee_percent_e4,
         items.invoice_key, items.instalment, items.open_amount
-    from {{ ref('draft_items') }} as items
-    inner join lawful on lawful.draft_key = items.draft_key
+    from items
     inner join {{ source('policy', 'process_levels') }} as levels
         on levels.process_hash = items.process_hash and levels.level = items.listed_level
     where levels.has_fee and levels.fee_per = 'item' and items.listed_reason <> 'listed'
+        and (items.was_reminded or not items.must_be_in_default)
 
 ),
 

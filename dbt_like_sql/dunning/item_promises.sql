@@ -4,7 +4,7 @@ with
 
 recorded as (
 
-    select account_key, invoice_key, promised_for, promised_on
+    select promise_id as promise, account_key, invoice_key, promised_for
     from {{ source('ops', 'promises') }}
     where promised_on <= {{ run_date() }}
         and (withdrawn_at is null or cast(withdrawn_at as date) > {{ run_date() }})
@@ -14,10 +14,10 @@ recorded as (
 agreed as (
 
     select
+        schedules.schedule_key as promise,
         schedules.account_key,
         coalesce(items.invoice_key, schedules.invoice_key) as invoice_key,
-        items.due_date as promised_for,
-        coalesce(schedules.created_on, items.due_date) as promised_on
+        items.due_date as promised_for
     from {{ ref('payment_schedule_items') }} as items
     inner join {{ ref('payment_schedules') }} as schedules on schedules.schedule_key = items.schedule_key
     where schedules.schedule_type = 'promise'
@@ -37,23 +37,23 @@ promises as (
 
 per_invoice as (
 
-    select invoice_key, promised_for, promised_on
+    select invoice_key, promise, promised_for
     from promises
     where invoice_key is not null
 
     union all
 
-    select items.invoice_key, promises.promised_for, promises.promised_on
+    select items.invoice_key, promises.promise, promises.promised_for
     from promises
     inner join {{ ref('items') }} as items on items.account_key = promises.account_key
-    where promises.invoice_key is null and items.open_amount > 0 and items.instalment = 1
+    where promises.invoice_key is null and items.open_amount > 0
 
 )
 
 select
     invoice_key,
     max(promised_for) as promised_until,
-    count(*) as promise_count,
+    count(distinct promise) as promise_count,  -- a promise to pay in parts is one
     max(promised_for) >= {{ run_date() }} as is_promised
 from per_invoice
 group by invoice_key

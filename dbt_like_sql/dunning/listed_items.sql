@@ -1,5 +1,6 @@
 -- The items that stand on a proposed statement: those that advance, and in an aggregate those that have a level.
 -- Grain: one row per item and draft_key; draft_key is one open draft per unit, entity, currency (and level).
+-- Where bill groups of one unit are in several processes, each process writes its own: a statement has one process.
 with
 
 items as (
@@ -9,7 +10,9 @@ items as (
         bool_or(item_reason = 'advances') over (partition by process_hash, unit_key, entity, currency, phase)
             as is_advancing,
         bool_or(item_reason = 'level_repeated') over (partition by process_hash, unit_key, entity, currency, phase)
-            as is_repeating
+            as is_repeating,
+        min(process_hash) over (partition by unit_key, entity, currency)
+            <> max(process_hash) over (partition by unit_key, entity, currency) as has_several_processes
     from {{ ref('item_verdicts') }}
     where process_hash is not null
         and reason is null
@@ -39,7 +42,8 @@ keyed as (
         {% if var('scope_invoice', '') %}'single|' || invoice_key{% else %}'dunning|' || unit_key{% endif %}
             || '|' || entity || '|' || currency
             || case when grouping = 'per_level' then '|' || cast(statement_level as varchar) else '' end
-            || case when phase = 'notice' then '|notice' else '' end as draft_key
+            || case when phase = 'notice' then '|notice' else '' end
+            || case when has_several_processes then '|' || process_hash else '' end as draft_key
     from listed
     where listed_reason is not null
 

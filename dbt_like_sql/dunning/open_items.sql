@@ -67,7 +67,7 @@ select
     coalesce(dated.prevent_dunning, false) or coalesce(invoice_block.is_blocked, false) as is_invoice_blocked,
     coalesce(dated.prevent_dunning, false) or coalesce(accounts.prevent_dunning, false)
         or coalesce(bill_groups.prevent_dunning, false) as prevent_dunning,
-    levels.last_level, levels.last_sent_on, levels.last_deadline, levels.last_notice_level
+    levels.last_level, levels.last_sent_on, levels.last_deadline, levels.last_notice_level, levels.last_statement_id
 from dated
 left join {{ ref('accounts') }} as accounts on accounts.account_key = dated.account_key
 left join {{ ref('bill_groups') }} as bill_groups on bill_groups.bill_group_key = dated.bill_group_key

@@ -46,6 +46,7 @@ def check_processes(ws: Workspace, *, currencies: set[str] | None = None) -> lis
             message = f"a second process named {name!r}; the first is {names[name].file}"
             found.append(Mistake("error", declared.mistake(("process",), message, remedy="rename one of them")))
         names.setdefault(name, declared)
+        found += _first_fee(ws, declared)
         for index, level in enumerate(declared.process.levels):
             found += _level(ws, declared, index, level, currencies or set())
     default = ws.company.default_process
@@ -72,6 +73,20 @@ def _level(
         )
     if level.fee is not None and level.fee.amounts:
         yield from _fee(declared, index, level, currencies)
+
+
+def _first_fee(ws: Workspace, declared: DeclaredProcess) -> Iterator[Mistake]:
+    """A German creditor's consumers; a process that names German interest is refused by its rules already."""
+    process = declared.process
+    if ws.company.country != "DE" or (process.party or ws.company.default_party) != "consumer":
+        return
+    first = next((i for i, level in enumerate(process.levels) if not level.is_notice), None)
+    if first is not None and process.levels[first].fee is not None:
+        message = (
+            f"level {process.levels[first].level}: in Germany the first reminder to a consumer carries no fee "
+            "(§ 286, § 288 BGB); it is left out"
+        )
+        yield Mistake("error", declared.mistake(("levels", first, "fee"), message, remedy="remove the fee here"))
 
 
 def _templates(ws: Workspace, declared: DeclaredProcess, index: int, level: Level) -> Iterator[Mistake]:

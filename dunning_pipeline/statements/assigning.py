@@ -1,5 +1,6 @@
 """Which process a bill group is in: stored when it is first seen, changed only by hand with a reason."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, Engine, or_, select, update
 
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger import audit
-from dunning_pipeline.ledger.bulk import insert_many
+from dunning_pipeline.ledger.bulk import insert_many, read_many
 from dunning_pipeline.ledger.identifiers import new_id, new_ids
 from dunning_pipeline.ledger.schema import assignments
 from dunning_pipeline.ledger.types import instant_text
@@ -32,6 +33,25 @@ def store_assignments(engine: Engine, decision: Any, *, now: datetime, actor: st
     at, since = instant_text(now), decision.dunning_date.isoformat()
     stored = ((key, *row, since, at, actor) for key, row in zip(new_ids(len(rows)), rows, strict=True))
     return insert_many(engine, assignments, _COLUMNS, stored)
+
+
+def paused(connection: Connection, bill_group_keys: Collection[str], *, on: date) -> set[str]:
+    """Those of the bill groups that somebody has taken out of dunning by hand, as of a date.
+
+    The decision says `paused` of them; this is for what was drafted, closed or queued before the pause.
+    """
+    by_hand = "(origin = 'manual' and lower(process) = 'none') is true"  # few: of the others no row is read
+    found = read_many(
+        connection, assignments, ["bill_group_key"], key="bill_group_key", values=list(bill_group_keys), where=by_hand
+    )
+    columns = ("bill_group_key", "process", "origin", "valid_from", "valid_to", "created_at", "assignment_id")
+    keys = sorted({row["bill_group_key"] for row in found})
+    rows = read_many(connection, assignments, columns, key="bill_group_key", values=keys)
+    newest: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["valid_from"], row["created_at"], row["assignment_id"])):
+        if row["valid_from"] <= on and (row["valid_to"] is None or row["valid_to"] >= on):
+            newest[row["bill_group_key"]] = row
+    return {key for key, row in newest.items() if row["origin"] == "manual" and row["process"].lower() == "none"}
 
 
 def assign(

@@ -13,8 +13,10 @@ import pyarrow
 from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
+from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import quoted
+from dunning_pipeline.statements.assigning import paused
 
 Item = tuple[str, int]
 # Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
@@ -93,7 +95,7 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
     rows = con.execute(
         """
-        select invoice_key, instalment,
+        select invoice_key, instalment, bill_group_key,
             cast(sign(open_amount) * ((2 * abs(cast(open_amount * 10000 as hugeint)) + e4_per_minor)
                 // (2 * e4_per_minor)) as bigint) as open_minor,
             effective_due_date,
@@ -103,4 +105,9 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         inner join policy.currencies using (currency)
         """
     ).fetchall()
-    return {(key, instalment): (open_minor, due_on, why) for key, instalment, open_minor, due_on, why in rows}
+    with reading(open_ledger(ws)) as ledger:
+        resting = paused(ledger, {row[2] for row in rows}, on=day)
+    return {
+        (key, instalment): (open_minor, due_on, why or ("paused by hand" if group in resting else None))
+        for key, instalment, group, open_minor, due_on, why in rows
+    }

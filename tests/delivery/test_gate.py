@@ -101,6 +101,30 @@ def test_a_block_holds_and_its_end_releases(desk: Desk, acme: dict) -> None:
     assert deliver(desk.ws, now=NOW + timedelta(days=2))["sent"] == 1
 
 
+@pytest.mark.parametrize("said", ["pause", "promise", "postponement"])
+def test_what_was_agreed_after_closing_holds_until_its_day(desk: Desk, acme: dict, said: str) -> None:
+    from dunning_pipeline.statements import assigning, cases
+
+    [key] = desk.queue(acme)
+    until, by = date(2025, 11, 4), {"actor": "clerk", "now": NOW}
+    with desk.engine.begin() as connection:
+        if said == "pause":
+            assigning.assign(connection, bill_group_key=acme["bill_group_key"], account_key=acme["account_key"],
+                             process="none", known_processes=set(), reason="we negotiate", valid_from=NOW.date(),
+                             valid_to=until, **by)  # fmt: skip
+        elif said == "promise":
+            cases.promise(connection, account_key=acme["account_key"], invoice_key="salesforce:INV-00002",
+                          promised_for=until, promised_on=NOW.date(), **by)  # fmt: skip
+        else:
+            cases.postpone(connection, invoice_key="salesforce:INV-00001", postponed_to=until, created_on=NOW.date(),
+                           reason="agreed", **by)  # fmt: skip
+
+    assert deliver(desk.ws, now=NOW)["held"] == 1
+    assert desk.send(key)["reason"] == "block"
+    desk.payments_read(NOW + timedelta(days=2))
+    assert deliver(desk.ws, now=NOW + timedelta(days=2))["sent"] == 1
+
+
 def test_a_voided_statement_is_not_sent(desk: Desk, acme: dict) -> None:
     from dunning_pipeline.statements.voiding import void
 

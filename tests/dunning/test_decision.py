@@ -80,6 +80,25 @@ def test_more_promises_than_allowed_do_not_hold_dunning_back(world: World) -> No
     assert world.run("2026-02-01").reasons == {"INV": "advances"}
 
 
+def test_a_promise_for_the_account_covers_invoices_whose_first_instalment_is_paid(world: World) -> None:
+    world.process(ONE)
+    world.invoice("PLAN", due="2026-01-01", amount="200.00 EUR")
+    world.instalments("PLAN", [("2026-01-01", "100"), ("2026-01-05", "100")])
+    world.payment("PLAN", on="2026-01-02", amount="100.00 EUR")
+    world.add("ops.promises", promise_id="p", account_key="salesforce:acme", promised_for="2026-02-28",
+              promised_on="2026-01-10")  # fmt: skip
+
+    assert world.run("2026-02-01").reasons == {"PLAN/1": "nothing_open", "PLAN/2": "promised"}
+
+
+def test_a_promise_to_pay_in_parts_is_one_promise(world: World) -> None:
+    world.process(f"max_promises: 1\n{ONE}")
+    world.invoice("INV", due="2026-01-01")
+    world.instalments("INV", [("2026-01-20", "50"), ("2026-02-20", "50")], kind="promise")
+
+    assert world.run("2026-02-01").reasons == {"INV": "promised"}
+
+
 def test_a_later_default_does_not_move_an_existing_bill_group(world: World) -> None:
     world.process(ONE)
     world.process(ONE, name="later")
@@ -114,6 +133,18 @@ def test_legal_entities_currencies_and_accounts_never_share_a_statement(world: W
     assert sorted(world.run("2026-02-01").statements) == [
         "acme level 1 10.00 EUR", "acme level 1 20.00 EUR", "acme level 1 30.00 USD", "other level 1 40.00 EUR",
     ]  # fmt: skip
+
+
+def test_bill_groups_of_one_account_in_two_processes_are_two_statements(world: World) -> None:
+    world.process(f"unit: account\n{ONE}")
+    world.process(f"unit: account\n{ONE}", name="other")
+    world.bill_group("bg", process="other")
+    world.invoice("MAIN", due="2026-01-01", amount="100.00 EUR")
+    world.invoice("GROUP", due="2026-01-01", amount="40.00 EUR", bill_group="bg")
+
+    outcome = world.run("2026-02-01")
+    assert sorted(outcome.statements) == ["acme level 1 100.00 EUR", "acme level 1 40.00 EUR"]
+    assert len({row["draft_key"] for row in outcome.rows}) == 2
 
 
 def test_the_unit_decides_what_is_gathered(world: World) -> None:
@@ -311,6 +342,42 @@ def test_a_fee_is_converted_and_the_rate_stays_on_the_line(world: World) -> None
     assert outcome.amount("fee") == "6.17 USD"
     (fee,) = [d for d in outcome.details if d["type"] == "fee"]
     assert '"exchange_rate":"1.23450000"' in fee["calculation"]
+
+
+CONSUMER = """
+party: consumer
+levels:
+  - {level: 1, when: {days: 1}, template: a, fee: {EUR: 2.50}}
+  - {level: 2, when: {days: 10}, template: b, fee: {EUR: 5.00}}
+"""
+
+
+def test_a_german_consumers_first_reminder_is_free_whoever_says_that_he_is_one(world: World) -> None:
+    world.process(CONSUMER)
+    world.invoice("INV", due="2026-01-01")  # nothing is known of the account; its process is for consumers
+    assert world.run("2026-01-05").lines == ["invoice INV 100.00 EUR"]
+    world.sent("INV", 1, on="2026-01-05")
+    assert "fee 5.00 EUR" in world.run("2026-01-20").lines
+    world.rows["data_model.accounts"][0]["country"] = "AT"
+    del world.rows["ops.item_levels"]
+    assert "fee 2.50 EUR" in world.run("2026-01-05").lines
+
+
+def test_a_level_that_was_only_recorded_is_no_first_reminder(world: World) -> None:
+    world.process(CONSUMER)
+    world.invoice("INV", due="2026-01-01")
+    world.closed("s1", on="2026-01-05", invoices=["INV"], do_not_send=True)
+    world.sent("INV", 1, on="2026-01-05", statement="s1")
+    assert world.run("2026-01-20").lines == ["invoice INV 100.00 EUR"]
+
+
+def test_a_consumers_new_invoice_is_free_beside_an_old_one(world: World) -> None:
+    world.process(CONSUMER.replace("EUR: 2.50", "EUR: 2.50, per: item").replace("EUR: 5.00", "EUR: 5.00, per: item"))
+    world.invoice("OLD", due="2026-01-01")
+    world.invoice("NEW", due="2026-01-18")
+    world.sent("OLD", 1, on="2026-01-05")
+    fees = [line for line in world.run("2026-01-20").lines if line.startswith("fee")]
+    assert fees == ["fee OLD 5.00 EUR"]
 
 
 def test_percentage_fees_look_at_principal_alone(world: World) -> None:

@@ -101,6 +101,17 @@ def test_i9_the_lump_sum_is_owed_per_late_payment(world: World) -> None:
     ]
 
 
+def test_a_process_for_consumers_asks_for_no_lump_sum(world: World) -> None:
+    levels = "levels: [{level: 1, when: {days: 1}, template: a, compensation: {law: EU}}]"
+    world.process(levels)
+    world.invoice("INV", due="2026-01-01")
+    assert "compensation INV 40.00 EUR" in world.run("2026-01-10").lines
+    world.company("default_process: test\ndefault_party: consumer")
+    assert world.run("2026-01-10").lines == ["invoice INV 100.00 EUR"]
+    world.process(f"party: business\n{levels}")
+    assert "compensation INV 40.00 EUR" in world.run("2026-01-10").lines
+
+
 def test_the_lump_sum_is_claimed_once(world: World) -> None:
     world.process("levels: [{level: 1, when: {days: 1}, template: a, compensation: {law: EU}}]")
     world.invoice("INV", due="2026-01-01")

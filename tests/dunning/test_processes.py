@@ -128,6 +128,12 @@ def test_check_names_missing_templates_laws_segments_and_rates(world: World) -> 
     assert all(one.error.line for one in found)
 
 
+def test_a_fee_that_german_consumers_do_not_owe_is_told(world: World) -> None:
+    world.process("party: consumer\nlevels:\n  - {level: 1, when: {days: 1}, template: a, fee: {EUR: 1}}")
+    [mistake] = [one for one in check_processes(Workspace(world.folder)) if "§ 286" in one.error.message]
+    assert (mistake.severity, mistake.error.line) == ("error", 4)
+
+
 EDITED = "levels: [{level: 1, when: {days: 1}, template: a}, {level: 2, when: {days: 40}, template: b}]"
 
 

@@ -100,21 +100,23 @@ def test_voiding_takes_back_what_was_partly_paid_and_no_waiver_twice(world: Worl
 
 
 def test_what_changed_since_the_run_is_not_closed(world: World) -> None:
-    for n in (1, 2, 3):
+    for n in (1, 2, 3, 4):
         world.invoice(f"INV-{n}", account=f"a{n}", due="2026-01-01", amount="100.00 EUR")
     ids = world.draft("2026-01-08").statement_ids
     world.payment("INV-1", on="2026-01-09", amount="40.00")
     world.block("a2", on="2026-01-09")
+    world.assign("a4", "none", on="2026-01-09")
     report = world.close("2026-01-09", ids)
-    assert len(report.closed) == 1 and len(report.refused) == 2
+    assert len(report.closed) == 1 and len(report.refused) == 3
     assert {reason.split(" since")[0] for reason in report.refused.values()} == {
         "the open amount of INV-1 has changed",
         "INV-2 is blocked",
+        "INV-4 is paused by hand",
     }
     assert world.charges("a1") == {}
 
     counts = world.draft("2026-01-10").counts  # the next run sees it all: one goes, one is for less, one was closed
-    assert (counts["removed"], counts["proposed"]) == (1, 2)
+    assert (counts["removed"], counts["proposed"]) == (2, 2)
     assert {one["totals"]["please_pay"] for one in world.statements(status="draft")} == {"60.00", "100.00"}
 
 

@@ -11,7 +11,7 @@ from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import statements_json
 from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.statements import cases, levels
+from dunning_pipeline.statements import assigning, cases, levels
 from dunning_pipeline.statements.booking.posting import charges_owed
 from dunning_pipeline.statements.closing import CloseReport, close
 from dunning_pipeline.statements.runs import RunReport, run
@@ -215,6 +215,20 @@ class World:
                 actor="clerk",
                 now=noon(on),
                 **values,
+            )
+
+    def assign(self, account: str, process: str, *, on: str) -> str:
+        with self.ledger.begin() as connection:
+            return assigning.assign(
+                connection,
+                bill_group_key=f"salesforce:{account}",
+                account_key=f"salesforce:{account}",
+                process=process,
+                known_processes=set(),
+                reason="we negotiate",
+                valid_from=date.fromisoformat(on),
+                actor="clerk",
+                now=noon(on),
             )
 
     # -- what is seen --------------------------------------------------------------------------------------------

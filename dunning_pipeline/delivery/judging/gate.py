@@ -40,6 +40,7 @@ class Facts:
     facts_unpublished: bool  # something was read that the published snapshot was not built from
     is_stopped: bool
     paused_campaigns: set[str]
+    agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise or postponement since its closing
     loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
 
@@ -93,6 +94,8 @@ def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, a
 def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
     if not is_mandatory(row["kind"]) or row["kind"] == "draft":
         return None
+    if row["statement_id"] in facts.agreed and row["kind"] != "account":
+        return Verdict("hold", "block", detail=f"{facts.agreed[row['statement_id']]} since the statement was closed")
     invoices = [item[0] for item in facts.listed.get(row["statement_id"] or "", {})]
     for key in (row["account_key"], row["bill_group_key"], *invoices):
         if key in facts.blocks:
@@ -111,17 +114,39 @@ def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresse
     channel = row["channel"]
     if channel not in ("email", "sms"):
         return None
-    subscription = DUNNING_SUBSCRIPTION if is_mandatory(row["kind"]) else "campaigns"
-    needs_opt_in = subscription == DUNNING_SUBSCRIPTION and company.consent_for_dunning == "required"
     for address in row["recipients"]["to"]:
         if address in facts.invalid:
             return Verdict("hold", "suppressed", detail=facts.invalid[address])
-        point = addresses[address]
-        if (channel, point) in facts.suppressed:
-            return Verdict("hold", "suppressed", detail=f"{facts.suppressed[channel, point]}")
-        said = facts.consents.get((channel, point, subscription))
-        if said == "opt_out" or (needs_opt_in and said != "opt_in"):
-            return Verdict("hold", "consent", detail="opted out" if said == "opt_out" else "no opt-in is recorded")
+        refusal = _refusal(row, addresses[address], facts, company)
+        if refusal is not None:
+            return refusal
+    if channel == "email" and not is_mandatory(row["kind"]) and not company.public_url:
+        return Verdict("hold", "not_configured", detail="mail that nobody must get needs a way out of it: `public_url`")
+    return None
+
+
+def barred_copies(
+    row: Mapping[str, Any], facts: Facts, *, company: Company, addresses: Mapping[str, str]
+) -> dict[str, str]:
+    """Copy recipients (cc, bcc) that may not be written to, and why; the message leaves without them."""
+    barred = {}
+    for part in ("cc", "bcc"):
+        for address in row["recipients"].get(part) or ():
+            refusal = _refusal(row, addresses[address], facts, company) if address in addresses else None
+            if refusal is not None:
+                barred[address] = f"{refusal.reason}: {refusal.detail}"
+    return barred
+
+
+def _refusal(row: Any, point: str, facts: Facts, company: Company) -> Verdict | None:
+    channel = row["channel"]
+    subscription = DUNNING_SUBSCRIPTION if is_mandatory(row["kind"]) else "campaigns"
+    needs_opt_in = subscription == DUNNING_SUBSCRIPTION and company.consent_for_dunning == "required"
+    if (channel, point) in facts.suppressed:
+        return Verdict("hold", "suppressed", detail=f"{facts.suppressed[channel, point]}")
+    said = facts.consents.get((channel, point, subscription))
+    if said == "opt_out" or (needs_opt_in and said != "opt_in"):
+        return Verdict("hold", "consent", detail="opted out" if said == "opt_out" else "no opt-in is recorded")
     return None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, Date, bindparam, func, or_, select, text
 
 from dunning_pipeline.delivery.judging.facts import Item, ItemNow, PublishedFacts
 from dunning_pipeline.delivery.judging.gate import Facts, business_day
@@ -15,6 +15,7 @@ from dunning_pipeline.delivery.working.outcomes import number_of_loads
 from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
 from dunning_pipeline.settings.company import Company
+from dunning_pipeline.statements.assigning import paused
 
 # Made once: building a statement costs more than running it.
 _object = func.lower(stream_loads.c.object)
@@ -28,6 +29,22 @@ _BLOCKS = select(blocks.c.target_key, blocks.c.kind).where(
     or_(blocks.c.valid_to.is_(None), blocks.c.valid_to >= bindparam("day")),
     blocks.c.ended_at.is_(None),
 )
+# What was agreed with the debtor since the statement was closed; whatever was agreed before, the decision has weighed.
+_AGREED = text(
+    """
+    select s.statement_id, 'promise' as kind
+    from statements s join promises p on p.account_key = s.account_key
+    where s.statement_id in :ids and p.created_at >= s.closed_at and p.withdrawn_at is null and p.promised_for >= :day
+        and (p.invoice_key is null or p.invoice_key in (
+            select d.invoice_key from statement_details d where d.statement_id = s.statement_id))
+    union all
+    select s.statement_id, 'postponement' as kind
+    from statements s
+    join statement_details d on d.statement_id = s.statement_id and d.type = 'invoice'
+    join postponements p on p.invoice_key = d.invoice_key and coalesce(p.instalment, d.instalment) = d.instalment
+    where s.statement_id in :ids and p.created_at >= s.closed_at and p.ended_at is null and p.postponed_to >= :day
+    """
+).bindparams(bindparam("ids", expanding=True), bindparam("day", type_=Date))
 
 
 def gather(
@@ -47,7 +64,7 @@ def gather(
     addresses, invalid = _addresses(rows)
     names = set(connection.scalars(_SWITCHES))
     by_channel = {
-        channel: {addresses[a] for row in rows if row["channel"] == channel for a in _to(row) if a in addresses}
+        channel: {addresses[a] for row in rows if row["channel"] == channel for a in _all(row) if a in addresses}
         for channel in ("email", "sms")
     }
     number = number_of_loads(connection)
@@ -56,6 +73,7 @@ def gather(
         listed=listed,
         items=_items(published, invoices, today),
         blocks=blocks_in_force(connection, keys | invoices, on=today),
+        agreed=_agreed(connection, ids, today),
         prevented=_prevented(published, keys, today),
         suppressed={
             (channel, point): reason
@@ -90,10 +108,16 @@ def payments_loaded_at(connection: Connection) -> datetime | None:
 
 
 def blocks_in_force(connection: Connection, keys: Collection[str], *, on: date) -> dict[str, str]:
-    """Key of an account, bill group or invoice → kind of the block in force on a date."""
+    """Key of an account, bill group or invoice → kind of the block in force on a date, pauses by hand included."""
     if not keys:
         return {}
-    return dict(connection.execute(_BLOCKS, {"keys": list(keys), "day": on}).tuples().all())
+    pauses = dict.fromkeys(paused(connection, keys, on=on), "pause")
+    return pauses | dict(connection.execute(_BLOCKS, {"keys": list(keys), "day": on}).tuples().all())
+
+
+def _agreed(connection: Connection, ids: Collection[str], on: date) -> dict[str, str]:
+    """Statement → what was agreed with the debtor since it was closed."""
+    return dict(connection.execute(_AGREED, {"ids": list(ids), "day": on}).tuples().all()) if ids else {}
 
 
 def _listed(connection: Connection, ids: Collection[str]) -> dict[str, dict[Item, int]]:
@@ -137,7 +161,7 @@ def _addresses(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], dict[
     known: dict[str, str] = {}
     invalid: dict[str, str] = {}
     for row in rows:
-        for address in _to(row) if row["channel"] in ("email", "sms") else ():
+        for address in _all(row) if row["channel"] in ("email", "sms") else ():
             try:
                 known[address] = normal(address, row["channel"])
             except InvalidInput as error:
@@ -145,5 +169,6 @@ def _addresses(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], dict[
     return known, invalid
 
 
-def _to(row: Mapping[str, Any]) -> Sequence[str]:
-    return row["recipients"].get("to") or ()
+def _all(row: Mapping[str, Any]) -> list[str]:
+    """To and copy recipients as they are written."""
+    return [address for part in ("to", "cc", "bcc") for address in row["recipients"].get(part) or ()]
