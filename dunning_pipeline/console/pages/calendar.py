@@ -3,7 +3,6 @@
 import calendar as months
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -50,14 +49,17 @@ def entries(ws: Workspace, *, first: date, last: date, now: datetime) -> list[ca
 
 
 def _by_day(desk: Desk, rows: list[calendar.Entry], now: datetime) -> dict[date, list[calendar.Entry]]:
-    zone = desk.workspace.company.zone
+    """The entries by company day, with what the page says of each; a month has hundreds, so it is said here."""
+    zone, text = desk.workspace.company.zone, desk.wording.text
     by_day: dict[date, list[calendar.Entry]] = {}
     for row in rows:
         local = row["at"].astimezone(zone)
-        entry: dict[str, Any] = {**row, "time": local.strftime("%H:%M")}
-        entry["is_movable"] = row["kind"] == "campaign" and row["status"] == "planned" and row["at"] > now
-        entry |= {"instant": row["at"].isoformat(), "local": local.strftime("%Y-%m-%dT%H:%M")}
-        by_day.setdefault(local.date(), []).append(entry)
+        minute = local.isoformat(timespec="minutes")[:16]
+        is_movable = row["kind"] == "campaign" and row["status"] == "planned" and row["at"] > now
+        name = row["name"] if row["kind"] == "campaign" else text(row["name"])
+        said = {"time": minute[11:], "local": minute, "instant": row["at"].isoformat() if is_movable else None}
+        said |= {"name": name, "status": text(row["status"]), "is_movable": is_movable}
+        by_day.setdefault(local.date(), []).append({**row, **said})
     return by_day
 
 
