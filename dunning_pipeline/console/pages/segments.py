@@ -2,21 +2,24 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.remembered import remembered
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.segmenting import publications
-from dunning_pipeline.sql_models.segmenting.segments import find_segment, load_segments, preview
+from dunning_pipeline.sql_models.segmenting.segments import Segment, find_segment, load_segments, preview
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
 SHOWN_MEMBERS = 200
 LARGEST_FILTER = 20_000
+MEMBERS_SECONDS = 600
 
 
 @allowed("viewer")
@@ -33,7 +36,7 @@ def show_segment(desk: Desk) -> Response:
     values = {p.name: desk.asked(p.name) for p in segment.parameters if desk.asked(p.name)}
     members, changes, error = [], [], None
     try:
-        members = preview(desk.workspace, segment.name, parameters=values, limit=SHOWN_MEMBERS + 1).pl().to_dicts()
+        members = _members(desk.workspace, segment, values)
     except DunningError as mistake:
         error = mistake
     kept = publications.history(desk.workspace, segment.name)
@@ -49,6 +52,21 @@ def show_segment(desk: Desk) -> Response:
         changes=changes,
         error=error,
     )
+
+
+def _members(ws: Workspace, segment: Segment, values: dict[str, str]) -> list[dict[str, Any]]:
+    """The first members; of one snapshot and one text of the file they are the same, so they are asked for once."""
+
+    def asked() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (
+            preview(ws, segment.name, parameters=values, limit=SHOWN_MEMBERS + 1).pl().to_dicts()
+        )
+        return rows
+
+    if values:
+        return asked()
+    key = ("members", snapshot_file(ws), segment.name, segment.sql_sha256)
+    return remembered(key, asked, seconds=MEMBERS_SECONDS)
 
 
 @allowed("approver")

@@ -31,7 +31,8 @@ def environment() -> SandboxedEnvironment:
     return SandboxedEnvironment(undefined=StrictUndefined, extensions=["jinja2.ext.do"])
 
 
-def calls_of(text: str, file: Path, names: Iterable[str]) -> list[Call]:
+@lru_cache(maxsize=1024)  # a server reads the same folder again and again
+def calls_of(text: str, file: Path, names: tuple[str, ...]) -> tuple[Call, ...]:
     """Every call of one of `names` in the template, in branches that are not taken too.
 
     Raises InvalidDeclaration with line and column for text that is no Jinja.
@@ -51,7 +52,7 @@ def calls_of(text: str, file: Path, names: Iterable[str]) -> list[Call]:
         except nodes.Impossible:
             continue
         found.append(Call(node.node.name, arguments, options, node.lineno))
-    return found
+    return tuple(found)
 
 
 def syntax_error(error: TemplateSyntaxError, text: str, file: Path) -> InvalidDeclaration:
