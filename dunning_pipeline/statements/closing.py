@@ -21,7 +21,7 @@ from dunning_pipeline.ledger.types import canonical_json, instant_text
 from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.booking.numbering import next_numbers
-from dunning_pipeline.statements.booking.posting import post_charges
+from dunning_pipeline.statements.booking.posting import post_charges, settled_since
 from dunning_pipeline.statements.booking.superseding import supersede_unsent
 from dunning_pipeline.statements.drafting.approving import lacks_second_person
 from dunning_pipeline.statements.drafting.drafts import audit_many
@@ -145,8 +145,11 @@ class _Closing:
     def close(self, ids: Sequence[str], report: CloseReport) -> None:
         rows, details = self._locked(ids)
         wanted = []
+        settled = settled_since(self.connection, rows, details)
         for row in rows:
             reason = self._refusal(row, details.get(row["statement_id"], []))
+            if reason is None and row["statement_id"] in settled:
+                reason = "an earlier charge that it claims was paid or waived since the run; run again"
             if reason is None:
                 wanted.append(row)
             else:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from dunning_pipeline.dunning.decision import decide
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.voiding import void
 from tests.scenarios.facts import ROOT
-from tests.scenarios.world import World
+from tests.scenarios.world import World, noon
 
 DAY = "2026-02-01"
 PROCESS = """
@@ -110,3 +111,14 @@ def test_any_book_of_debts(folder: Path, rows: list[Any], seed: int) -> None:
     assert sorted(report.closed) == sorted(drafted.statement_ids)
     numbers = sorted(one["number"] for one in world.statements(status="closed"))
     assert numbers == [f"D-2026-{n:06d}" for n in range(1, len(numbers) + 1)]
+    charges = {row["account_key"]: 0 for row in statements}
+    for row in statements:
+        charges[row["account_key"]] += row["interest_minor"] + row["fees_minor"]
+    accounts = [key.removeprefix("salesforce:") for key in charges]
+    assert {f"salesforce:{a}": sum(world.charges(a).values()) for a in accounts} == charges
+
+    assert world.close(DAY, drafted.statement_ids).closed == []  # once more: no number, no posting
+    assert {f"salesforce:{a}": sum(world.charges(a).values()) for a in accounts} == charges
+    for statement_id in report.closed:
+        void(world.ws, statement_id, reason="a mistake", now=noon(DAY), actor="clerk")
+    assert all(world.charges(account) == {} for account in accounts)

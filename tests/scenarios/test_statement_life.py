@@ -156,6 +156,30 @@ def test_charges_are_carried_then_waived_when_the_principal_is_paid(world: World
     assert kinds == ["fee", "interest", "payment", "waiver"]
 
 
+def test_a_charge_that_was_paid_or_waived_since_the_run_is_not_claimed_again(world: World) -> None:
+    world.process(WITH_FEES)
+    for n in (1, 2, 3):
+        world.invoice(f"INV-{n}", account=f"a{n}", due="2026-01-01", amount="1000.00 EUR")
+    world.run("2026-01-08")
+    [said] = world.draft("2026-01-09", kind="account", account="a3").statement_ids
+    assert world.close("2026-01-09", [said]).closed == [said]  # a statement of account claims them too
+    drafts = {one["account_id"]: one["id"] for one in world.statements(run=world.draft("2026-01-22").run_id)}
+    on = {"on": date(2026, 1, 22), "actor": "clerk", "now": noon("2026-01-22")}
+    with world.ledger.begin() as connection:
+        fee, interest = (
+            next(c for c in charges.list_charges(connection, account=a) if c.posting["type"] == kind)
+            for a, kind in (("a1", "fee"), ("a2", "interest"))
+        )
+        charges.pay(connection, fee.posting["posting_id"], amount_minor=1, reference="b1", **on)
+        charges.waive(connection, interest.posting["posting_id"], reason="goodwill", **on)
+    report = world.close("2026-01-22", list(drafts.values()))
+    assert report.closed == [drafts["a3"]]
+    assert set(report.refused) == {drafts["a1"], drafts["a2"]}
+    assert all("paid or waived since the run" in reason for reason in report.refused.values())
+    asked = sorted(one["totals"]["please_pay"] for one in world.statements(run=world.draft("2026-01-22").run_id))
+    assert asked == ["1018.83", "1020.74", "1020.75"]  # a waived charge stays waived: 1.92 of interest is gone
+
+
 def test_a_run_never_goes_back_before_a_closed_one_but_may_be_replayed(world: World) -> None:
     world.invoice("INV-1", due="2026-01-01", amount="100.00 EUR")
     world.run("2026-01-10")

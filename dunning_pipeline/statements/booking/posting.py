@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from dunning_pipeline.ledger.bulk import chunks, insert_stored
+from dunning_pipeline.ledger.bulk import chunks, insert_stored, read_many
 from dunning_pipeline.ledger.identifiers import new_ids
 from dunning_pipeline.ledger.schema import postings
 from dunning_pipeline.ledger.types import instant_text
@@ -88,6 +88,50 @@ def charges_owed(
     if on is not None:
         query = query.where(p.posted_on <= on)
     return {currency: int(total) for currency, total in connection.execute(query) if total}
+
+
+def settled_since(
+    connection: Connection, statements: Iterable[Mapping[str, Any]], details: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> set[str]:
+    """Which of these drafts carry a charge of which less is owed by now than they ask for: paid or waived since."""
+    asked = {
+        row["statement_id"]: (row["account_key"], row["currency"], carried)
+        for row in statements
+        if (carried := [line for line in details.get(row["statement_id"], ()) if line["type"].startswith("carried_")])
+    }
+    if not asked:
+        return set()
+    columns = (
+        "posting_id", "reverses", "type", "statement_id", "account_key", "currency", "invoice_key", "instalment",
+        "amount_minor",
+    )  # fmt: skip
+    rows = read_many(
+        connection, postings, columns, key="account_key", values=sorted({key for key, *_ in asked.values()})
+    )
+    charges = {row["posting_id"]: row for row in rows if row["type"] in CHARGED}
+    owed: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        charge = charges.get(row["reverses"] or row["posting_id"])
+        if charge is not None:
+            owed[_carried_as(charge, charge["account_key"], charge["currency"], charge["statement_id"])] += row[
+                "amount_minor"
+            ]
+    found = set()
+    for statement_id, (account, currency, carried) in asked.items():
+        claimed: Counter[tuple[Any, ...]] = Counter()
+        for line in carried:
+            claimed[_carried_as(line, account, currency, line["reference"])] += line["amount_minor"]
+        if any(owed[place] < amount for place, amount in claimed.items()):
+            found.add(statement_id)
+    return found
+
+
+def _carried_as(row: Mapping[str, Any], account: str, currency: str, statement: str | None) -> tuple[Any, ...]:
+    """The line that claims a charge again: interest by its item, fees by the statement that posted them."""
+    item = (row["invoice_key"], (row["instalment"] or 1) if row["invoice_key"] else None)
+    if row["type"] in ("interest", "carried_interest"):
+        return ("interest", account, currency, *item)
+    return ("fee", account, currency, *item, statement)
 
 
 def _charge(statement: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[Any, ...]:
