@@ -191,7 +191,7 @@ def recipients_of(
         chosen = {part: list(overrides.get(part) or said.get(part) or []) for part in ("to", "cc", "bcc")}
         return chosen if chosen["to"] else None
     if channel == "sms":
-        numbers = said.get("sms") or []
+        numbers = overrides.get("sms") or said.get("sms") or []
         written = [numbers] if isinstance(numbers, str) else numbers
         return {"to": wire_phones(written, (statement["address"] or {}).get("country"), country)} if written else None
     if channel == "letter":

@@ -1,10 +1,11 @@
 """Makes the message of a claimed send: template version × frozen document, with its attachments and headers."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
 from sqlalchemy import Connection, select
 
 from dunning_pipeline.delivery.judging.gate import is_mandatory
@@ -15,7 +16,7 @@ from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.schema import statement_details, statements
 from dunning_pipeline.letters.compiling import TemplateVersion
-from dunning_pipeline.letters.rendering import render_email, render_sms
+from dunning_pipeline.letters.rendering import RenderedEmail, render_email, render_sms
 from dunning_pipeline.letters.versions import pinned
 from dunning_pipeline.settings.company import Company
 from dunning_pipeline.settings.workspace import Workspace
@@ -28,8 +29,10 @@ PDF = "application/pdf"
 class Renderer:
     """Renders for one process; templates and the company are read once."""
 
-    def __init__(self, ws: Workspace) -> None:
+    def __init__(self, ws: Workspace, *, owners: Callable[[Iterable[str]], Mapping[str, set[str]]]) -> None:
+        """`owners` tells which accounts have an invoice number."""
         self._ws = ws
+        self._owners = owners
         self._company: Company = ws.company
         self._templates: dict[str, TemplateVersion] = {}  # a version never changes: each is read once
 
@@ -60,6 +63,7 @@ class Renderer:
         if not mandatory:
             document = {**document, "links": {"preferences": preference_link(self._ws, recipients["to"][0])}}
         made = render_email(self._template(connection, row["template_version"], row), document)
+        _refuse_without_address(made, document)
         marked = "DRAFT: " if row["kind"] == "draft" else ""
         return Message(
             key=row["send_key"],
@@ -158,9 +162,8 @@ class Renderer:
         )
         found = []
         for number in dict.fromkeys(numbers):
-            file = self._ws.inbox / "invoice_pdfs" / f"{number}.pdf"
-            # a number with a path inside must not reach another file
-            if number and Path(f"{number}.pdf").name == f"{number}.pdf" and file.is_file():
+            file = self._invoice_file(number or "", statement["account_key"])
+            if file is not None:
                 if file.stat().st_size > MAX_ATTACHMENT_BYTES:
                     raise Refused(
                         f"the PDF of invoice {number} has {file.stat().st_size / 1e6:.1f} MB",
@@ -168,6 +171,34 @@ class Renderer:
                     )
                 found.append(Attachment(safe_filename(f"{number}.pdf"), PDF, file.read_bytes()))
         return found
+
+    def _invoice_file(self, number: str, account_key: str) -> Path | None:
+        """`inbox/invoice_pdfs/<source>/<number>.pdf`, else without the source; Refused where it may be another's."""
+        name, source = f"{number}.pdf", account_key.partition(":")[0]
+        if not number or Path(name).name != name:  # a number with a path inside must not reach another file
+            return None
+        folder = self._ws.inbox / "invoice_pdfs"
+        file = next((one for one in (folder / source / name, folder / name) if one.is_file()), None)
+        if file is None:
+            return None
+        others = {key for key in self._owners([number]).get(number, set()) if key != account_key}
+        if any(file.parent == folder or key.startswith(f"{source}:") for key in others):
+            raise Refused(
+                f"the PDF of invoice {number} may be another account's: {min(others)} has an invoice of that number",
+                remedy=f"put the PDFs of each source into inbox/invoice_pdfs/{source}/, or send it without them",
+            )
+        return file
+
+
+def _refuse_without_address(made: RenderedEmail, document: Mapping[str, Any]) -> None:
+    """Each e-mail names the sender's postal address, whatever the template."""
+    address = document["company"]["address"]
+    for part in (address["street"], address["city"]):
+        if part not in made.text or (part not in made.html and str(escape(part)) not in made.html):
+            raise Refused(
+                f"the e-mail does not say the company's postal address ({part})",
+                remedy="include parts/footer.mjml and parts/imprint.txt.j2, or print {{ company.postal_line }}",
+            )
 
 
 def document_of(row: Mapping[str, Any], statement: Mapping[str, Any] | None) -> dict[str, Any]:

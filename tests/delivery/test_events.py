@@ -121,6 +121,14 @@ def test_an_unsubscribe_is_a_no_from_then_on(desk: Desk, hook: Hook) -> None:
     assert desk.send(key)["reason"] == "consent"
 
 
+def test_what_is_dropped_because_of_an_unsubscribe_is_a_no_too(desk: Desk, hook: Hook) -> None:
+    hook.tell(event("dropped", "any", email="acme@example.com", reason="Unsubscribed Address"))
+    key = desk.message("acme", kind="dunning")
+
+    assert deliver(desk.ws, now=NOW)["held"] == 1
+    assert desk.send(key)["reason"] == "consent"
+
+
 @pytest.mark.parametrize(
     ("case", "status"),
     [("unsigned", 403), ("other_key", 403), ("tampered", 403), ("old", 403), ("garbage", 403), ("no_list", 400)],

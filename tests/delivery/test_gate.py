@@ -1,5 +1,6 @@
 """Seconds before leaving, the facts decide again: nobody is reminded of what is paid, blocked, refused or too late."""
 
+from base64 import b64encode
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from dunning_pipeline.delivery.permission.consent import record_consent
 from dunning_pipeline.delivery.permission.suppressions import lift, suppress
-from dunning_pipeline.delivery.queue import cancel_send, next_resend
+from dunning_pipeline.delivery.queue import cancel_send, next_resend, requeue
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
@@ -182,6 +183,54 @@ def test_a_suppressed_recipient_gets_a_letter_instead(desk: Desk, acme: dict) ->
     assert (desk.ws.outbox / f"{letter['key']}.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_who_got_a_letter_instead_does_not_get_the_mail_as_well(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    with desk.engine.begin() as connection:
+        suppress(connection, "acme@example.com", channel="email", reason="hard_bounce", origin="test", at=NOW)
+    assert deliver(desk.ws, now=NOW, send_now=True)["sent"] == 1  # the letter
+    with desk.engine.begin() as connection:
+        lift(connection, "acme@example.com", channel="email", actor="me", at=NOW)
+
+    assert deliver(desk.ws, now=NOW, send_now=True)["sent"] == 0
+    assert desk.send(key)["status"] == "held" and desk.outbox() == []
+
+
+def test_a_copy_that_may_not_be_written_to_is_left_out(desk: Desk, acme: dict) -> None:
+    copies = {"to": ["acme@example.com"], "cc": ["gone@example.com", "cfo@example.com"], "bcc": ["No@example.com"]}
+    [key] = desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, recipients=copies))
+    with desk.engine.begin() as connection:
+        suppress(connection, "gone@example.com", channel="email", reason="hard_bounce", origin="test", at=NOW)
+        record_consent(
+            connection, "no@example.com", channel="email", subscription="dunning", status="opt_out",
+            consented_at=NOW, origin="test", recorded_at=NOW,
+        )  # fmt: skip
+
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    mail = message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
+    assert (mail["To"], mail["Cc"], mail["Bcc"]) == ("acme@example.com", "cfo@example.com", None)
+    assert "copy_left_out" in desk.findings()
+
+
+def test_mail_that_nobody_must_get_needs_a_way_out_of_it(workspace: Workspace) -> None:
+    file = workspace.policies / "company.yaml"
+    file.write_text("\n".join(line for line in file.read_text().split("\n") if not line.startswith("public_url")))
+    desk = Desk(Workspace(workspace.root))
+    notice, reminder = desk.message("acme"), desk.message("acme", kind="dunning", occurrence="2")
+
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(notice)["status"], desk.send(notice)["reason"]) == ("held", "not_configured")
+    assert desk.send(reminder)["status"] == "sent"
+
+
+def test_a_template_without_the_companys_address_is_not_sent(desk: Desk) -> None:
+    imprint = desk.ws.templates / "email" / "parts" / "imprint.txt.j2"
+    imprint.write_text(imprint.read_text().replace("{{ company.postal_line }}", ""))
+    key = desk.message("acme")
+
+    assert deliver(desk.ws, now=NOW)["failed"] == 1
+    assert "postal address" in desk.send(key)["reason"] and desk.outbox() == []
+
+
 def test_nobody_to_write_to_is_a_finding(desk: Desk, acme: dict) -> None:
     statement = desk.statement("acme", lines={"INV-00001": 10000}, address={})
     desk.queue(statement)
@@ -212,7 +261,7 @@ def test_where_consent_is_required_silence_is_a_no(workspace: Workspace) -> None
     desk = Desk(Workspace(workspace.root))
     desk.invoice("INV-00001", account="acme")
     desk.publish()
-    statement = desk.statement("acme", lines={"INV-00001": 10000})
+    statement = desk.statement("acme", lines={"INV-00001": 10000}, address={})
     [key] = desk.queue(statement)
 
     deliver(desk.ws, now=NOW)
@@ -325,6 +374,28 @@ def test_the_statement_and_its_invoices_are_attached_byte_for_byte(desk: Desk, a
     attached = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
     assert attached["INV-00001.pdf"] == original
     assert attached[f"{acme['number']}.pdf"].startswith(b"%PDF")
+
+
+def test_an_invoice_pdf_that_may_be_another_accounts_is_not_attached(desk: Desk, acme: dict) -> None:
+    """Two billing systems count from 1: the file's name alone does not say whose invoice it is."""
+    desk.invoices["zuora:INV-00001"] = {
+        **desk.invoices["salesforce:INV-00001"], "invoice_key": "zuora:INV-00001", "account_key": "zuora:other",
+        "source": "zuora",
+    }  # fmt: skip
+    desk.publish()
+    folder: Path = desk.ws.inbox / "invoice_pdfs"
+    folder.mkdir()
+    (folder / "INV-00001.pdf").write_bytes(b"%PDF-1.7 whose?")
+    [key] = desk.queue(acme)
+    assert deliver(desk.ws, now=NOW)["failed"] == 1
+    assert "another account" in desk.send(key)["reason"] and desk.outbox() == []
+
+    (folder / "salesforce").mkdir()
+    (folder / "salesforce" / "INV-00001.pdf").write_bytes(b"%PDF-1.7 ours")
+    with desk.engine.begin() as connection:
+        requeue(connection, key, now=NOW, actor="me")
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    assert b64encode(b"%PDF-1.7 ours") in (desk.ws.outbox / f"{key}.eml").read_bytes()
 
 
 def test_attachments_that_are_too_large_fail_and_say_so(desk: Desk, acme: dict) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dunning_pipeline.daily import daily
 from dunning_pipeline.data_streams import ingest
 from dunning_pipeline.delivery.reading import read_sends
-from dunning_pipeline.delivery.working.outcomes import leave, number_of_loads
+from dunning_pipeline.delivery.working.outcomes import leave_together, number_of_loads
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.schema import statements
@@ -90,8 +90,8 @@ def test_what_is_read_between_the_gate_and_the_door_stops_at_the_door(desk: Desk
         judged = number_of_loads(connection)
     desk.payments_read(NOW, content="new ones")
     with desk.engine.begin() as connection:
-        assert leave(connection, rows, provider="outbox", loads=judged) == set()
-        assert leave(connection, rows, provider="outbox", loads=judged + 1) == {key}
+        assert leave_together(connection, [(rows, "outbox", judged)]) == [set()]
+        assert leave_together(connection, [(rows, "outbox", judged + 1)]) == [{key}]
 
 
 def test_a_snapshot_that_does_not_say_what_it_contains_holds(desk: Desk) -> None:

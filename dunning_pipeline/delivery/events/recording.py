@@ -64,7 +64,7 @@ def _apply(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: d
     _settle(connection, ws, fresh, now)
     _move(connection, fresh)
     for event in fresh:
-        if event.suppress or event.event in ("unsubscribed", "resubscribed"):
+        if event.suppress or event.opts_out or event.event == "resubscribed":
             _remember_address(connection, event, now)
     _pay(connection, ws, fresh, now)
     undelivered = {event.send_key for event in fresh if event.event in UNDELIVERED and event.send_key}
@@ -190,14 +190,14 @@ def _remember_address(connection: Connection, event: Event, now: datetime) -> No
         suppress(connection, point, channel=event.channel, reason=event.suppress, origin=origin, at=now)
     if event.event == "resubscribed" and event.channel == "sms":
         lift(connection, point, channel="sms", actor=event.provider, at=now)
-    if event.event in ("unsubscribed", "resubscribed"):
+    if event.opts_out or event.event == "resubscribed":
         for subscription in SUBSCRIPTIONS:
             record_consent(
                 connection,
                 point,
                 channel=event.channel,
                 subscription=subscription,
-                status="opt_out" if event.event == "unsubscribed" else "opt_in",
+                status="opt_out" if event.opts_out else "opt_in",
                 consented_at=event.occurred_at,
                 origin=origin,
                 recorded_at=now,

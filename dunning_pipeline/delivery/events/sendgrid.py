@@ -105,6 +105,7 @@ def _event(entry: Mapping[str, Any]) -> Event | None:
         address=_text(entry.get("email")),
         reason=reason,
         suppress=_suppression(told, reason),
+        opts_out=told == "unsubscribed" or (told == "dropped" and "unsubscribed address" in (reason or "").lower()),
     )
 
 

@@ -54,7 +54,11 @@ def parse(form: Mapping[str, str], *, key: str | None) -> list[Event]:
     if form.get("Body") is not None and state in ("", "received"):
         who = form.get("From")
         if said in STOP_WORDS:
-            return [Event(event_id=identity, event="unsubscribed", address=who, suppress="stop_word", **common)]
+            return [
+                Event(
+                    event_id=identity, event="unsubscribed", address=who, suppress="stop_word", opts_out=True, **common
+                )
+            ]
         if said in START_WORDS:
             return [Event(event_id=identity, event="resubscribed", address=who, **common)]
         return [Event(event_id=identity, event="answered", address=who, **common)]

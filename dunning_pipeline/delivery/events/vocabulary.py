@@ -30,6 +30,7 @@ ARRIVED = ("delivered", "opened", "clicked", "complained")
 class Event:
     """`event` is one of RANKS, or unsubscribed, resubscribed, and others that change no state.
 
+    `opts_out`: the recipient said no to the provider; it may come with another event (dropped because of it).
     `suppress` is the reason for which the address is never written to again; `send_key` is None where the provider
     did not send it back.
     """
@@ -45,6 +46,7 @@ class Event:
     channel: str = "email"
     reason: str | None = None
     suppress: str | None = None
+    opts_out: bool = False
 
 
 def lower_than(event: str) -> list[str]:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from dunning_pipeline.delivery.permission.consent import consents_of, record_many
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.known_points import known_points
@@ -68,17 +70,9 @@ def import_file(
         encoding=encoding,
         date_format=date_format,
     )
-    engine = open_ledger(ws)
     for chunk in chunks(said, CHUNK_ROWS):
-        with engine.begin() as connection:
-            report.rows_new += record_many(
-                connection,
-                [(one.point, one.at, f"{file.name}:{one.line}") for one in chunk],
-                channel=channel,
-                subscription=subscription,
-                status=status,
-                recorded_at=now,
-            )
+        with open_ledger(ws).begin() as connection:
+            report.rows_new += _record(connection, file, chunk, channel, subscription, status, now)
     report.rows_loaded = len(said)
     _write_rejects(ws, report)
     return report
@@ -97,14 +91,7 @@ def judge_file(
     with open_ledger(ws).connect() as connection:
         before = consents_of(connection, {one.point for one in first}, channel=channel)
         for chunk in chunks(said, CHUNK_ROWS):
-            report.rows_new += record_many(
-                connection,
-                [(one.point, one.at, f"{file.name}:{one.line}") for one in chunk],
-                channel=channel,
-                subscription=subscription,
-                status=status,
-                recorded_at=now,
-            )
+            report.rows_new += _record(connection, file, chunk, channel, subscription, status, now)
         after = consents_of(connection, {one.point for one in first}, channel=channel)
         connection.rollback()
     changes: list[dict[str, str | None]] = [
@@ -117,6 +104,19 @@ def judge_file(
         for one in first
     ]
     return changes, report
+
+
+def _record(
+    connection: Connection, file: Path, said: list[Said], channel: str, subscription: str, status: str, now: datetime
+) -> int:
+    return record_many(
+        connection,
+        [(one.point, one.at, f"{file.name}:{one.line}") for one in said],
+        channel=channel,
+        subscription=subscription,
+        status=status,
+        recorded_at=now,
+    )
 
 
 def _read_file(

@@ -14,8 +14,8 @@ from dunning_pipeline.ledger.schema import sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
 ACTOR = "delivery"
-_ALIVE = ("queued", "in_flight", "sent", "unknown", "held")
-_UNREACHABLE = ("suppressed", "consent")
+_ALIVE = ("queued", "in_flight", "sent", "unknown")
+UNREACHABLE = ("suppressed", "consent")
 
 
 def obstructed(
@@ -25,7 +25,7 @@ def obstructed(
     to, a finding where a person has to look."""
     if verdict.reason == "amount_changed":
         _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
-    elif verdict.reason in _UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
+    elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
         elsewhere(connection, ws, row, now=now, why=f"{verdict.reason}: {verdict.detail}")
     elif verdict.reason == "not_configured":
         raise_finding(
@@ -63,7 +63,7 @@ def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, 
             sends.c.send_key != row["send_key"],
             sends.c.channel.in_(("email", "sms", "letter")),
             sends.c.kind != "draft",
-            sends.c.status.in_(_ALIVE[:4]),
+            sends.c.status.in_(_ALIVE),
         )
     ).all()
     if any(other.delivery not in ("bounced", "dropped", "blocked") for other in others):

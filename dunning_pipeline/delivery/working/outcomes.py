@@ -67,28 +67,21 @@ def number_of_loads(connection: Connection) -> int:
     return connection.scalar(_LOADS) or 0
 
 
-def leave(
-    connection: Connection, rows: Sequence[Mapping[str, Any]], *, provider: str, loads: int | None = None
-) -> set[str]:
-    """Write down that these claimed sends leave now through `provider`; the keys that may.
-
-    Guarded in the same statement: still claimed by the same worker, no stop button, campaign not paused, statement
-    still closed. Nothing passes where another number of loads than `loads` is known: what was just read has to be
-    judged first. What does not pass keeps its claim.
-    """
-    return leave_together(connection, [(rows, provider, loads)])[0]
-
-
-Leaving = tuple[Sequence[Mapping[str, Any]], str, int | None]  # rows, provider, loads as `leave` takes them
+Leaving = tuple[Sequence[Mapping[str, Any]], str, int]  # claimed rows, provider, number of loads they were judged on
 
 
 def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set[str]]:
-    """`leave` for many workers that ask at the same moment: one statement, and one sync, for all."""
+    """Write down that claimed sends leave now; for each asker the keys that may. One statement, and one sync, for all.
+
+    Guarded in the same statement: still claimed by the same worker, no stop button, campaign not paused, statement
+    still closed. Nothing passes where another number of loads than the asker's is known: what was just read has to be
+    judged first. What does not pass keeps its claim.
+    """
     known = number_of_loads(connection)
     told = [
         {"key": row["send_key"], "worker": row["claimed_by"], "provider": provider}
         for rows, provider, loads in asked
-        if loads is None or loads == known
+        if loads == known
         for row in rows
     ]
     left = {one["key"]: one["worker"] for one in told}

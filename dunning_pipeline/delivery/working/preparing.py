@@ -1,18 +1,19 @@
 """Before claimed sends may leave: a worker judges and renders them and looks for what is another account's."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dunning_pipeline.delivery.judging.gate import Verdict, business_day, judge
+from dunning_pipeline.delivery.judging.gate import Verdict, barred_copies, business_day, judge
 from dunning_pipeline.delivery.judging.gate_facts import gather
 from dunning_pipeline.delivery.judging.leaks import allowed_words, company_words, leaks, words_of
 from dunning_pipeline.delivery.providers.protocol import Answer, Message
 from dunning_pipeline.delivery.rendering import document_of
 from dunning_pipeline.delivery.working.session import Session
-from dunning_pipeline.errors import DunningError, NotThere
+from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.findings import raise_finding
 
 MAX_HELD_BYTES = 64_000_000  # of attachments in rendered messages; what is beyond is left for the next claim
 JUDGED_FOR_SECONDS = 3.0  # a verdict older than this, or on an older snapshot, is made anew before the request
@@ -77,11 +78,25 @@ class Preparing:
         session, company, now = self._session, self._ws.company, self._session.now()
         with reading(session.engine) as connection:
             facts, addresses = gather(connection, session.facts, rows, now=now, company=company)
-        verdicts = [
-            (row, judge(row, facts, now=now, company=company, send_now=session.send_now, addresses=addresses))
-            for row in rows
-        ]
+        verdicts = []
+        for row in rows:
+            verdict = judge(row, facts, now=now, company=company, send_now=session.send_now, addresses=addresses)
+            barred = barred_copies(row, facts, company=company, addresses=addresses) if verdict.action == "go" else {}
+            verdicts.append((self._without_copies(row, barred) if barred else row, verdict))
         return verdicts, facts.loads
+
+    def _without_copies(self, row: Row, barred: Mapping[str, str]) -> Row:
+        told = ", ".join(f"{address} ({why})" for address, why in barred.items())
+        finding = {"kind": "copy_left_out", "object_kind": "send", "object_id": row["send_key"], "severity": "info"}
+        at = self._session.now()
+        self._session.recorder.post(
+            lambda connection: raise_finding(connection, **finding, message=f"leaves without a copy to {told}", at=at)
+        )
+        kept = {
+            part: [one for one in written if one not in barred] if part in ("cc", "bcc") else written
+            for part, written in row["recipients"].items()
+        }
+        return {**row, "recipients": kept}
 
     def _with_means(self, row: Row, message: Message) -> Message:
         """A payment retry learns here, as late as possible, what it charges."""
@@ -98,10 +113,7 @@ class Preparing:
             said = words_of(message, document_of(row, statement))
             words[row["send_key"]] = said - self._of_the_company - allowed_words(row, statement)
         wanted = set().union(*words.values()) if words else set()
-        try:
-            owners = self._session.facts.owners(wanted, as_of=business_day(self._session.now(), self._ws.company))
-        except NotThere:
-            owners = {}
+        owners = self._session.owners(wanted)
         clean: Ready = []
         leaking: Failed = []
         for row, message in ready:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
+from dunning_pipeline.delivery.working.fallback import ACTOR, UNREACHABLE
 from dunning_pipeline.delivery.working.outcomes import after_sent
 from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.ledger.schema import leases, provider_events, send_attempts, sends
@@ -15,6 +16,14 @@ from dunning_pipeline.settings.workspace import Workspace
 ENDS_BY_ITSELF = ("weekend", "holiday", "quiet_hours", "payment_data_old", "facts_unpublished", "campaign_paused")
 # Holds whose cause a person may have removed since: judged anew once a run.
 MAY_HAVE_ENDED = ("block", "dispute", "consent", "suppressed", "not_configured", "sandbox")
+
+_other = sends.alias()
+_REPLACED = exists().where(
+    _other.c.statement_id == sends.c.statement_id,
+    _other.c.send_key != sends.c.send_key,
+    _other.c.created_by == ACTOR,
+    _other.c.status.in_(("queued", "in_flight", "sent", "unknown")),
+)
 
 
 def recover(
@@ -94,6 +103,8 @@ def queue_held_again(connection: Connection, *, now: datetime, send_now: bool) -
         .where(
             sends.c.status == "held",
             or_(sends.c.reason.in_(ENDS_BY_ITSELF), sends.c.reason.in_(MAY_HAVE_ENDED)),
+            # who got a letter instead, say, does not get the mail as well once he may be written to again
+            ~and_(sends.c.reason.in_(UNREACHABLE), _REPLACED),
             due,
         )
         .values(status="queued", next_attempt_at=None)

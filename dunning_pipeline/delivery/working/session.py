@@ -3,19 +3,21 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
 from dunning_pipeline.delivery.judging.facts import PublishedFacts
+from dunning_pipeline.delivery.judging.gate import business_day
 from dunning_pipeline.delivery.outlets import Outlets, TokenBucket
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.rendering import Renderer
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.delivery.working.claims import claim, renew_lease
 from dunning_pipeline.delivery.working.recorder import Recorder
+from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.processes import process_mark
@@ -37,7 +39,7 @@ class Session:
         self.send_now = send_now
         self.engine = open_ledger(ws)
         self.facts = PublishedFacts(ws)
-        self.renderer = Renderer(ws)
+        self.renderer = Renderer(ws, owners=self.owners)
         self.outlets = Outlets(ws, now=now)
         self.recorder = Recorder(self.engine)
         self.bucket = TokenBucket.from_environment(shares=shares)
@@ -56,6 +58,13 @@ class Session:
     def now(self) -> datetime:
         """The business instant, going on from the one this run began with."""
         return self._now + timedelta(seconds=time.monotonic() - self._started)
+
+    def owners(self, words: Iterable[str]) -> dict[str, set[str]]:
+        """For words: the accounts whose invoice number or e-mail address they are; none before the first build."""
+        try:
+            return self.facts.owners(words, as_of=business_day(self.now(), self.ws.company))
+        except NotThere:
+            return {}
 
     def worker_name(self, number: int) -> str:
         return f"{process_mark()}/{number}"
