@@ -39,9 +39,9 @@ def queue_statement(
     """Queue a statement on its channels; the keys of its sends, those that were there already included.
 
     `kind` is the statement's (dunning, account), `draft`, or `resend:<n>` for a deliberate second sending.
-    `overrides` may hold subject, body (plain text), attachments (false: none; "statement": without invoices) and to,
-    cc, bcc. A draft is mailed with `document`, its merge document of the moment. Due at the company's send hour
-    unless `due_at` or `send_now` says otherwise.
+    `overrides` may hold subject, body (plain text), attachments (false: none; "statement": without invoices), to, cc,
+    bcc and sms (a number). A draft is mailed with `document`, its merge document of the moment. Due at the company's
+    send hour unless `due_at` or `send_now` says otherwise.
     Raises Refused for a statement that is not to be sent, and for a known key with another content.
     """
     kind = kind or statement["kind"]

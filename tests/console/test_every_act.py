@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console import jobs
 from dunning_pipeline.console.pages import plans
-from dunning_pipeline.ledger.schema import audit, blocks, findings, postings, promises, statements
+from dunning_pipeline.ledger.schema import audit, blocks, findings, postings, promises, sends, statements
 from dunning_pipeline.sql_models.segmenting import publications
 from tests.console.world import NOW, Console
 
@@ -139,6 +139,15 @@ ELSEWHERE = {
     "/login",
     "/logout",
 }
+
+
+def test_a_message_goes_to_the_number_that_a_person_names(console: Console) -> None:
+    answer = console.post("/statements/st-closed/send", channels="sms", sms="+49 151 23456789")
+    assert answer.status_code == 303, answer.text
+    wanted = select(sends.c.recipients).where(sends.c.statement_id == "st-closed", sends.c.channel == "sms")
+    assert console.scalar(wanted)["to"] == ["+4915123456789"]
+    wrong = console.post("/statements/st-closed/send", channels="sms", sms="call me", again="1")
+    assert wrong.status_code == 422 and "call me" in wrong.text
 
 
 def test_no_act_is_without_its_audit(console: Console) -> None:

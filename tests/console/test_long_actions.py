@@ -11,6 +11,7 @@ from dunning_pipeline.console.pages import deciding, simulating
 from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.dunning.simulate import Played
+from dunning_pipeline.ledger.processes import process_mark
 from dunning_pipeline.ledger.schema import findings
 from dunning_pipeline.ledger.schema import jobs as rows
 from tests.console.world import NOW, Console
@@ -96,6 +97,20 @@ def test_a_run_tells_real_numbers_and_stops_at_its_next_step(console: Console, m
     run_waiting(console)
     assert seen == [(2_000, 6_000)]
     assert "badge cancelled" in console.get(f"/jobs/{job_id}").text
+
+
+def test_what_a_dead_server_had_begun_is_begun_again_and_a_live_ones_is_left(console: Console) -> None:
+    engine = console.app.state.engine
+    ours, theirs = (jobs.enqueue(engine, action="none", arguments={}, total=1, actor="admin") for _ in range(2))
+    dead = process_mark().rsplit(":", 1)[0] + ":begun-long-ago"
+    with engine.begin() as connection:
+        for job_id, holder in ((ours, process_mark()), (theirs, dead)):
+            connection.execute(rows.update().where(rows.c.job_id == job_id).values(status="running", claimed_by=holder))
+    assert jobs.take_back(engine) == 1
+    status = select(rows.c.status).where(rows.c.job_id.in_((ours, theirs))).order_by(rows.c.created_at)
+    with engine.begin() as connection:
+        assert list(connection.scalars(status)) == ["running", "queued"]
+        connection.execute(rows.delete().where(rows.c.job_id.in_((ours, theirs))))
 
 
 def test_a_finding_is_given_to_somebody_done_and_taken_up_again(console: Console) -> None:

@@ -1,5 +1,6 @@
 """What a person does to one statement: close, release, delete, void, send, its PDF."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from starlette.routing import Route
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.pages.statements import one_statement
 from dunning_pipeline.console.typed import typed_addresses
+from dunning_pipeline.delivery.permission.contact_points import normal_phone
 from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.statements.closing import close
 from dunning_pipeline.statements.drafting import editing
@@ -58,12 +60,7 @@ def send_one(desk: Desk) -> Response:
     row, _ = one_statement(desk)
     if desk.request.method == "GET":
         return desk.page("send_statement.html", statement=row)
-    overrides = {who: typed_addresses(desk, who) for who in ("to", "cc", "bcc") if desk.typed(who)}
-    if desk.typed("bcc_to_me") and desk.typed("my_address"):
-        overrides["bcc"] = [*overrides.get("bcc", []), *typed_addresses(desk, "my_address")]
-    more: dict[str, Any] = {name: desk.typed(name) for name in ("subject", "body") if desk.typed(name)}
-    if desk.typed("attachments") != "all":
-        more["attachments"] = False if desk.typed("attachments") == "none" else "statement"
+    overrides = _overrides(desk, row)
     as_draft = row["status"] == "draft" and not (desk.typed("close_first") and desk.user.may("approver"))
     report = send_statements(
         desk.workspace,
@@ -72,7 +69,7 @@ def send_one(desk: Desk) -> Response:
         again=bool(desk.typed("again")),
         send_now=desk.typed("when") == "now",
         channels=[str(value) for value in desk.form.getlist("channels")] or ["email"],
-        overrides={**overrides, **more} or None,
+        overrides=overrides or None,
         now=desk.now,
         actor=desk.user.login,
     )
@@ -83,6 +80,20 @@ def send_one(desk: Desk) -> Response:
     desk.record("statement.send", "statement", row["statement_id"], after={"sends": list(report.keys), **overrides})
     said = desk.wording.text("{n} messages are queued.", n=len(report.keys))
     return desk.go(f"/statements/{row['statement_id']}", said)
+
+
+def _overrides(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What this one sending shall have in place of what the statement says."""
+    named = {who: typed_addresses(desk, who) for who in ("to", "cc", "bcc") if desk.typed(who)}
+    if desk.typed("bcc_to_me") and desk.typed("my_address"):
+        named["bcc"] = [*named.get("bcc", []), *typed_addresses(desk, "my_address")]
+    more: dict[str, Any] = {name: desk.typed(name) for name in ("subject", "body") if desk.typed(name)}
+    if desk.typed("sms") not in ("", row["recipients"].get("sms")):
+        land = (row["address"] or {}).get("country") or desk.workspace.company.country
+        more["sms"] = normal_phone(desk.typed("sms"), land)
+    if desk.typed("attachments") != "all":
+        more["attachments"] = False if desk.typed("attachments") == "none" else "statement"
+    return {**named, **more}
 
 
 @allowed("viewer")
