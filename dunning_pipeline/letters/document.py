@@ -6,7 +6,6 @@ statement + details (ledger) + data graph + company  →  merge document  →  e
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +21,7 @@ TEXT_FIELDS = ("subject", "opening", "closing", "sms")  # hand-written texts tha
 _CHARGES = {"interest", "carried_interest", "fee", "carried_fee", "compensation"}
 
 _POSITION = itemgetter("position")
+_PLAIN = re.compile("[A-Za-z0-9._~-]+")  # what a link holds as it is
 _UNWANTED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 Document = dict[str, Any]
@@ -67,8 +67,14 @@ def statement_document(
         "company": seller,
         "payment": _payment(header, items, company, seller),
         "received": {"amount": None, "currency": None, "date": None, "invoice_numbers": []},
-        "texts": {key: (statement.get("texts") or {}).get(key) or None for key in TEXT_FIELDS},
+        "texts": _texts(statement.get("texts")),
     }
+
+
+def _texts(written: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not written:
+        return dict.fromkeys(TEXT_FIELDS)
+    return {key: written.get(key) or None for key in TEXT_FIELDS}
 
 
 CONTACT_FIELDS = ("salutation", "first_name", "last_name", "full_name", "email")
@@ -96,7 +102,7 @@ def own_graph(graph: Mapping[str, Any] | None, account_key: str) -> Mapping[str,
 
 def clean(value: Any) -> Any:
     """Free text of a source without control characters and without marks that turn the text around them (U+202E)."""
-    if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+    if not isinstance(value, str) or value.isprintable():  # no control character and no such mark is printable
         return value
     return _UNWANTED.sub("", value)
 
@@ -110,7 +116,7 @@ def iso(value: date | str | None) -> str | None:
 
 def _statement(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     # before the due date there is no new deadline: the invoices' own due dates hold; charges alone are overdue
-    is_overdue = not items or any((item["days_overdue"] or 0) > 0 for item in items)
+    is_overdue = not items or max([item["days_overdue"] or 0 for item in items]) > 0
     return {
         "id": row["statement_id"],
         "number": row.get("number"),
@@ -208,7 +214,9 @@ def _bill_group(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, A
 def _contact(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]:
     """The person the message speaks to: the contact of the first To address, else of the postal address."""
     contacts = [contact for contact in graph.get("contacts") or () if isinstance(contact, dict)]
-    wanted = {text.casefold() for text in (row.get("recipients") or {}).get("to") or ()} if contacts else ()
+    if not contacts:
+        return dict.fromkeys(CONTACT_FIELDS)
+    wanted = {text.casefold() for text in (row.get("recipients") or {}).get("to") or ()}
     found = [contact for contact in contacts if (contact.get("email") or "").casefold() in wanted]
     if not found:
         return dict.fromkeys(CONTACT_FIELDS)
@@ -219,14 +227,14 @@ def _contact(row: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]
 def _payment(
     header: Mapping[str, Any], items: Sequence[Mapping[str, Any]], company: Company, seller: Mapping[str, Any]
 ) -> dict[str, Any]:
-    numbers = list(dict.fromkeys(item["invoice_number"] for item in items if item["invoice_number"]))
+    numbers = list(dict.fromkeys([item["invoice_number"] for item in items if item["invoice_number"]]))
     reference = header["number"] or (numbers[0] if len(numbers) == 1 else None)
     # a page of one invoice must not stand for a debt of several: then each item carries its own link
     single = numbers[0] if len(numbers) == 1 else None
     link = _link(company.payment_page, single, header["number"])
     if single and items[0]["payment_link"]:
         link = items[0]["payment_link"]
-    return {"link": link, "reference": reference, **{key: seller["bank"][key] for key in seller["bank"]}}
+    return {"link": link, "reference": reference, **seller["bank"]}
 
 
 def _link(pattern: str | None, invoice_number: str | None, statement_number: str | None) -> str | None:
@@ -237,10 +245,5 @@ def _link(pattern: str | None, invoice_number: str | None, statement_number: str
         if place in pattern:
             if not value:
                 return None
-            pattern = pattern.replace(place, _quoted(str(value)))
+            pattern = pattern.replace(place, value if _PLAIN.fullmatch(value) else quote(value, safe=""))
     return pattern
-
-
-@lru_cache(maxsize=4096)
-def _quoted(value: str) -> str:
-    return quote(value, safe="")
