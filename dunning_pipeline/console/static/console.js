@@ -2,6 +2,8 @@
 (() => {
   "use strict";
   let waiting = false;
+  // on a phone the pages stand in one long line: the current one is brought into sight
+  document.querySelector(".side a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const typing = (node) => node.closest("input, textarea, select, [contenteditable]");
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
