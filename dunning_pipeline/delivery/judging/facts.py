@@ -9,10 +9,10 @@ from typing import Any
 
 import duckdb
 
+from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.runner import render_models
 from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.sql_models.snapshot import POINTER, open_snapshot, snapshot_file
 
@@ -163,9 +163,10 @@ def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
     con.execute(f"attach '{file}' as snapshot (read_only)")
     con.execute("create schema gate; create schema dunning")
     served = dict.fromkeys(("data_model", "unified", "policy", "mapped"), "snapshot")
-    for model in render_models(ws, run_date=as_of, select="+items", catalogs=served):
-        if model.schema == "dunning":
-            con.execute(f"create view dunning.{quoted(model.name)} as {model.sql}")
+    for model in rendered_models(
+        ws, run_date=as_of, kind="dunning", variables={}, catalogs=served, relations={}, up_to="items"
+    ):
+        con.execute(f"create view dunning.{quoted(model.name)} as {model.sql}")
     con.execute("create table gate.items as from dunning.items")
     con.execute(
         """
