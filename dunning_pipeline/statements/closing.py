@@ -26,7 +26,7 @@ from dunning_pipeline.statements.booking.superseding import supersede_unsent
 from dunning_pipeline.statements.drafting.approving import lacks_second_person
 from dunning_pipeline.statements.drafting.drafts import audit_many
 from dunning_pipeline.statements.graphs import Graphs
-from dunning_pipeline.statements.levels import record_reached
+from dunning_pipeline.statements.levels import moved_since, record_reached
 from dunning_pipeline.statements.printing import file_pdfs, letter_version
 from dunning_pipeline.statements.rechecking import Item, Standing, change_of, standing_of
 
@@ -37,12 +37,15 @@ _OF_DRAFTS = ("statement_id", "number", "status", "dunning_date", "account_id")
 # What closing asks of a draft: the words of its document, and what decides whether it may be closed. No other column
 # is read, because decoding JSON and instants of a hundred thousand rows is what closing would spend its time on.
 _COLUMNS = (
-    "statement_id", "number", "kind", "dunning_date", "account_key", "account_id", "account_name", "bill_group_key",
-    "bill_group_id", "unit_key", "legal_entity", "process", "level", "level_name", "currency", "due_date", "language",
-    "time_zone", "template", "do_not_send", "recipients", "address", "texts", "principal_minor", "credits_minor",
-    "interest_minor", "fees_minor", "please_pay_minor", "hold_reason", "row_version",
+    "statement_id", "number", "kind", "run_id", "dunning_date", "account_key", "account_id", "account_name",
+    "bill_group_key", "bill_group_id", "unit_key", "legal_entity", "process", "level", "level_name", "currency",
+    "due_date", "language", "time_zone", "template", "do_not_send", "recipients", "address", "texts",
+    "principal_minor", "credits_minor", "interest_minor", "fees_minor", "please_pay_minor", "hold_reason",
+    "row_version",
 )  # fmt: skip
 
+_SETTLED = "an earlier charge that it claims was paid or waived since the run; run again"
+_MOVED = "an invoice that it lists was reminded of, or a reminder came back, since the run; run again"
 _FROZEN = ("number", "content", "content_sha256", "letter_version")
 _ORDER = itemgetter("dunning_date", "account_id", "statement_id")
 
@@ -145,11 +148,10 @@ class _Closing:
     def close(self, ids: Sequence[str], report: CloseReport) -> None:
         rows, details = self._locked(ids)
         wanted = []
-        settled = settled_since(self.connection, rows, details)
+        outdated = dict.fromkeys(settled_since(self.connection, rows, details), _SETTLED)
+        outdated |= dict.fromkeys(moved_since(self.connection, rows, details), _MOVED)
         for row in rows:
-            reason = self._refusal(row, details.get(row["statement_id"], []))
-            if reason is None and row["statement_id"] in settled:
-                reason = "an earlier charge that it claims was paid or waived since the run; run again"
+            reason = outdated.get(row["statement_id"]) or self._refusal(row, details.get(row["statement_id"], []))
             if reason is None:
                 wanted.append(row)
             else:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dunning_pipeline.ledger.bulk import insert_stored, read_many
-from dunning_pipeline.ledger.schema import item_levels, process_versions, statement_details, statements
+from dunning_pipeline.ledger.schema import item_levels, process_versions, runs, statement_details, statements
 from dunning_pipeline.ledger.types import instant_text
 
 
@@ -71,6 +71,43 @@ def record_revoked(connection: Connection, *, statement_id: str, now: datetime, 
         for row in reached
     ]
     return _insert_new(connection, rows)
+
+
+def moved_since(
+    connection: Connection, drafts: Sequence[Mapping[str, Any]], details: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> set[str]:
+    """Which of these drafts list an item that reached a level, or lost one, after the run that they are of.
+
+    Such a draft would say the same thing twice, or go on from a reminder that nobody got: the next run decides anew.
+    """
+    ids = sorted({row["run_id"] for row in drafts})
+    began = {
+        row["run_id"]: row["started_at"]
+        for row in read_many(connection, runs, ["run_id", "started_at"], key="run_id", values=ids)
+    }
+    listed = {
+        row["statement_id"]: {
+            (line["invoice_key"], line["instalment"] or 1)
+            for line in details.get(row["statement_id"], ())
+            if line["type"] == "invoice"
+        }
+        for row in drafts
+        if row["kind"] == "dunning"
+    }
+    keys = sorted({key for items in listed.values() for key, _ in items})
+    newest: dict[tuple[str, int], datetime] = {}
+    columns = ("invoice_key", "instalment", "created_at")
+    for row in read_many(connection, item_levels, columns, key="invoice_key", values=keys):
+        item = (row["invoice_key"], row["instalment"])
+        newest[item] = max(row["created_at"], newest.get(item, row["created_at"]))
+    if not newest:
+        return set()
+    return {
+        row["statement_id"]
+        for row in drafts
+        for item in listed.get(row["statement_id"], ())
+        if item in newest and newest[item] > began[row["run_id"]]
+    }
 
 
 def was_sent(connection: Connection, statement_id: str) -> bool:

@@ -132,6 +132,17 @@ def test_an_unsent_statement_is_replaced_by_the_next_run(world: World) -> None:
     assert not any(verify(world.ws).values())
 
 
+def test_a_draft_is_not_closed_once_the_statement_before_it_went_out(world: World) -> None:
+    world.process(WITH_FEES)
+    world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
+    [first] = world.close("2026-01-08", world.draft("2026-01-08").statement_ids).closed
+    [second] = world.draft("2026-01-09").statement_ids  # the first one has not left by then
+    world.send("2026-01-10", [first])
+    refused = world.close("2026-01-10", [second]).refused
+    assert "since the run; run again" in refused[second]
+    assert world.charges() == {"EUR": 692} and world.drafts("2026-01-10") == []  # one fee, one interest, one reminder
+
+
 def test_charges_are_carried_then_waived_when_the_principal_is_paid(world: World) -> None:
     world.process(WITH_FEES)
     world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
