@@ -14,6 +14,7 @@ from dunning_pipeline.delivery.permission.contact_points import wire_email
 from dunning_pipeline.delivery.permission.preferences import preference_link, unsubscribe_headers
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
+from dunning_pipeline.ledger.bulk import read_many
 from dunning_pipeline.ledger.schema import statement_details, statements
 from dunning_pipeline.letters.compiling import TemplateVersion
 from dunning_pipeline.letters.rendering import RenderedEmail, render_email, render_sms
@@ -40,8 +41,8 @@ class Renderer:
         """The statements with their frozen content, by id."""
         if not ids:
             return {}
-        rows = connection.execute(select(statements).where(statements.c.statement_id.in_(list(ids)))).mappings()
-        return {row["statement_id"]: dict(row) for row in rows}
+        rows = read_many(connection, statements, statements.columns.keys(), key="statement_id", values=list(ids))
+        return {row["statement_id"]: row for row in rows}
 
     def message(self, connection: Connection, row: Mapping[str, Any], statement: Mapping[str, Any] | None) -> Message:
         """The message of a send. Raises a DunningError where it cannot be made; nothing has left then."""

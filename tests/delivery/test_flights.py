@@ -118,3 +118,20 @@ def test_one_worker_has_one_request_in_flight(desk: Desk, monkeypatch: pytest.Mo
             leaving.clear()
             assert deliver(desk.ws, now=NOW, workers=workers)["sent"] == 9
             assert max(leaving) == workers
+
+
+def test_what_does_not_fit_into_memory_leaves_later_in_the_same_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
+    monkeypatch.setattr("dunning_pipeline.delivery.working.preparing.MAX_HELD_BYTES", 1)
+    for number in range(4):
+        desk.invoice(f"INV-0000{number}", account=f"a{number}")
+    desk.publish()
+    for number in range(4):
+        desk.queue(desk.statement(f"a{number}", lines={f"INV-0000{number}": 10000}))
+    with ProviderServer() as server:
+        monkeypatch.setenv("SENDGRID_HOST", server.url)
+        assert deliver(desk.ws, now=NOW, workers=2)["sent"] == 4
+        assert sorted(server.counts.values()) == [1, 1, 1, 1]

@@ -34,6 +34,7 @@ class ManyHands(Lane):
         try:
             while True:
                 if not self._ready and self._may_go_on():
+                    self._give_back()
                     rows = session.claim(self.name, ahead, channels=[self._channel])
                     ahead = min(2 * ahead, MOST_AHEAD)
                     self._held.update(row["send_key"] for row in rows)
@@ -48,6 +49,13 @@ class ManyHands(Lane):
         finally:
             flights.close()
             session.recorder.run(lambda connection: give_back(connection, worker=self.name))
+
+    def _give_back(self) -> None:
+        """What did not fit into memory, or was overtaken by new facts: claimed, and not on its way."""
+        on_its_way = {*self._aloft, *(row["send_key"] for row, _, _ in self._answered)}
+        if self._held - on_its_way:
+            self._held = on_its_way
+            self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
 
     def _may_go_on(self) -> bool:
         return not self._session.stopping.is_set() and self._channel not in self._session.closed_channels
