@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import Connection, case, func, or_, select
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -27,7 +27,7 @@ def today(desk: Desk) -> Response:
         held = func.count(statements.c.hold_reason).label("held")
         counted: Any = select(func.count().label("all"), held).where(statements.c.status == "draft")
         drafts = connection.execute(within_scope(desk, counted, statements.c.account_key)).one()
-        by_status = {name: connection.execute(query).scalar_one() for name, query in _send_counts(desk).items()}
+        by_status = _send_counts(desk, connection)
         open_ones = findings_within_scope(desk, connection, select(findings).where(findings.c.status == "open"))
         work = as_rows(connection.execute(open_ones.order_by(WORST_FIRST, findings.c.raised_at.desc()).limit(15)))
         open_findings = connection.execute(select(func.count()).select_from(open_ones.subquery())).scalar_one()
@@ -49,15 +49,17 @@ def today(desk: Desk) -> Response:
     )
 
 
-def _send_counts(desk: Desk) -> dict[str, Any]:
+def _send_counts(desk: Desk, connection: Connection) -> dict[str, int]:
     """Counts of sends: what waits or failed in all, what left in the last days (an index answers each)."""
     s = sends.c
+    waiting = ("queued", "held", "failed", "unknown")
+    by_status = within_scope(desk, select(s.status, func.count()).where(s.status.in_(waiting)), s.account_key)
+    counts = dict.fromkeys(waiting, 0) | dict(connection.execute(by_status.group_by(s.status)).tuples().all())
     count = within_scope(desk, select(func.count()).select_from(sends), s.account_key)
-    counts = {status: count.where(s.status == status) for status in ("queued", "held", "failed", "unknown")}
-    counts["sent"] = count.where(s.status == "sent", s.due_at >= desk.now - timedelta(days=SENT_DAYS))
     late = count.where(s.status.in_(("queued", "held")), s.due_at < desk.now - timedelta(hours=UNSENT_HOURS))
-    counts["late"] = late.where(or_(s.status == "queued", s.reason.is_not(None)))
-    return counts
+    late = late.where(or_(s.status == "queued", s.reason.is_not(None)))
+    sent = count.where(s.status == "sent", s.due_at >= desk.now - timedelta(days=SENT_DAYS))
+    return counts | {name: connection.scalar(query) or 0 for name, query in (("sent", sent), ("late", late))}
 
 
 def _never_queued(desk: Desk) -> int:
