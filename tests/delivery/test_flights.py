@@ -135,3 +135,17 @@ def test_what_does_not_fit_into_memory_leaves_later_in_the_same_run(
         monkeypatch.setenv("SENDGRID_HOST", server.url)
         assert deliver(desk.ws, now=NOW, workers=2)["sent"] == 4
         assert sorted(server.counts.values()) == [1, 1, 1, 1]
+
+
+def test_a_rate_limit_does_not_wait_for_answers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pace says when one leaves, not the one before it."""
+    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
+    monkeypatch.setenv("DUNNING_RATE_PER_SECOND", "1000")
+    monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "3")
+    with ProviderServer(lambda request, number: Reply(delay=0.8)) as server:
+        monkeypatch.setenv("SENDGRID_HOST", server.url)
+        for number in range(5):
+            desk.message(f"a{number}")
+        assert deliver(desk.ws, now=NOW, workers=5)["sent"] == 5
+        assert server.connections == 5

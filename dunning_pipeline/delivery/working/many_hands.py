@@ -27,6 +27,7 @@ class ManyHands(Lane):
         self._aloft: dict[str, tuple[Row, Message]] = {}
         self._answered: list[Done] = []
         self._ready: Ready = []
+        self._more_to_claim = True
 
     def run(self, *, deadline: float) -> None:
         session, ahead = self._session, FIRST_AHEAD
@@ -36,7 +37,7 @@ class ManyHands(Lane):
                 if not self._ready and self._may_go_on():
                     self._give_back()
                     rows = session.claim(self.name, ahead, channels=[self._channel])
-                    ahead = min(2 * ahead, MOST_AHEAD)
+                    ahead, self._more_to_claim = min(2 * ahead, MOST_AHEAD), bool(rows)
                     self._held.update(row["send_key"] for row in rows)
                     self._ready = self._prepare(rows) if rows else []
                     if not rows and not self._aloft and not self._answered:
@@ -78,7 +79,8 @@ class ManyHands(Lane):
         if not self._aloft:
             self._write_down([])
             return
-        for key, response in flights.landed(_LOOK_SECONDS):
+        could_go_on = len(self._aloft) < self._hands and (self._ready or self._more_to_claim) and self._may_go_on()
+        for key, response in flights.landed(0.0 if could_go_on else _LOOK_SECONDS):
             self._take(key, self._provider.answer_of(response))
 
     def _depart(self, flights: Flights, leaving: Ready) -> None:
