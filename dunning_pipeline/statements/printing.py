@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,10 @@ def file_pdfs(ws: Workspace, ids: Sequence[str], *, now: datetime, progress: Pro
     made: dict[str, str] = {}
     done = 0
     ws.statement_files.mkdir(parents=True, exist_ok=True)
-    versions: dict[str, TemplateVersion | None] = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for chunk in chunks(ids, 500):
-            rows = _closed(ws, chunk, versions)
-            outcomes = list(pool.map(lambda row: _filed(ws, row, versions[row["letter_version"] or ""]), rows))
+            rows, versions = closed_rows(ws, chunk)
+            outcomes = list(pool.map(partial(_filed, ws, versions), rows))
             with open_ledger(ws).begin() as connection:
                 _remember(connection, rows, [digest for digest, _ in outcomes])
                 for row, (digest, problem) in zip(rows, outcomes, strict=True):
@@ -88,20 +88,23 @@ def file_pdfs(ws: Workspace, ids: Sequence[str], *, now: datetime, progress: Pro
     return made
 
 
-def _closed(ws: Workspace, ids: Sequence[str], versions: dict[str, TemplateVersion | None]) -> list[dict[str, Any]]:
+def closed_rows(ws: Workspace, ids: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, TemplateVersion | None]]:
+    """What the letters of closed statements are made of: their rows, and the versions of letters that they pin."""
     s = statements.c
     with reading(open_ledger(ws)) as connection:
         query = select(s.statement_id, s.number, s.content, s.letter_version, s.pdf_sha256).where(
             s.statement_id.in_(ids), s.content.is_not(None)
         )
         rows = [dict(row._mapping) for row in connection.execute(query)]
-        for key in {row["letter_version"] or "" for row in rows} - set(versions):
-            versions[key] = pinned(connection, key) if key else None
-    return rows
+        pins = {row["letter_version"] or "" for row in rows}
+        return rows, {key: pinned(connection, key) if key else None for key in pins}
 
 
-def _filed(ws: Workspace, row: Mapping[str, Any], version: TemplateVersion | None) -> tuple[str | None, str]:
+def _filed(
+    ws: Workspace, versions: Mapping[str, TemplateVersion | None], row: Mapping[str, Any]
+) -> tuple[str | None, str]:
     """(sha256, "") of the file that was written, or (None, why not)."""
+    version = versions[row["letter_version"] or ""]
     if version is None:
         return None, "its template has no letter"
     try:
