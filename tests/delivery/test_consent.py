@@ -9,9 +9,11 @@ from sqlalchemy import select
 
 from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.consent_files import import_file, read_instant
+from dunning_pipeline.delivery.permission.preference_page import answer_preferences, show_preferences
 from dunning_pipeline.delivery.permission.preferences import preference_link
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import consents
+from dunning_pipeline.settings.workspace import Workspace
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.test_events import Hook, Signer
 
@@ -144,3 +146,15 @@ def test_the_form_takes_both_choices_back_and_forth(desk: Desk, page, monkeypatc
 def test_a_link_that_we_did_not_sign_is_refused(page) -> None:
     assert page("GET", path="/preferences/ImZvb0BiYXIi.x").status_code == 400
     assert page("POST", {"List-Unsubscribe": "One-Click"}, path="/preferences/forged").status_code == 400
+
+
+def test_where_silence_is_a_no_a_tick_is_a_recorded_yes(workspace: Workspace) -> None:
+    file = workspace.policies / "company.yaml"
+    file.write_text(file.read_text().replace("consent_for_dunning: transactional", "consent_for_dunning: required"))
+    desk = Desk(Workspace(workspace.root))
+    token = str(preference_link(desk.ws, "acme@example.com")).rpartition("/")[2]
+
+    assert b'name="dunning" value="yes">' in bytes(show_preferences(desk.ws, token).body)
+    answer_preferences(desk.ws, token, {"form": "preferences", "campaigns": "yes", "dunning": "yes"}, now=NOW)
+    assert recorded(desk) == [("dunning", "opt_in")]
+    assert b'name="dunning" value="yes" checked>' in bytes(show_preferences(desk.ws, token).body)

@@ -16,7 +16,7 @@ from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.schema import blocks, item_levels
 from dunning_pipeline.settings.workspace import Workspace
-from tests.delivery.desk import NOW, Desk
+from tests.delivery.desk import NOW, Desk, sample
 
 
 @pytest.fixture
@@ -70,6 +70,25 @@ def test_a_payment_since_closing_cancels_and_voids(desk: Desk, acme: dict, paid:
     assert desk.send(key)["reason"] == "amount_changed"
     assert status_of(desk, acme) == "voided"
     assert desk.outbox() == []
+
+
+def test_a_notice_about_what_was_paid_since_never_leaves(desk: Desk) -> None:
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    document = sample(desk.ws)
+    item = {**document["items"][0], "invoice_id": "INV-00001", "open_amount": "100.00", "instalment": 1}
+    told = {"document": {**document, "items": [item]}}
+    right, wrong = desk.message("acme", occurrence="1", **told), desk.message("acme", occurrence="2", **told)
+    plan = desk.message("acme", occurrence="3", kind="collection_plan", **told)
+    desk.set(wrong, due_at=NOW + timedelta(hours=2), send_now=False)
+    desk.set(plan, due_at=NOW + timedelta(hours=2), send_now=False)
+
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    desk.paid("INV-00001", "40.00")
+    desk.publish()
+    assert deliver(desk.ws, now=NOW + timedelta(hours=2))["cancelled"] == 2
+    assert desk.send(right)["status"] == "sent"
+    assert {desk.send(key)["reason"] for key in (wrong, plan)} == {"amount_changed"}
 
 
 def test_all_channels_of_a_changed_statement_are_cancelled(desk: Desk, acme: dict) -> None:

@@ -30,7 +30,7 @@ class Facts:
     """What the gate knows about a batch of sends, gathered seconds ago (see gate_facts.gather)."""
 
     statements: dict[str, str]  # statement_id → status
-    listed: dict[str, dict[Item, int]]  # statement_id → item → open amount in minor units that the letter says
+    listed: dict[str, dict[Item, int]]  # statement_id (send_key without one) → item → open amount that is said, minor
     items: dict[Item, ItemNow]
     blocks: dict[str, str]  # account, bill group or invoice key → kind of the block in force
     prevented: set[str]
@@ -76,19 +76,30 @@ def judge(
 
 def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
     statement_id = row["statement_id"]
-    if statement_id is None or row["kind"] == "draft":
+    if statement_id is None:  # a message that lists what is open: what is not in the books any more proves nothing
+        known = {item: said for item, said in _listed(row, facts).items() if item in facts.items}
+        return _amounts_stand(known, facts)
+    if row["kind"] == "draft":
         return None
     status = facts.statements.get(statement_id)
     if status != "closed":
         return Verdict("cancel", f"statement_{status or 'gone'}")
     if row["kind"] == "account":
         return None
-    for item, said in facts.listed.get(statement_id, {}).items():
+    return _amounts_stand(_listed(row, facts), facts)
+
+
+def _amounts_stand(listed: Mapping[Item, int], facts: Facts) -> Verdict | None:
+    for item, said in listed.items():
         current = facts.items.get(item, _UNLISTED)
         open_minor = current.open_minor if current.status == "posted" else 0
         if open_minor != said:
-            return Verdict("cancel", "amount_changed", detail=f"{item[0]}: {said} when closed, {open_minor} now")
+            return Verdict("cancel", "amount_changed", detail=f"{item[0]}: {said} when written, {open_minor} now")
     return None
+
+
+def _listed(row: Any, facts: Facts) -> dict[Item, int]:
+    return facts.listed.get(row["statement_id"] or row["send_key"], {})
 
 
 def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
@@ -96,14 +107,14 @@ def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addres
         return None
     if row["statement_id"] in facts.agreed and row["kind"] != "account":
         return Verdict("hold", "block", detail=f"{facts.agreed[row['statement_id']]} since the statement was closed")
-    invoices = [item[0] for item in facts.listed.get(row["statement_id"] or "", {})]
+    invoices = [item[0] for item in _listed(row, facts)]
     for key in (row["account_key"], row["bill_group_key"], *invoices):
         if key in facts.blocks:
             kind = facts.blocks[key]
             return Verdict("hold", "dispute" if kind == "dispute" else "block", detail=f"{kind} on {key}")
         if key in facts.prevented:
             return Verdict("hold", "block", detail=f"the source says not to dun {key}")
-    for item in facts.listed.get(row["statement_id"] or "", {}):
+    for item in _listed(row, facts):
         current = facts.items.get(item, _UNLISTED)
         if current.is_prevented or current.is_disputed:
             return Verdict("hold", "dispute" if current.is_disputed else "block", detail=item[0])

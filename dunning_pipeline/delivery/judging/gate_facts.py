@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Date, bindparam, func, or_, select, text
@@ -14,6 +15,7 @@ from dunning_pipeline.delivery.permission.suppressions import suppressed
 from dunning_pipeline.delivery.working.outcomes import number_of_loads
 from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
+from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.company import Company
 from dunning_pipeline.statements.assigning import paused
 
@@ -58,7 +60,7 @@ def gather(
     """The facts for these sends, and the normal form of each of their addresses."""
     today = business_day(now, company)
     ids = {row["statement_id"] for row in rows if row["statement_id"]}
-    listed = _listed(connection, ids)
+    listed = {**_listed(connection, ids), **_listed_in_documents(rows)}
     invoices = {item[0] for items in listed.values() for item in items}
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     addresses, invalid = _addresses(rows)
@@ -71,7 +73,7 @@ def gather(
     facts = Facts(
         statements=_statuses(connection, ids),
         listed=listed,
-        items=_items(published, invoices, today),
+        items=_items(published, invoices, today, needed=bool(ids)),
         blocks=blocks_in_force(connection, keys | invoices, on=today),
         agreed=_agreed(connection, ids, today),
         prevented=_prevented(published, keys, today),
@@ -145,8 +147,30 @@ def _statuses(connection: Connection, ids: Collection[str]) -> dict[str, str]:
     return {row.statement_id: row.status for row in rows}
 
 
-def _items(published: PublishedFacts, invoices: Collection[str], today: date) -> dict[Item, ItemNow]:
-    return published.items(invoices, as_of=today) if invoices else {}
+def _listed_in_documents(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[Item, int]]:
+    """send_key → what a message without a statement says is open."""
+    listed: dict[str, dict[Item, int]] = {}
+    for row in rows:
+        document = row["document"] or {}
+        if row["statement_id"] is None and document.get("items"):
+            source = row["account_key"].partition(":")[0]
+            listed[row["send_key"]] = {
+                (f"{source}:{item['invoice_id']}", item["instalment"] or 1): to_minor(
+                    Decimal(item["open_amount"]), document["currency"]
+                )
+                for item in document["items"]
+                if item.get("invoice_id") and item.get("open_amount")
+            }
+    return listed
+
+
+def _items(published: PublishedFacts, invoices: Collection[str], today: date, *, needed: bool) -> dict[Item, ItemNow]:
+    try:
+        return published.items(invoices, as_of=today) if invoices else {}
+    except NotThere:
+        if needed:  # a statement must not leave unjudged
+            raise
+        return {}
 
 
 def _prevented(published: PublishedFacts, keys: Collection[str], today: date) -> set[str]:

@@ -43,7 +43,7 @@ def show_preferences(ws: Workspace, token: str, *, saved: bool = False) -> Respo
     address = address_of(ws, token)
     with reading(open_ledger(ws)) as connection:
         said = consents_of(connection, [address], channel="email")
-    wanted = [name for name in CHOICES if said.get((address, name)) != "opt_out"]
+    wanted = [name for name in CHOICES if said.get((address, name), _unsaid(ws, name)) == "opt_in"]
     where = ws.company.address
     page = _PAGE.render(
         company=ws.company.name,
@@ -67,7 +67,7 @@ def answer_preferences(ws: Workspace, token: str, form: dict[str, str], *, now: 
         known = consents_of(connection, [address], channel="email")
         for name, is_wanted in choices.items():
             status = "opt_in" if is_wanted else "opt_out"
-            if known.get((address, name), "opt_in") != status:
+            if known.get((address, name), _unsaid(ws, name)) != status:
                 record_consent(
                     connection,
                     address,
@@ -79,3 +79,9 @@ def answer_preferences(ws: Workspace, token: str, form: dict[str, str], *, now: 
                     recorded_at=now,
                 )
     return PlainTextResponse("unsubscribed") if one_click else show_preferences(ws, token, saved=True)
+
+
+def _unsaid(ws: Workspace, subscription: str) -> str:
+    """What silence means."""
+    is_no = subscription == "dunning" and ws.company.consent_for_dunning == "required"
+    return "opt_out" if is_no else "opt_in"

@@ -23,7 +23,7 @@ def obstructed(
 ) -> None:
     """What follows from a verdict: a voided statement where an amount changed, a letter where nobody may be written
     to, a finding where a person has to look."""
-    if verdict.reason == "amount_changed":
+    if verdict.reason == "amount_changed" and row["statement_id"]:
         _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
     elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
         elsewhere(connection, ws, row, now=now, why=f"{verdict.reason}: {verdict.detail}")
