@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from dunning_pipeline.identity.engine import DuckDBEngine
-from dunning_pipeline.identity.steps.records import facts, lookups
+from dunning_pipeline.identity.steps.records import KINDS, content, facts, forms, lookups
 from dunning_pipeline.identity.steps.step import WORK
 from dunning_pipeline.identity.values.registry import NORMALISERS, Normaliser, apply_by_name, normalisers_version
 
@@ -25,19 +25,31 @@ def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None 
     Records are joined with the cache first: on most days nearly all are known, and only the few others are done again.
     The cache is emptied when tables, code or libraries of the normalisers changed.
     """
-    con, wanted = engine.con, facts(kind)
-    _open_cache(con)
+    con, wanted = engine.con, facts(kind, content=content(kind))
+    _open_cache(con, kind)
     engine.run(wanted)
     missed = f"select record_id from {wanted.table} where missed"
     if not engine.rows(f"{missed} limit 1"):
         return 0
-    records = f"(select * from {WORK}.{kind}_records where record_id in ({missed}))"
-    added = sum(_add_new(con, name, keys, processes or os.cpu_count() or 1) for name, keys in _raw_keys(kind, records))
-    con.execute(f"create or replace temp table late_facts as {facts(kind, records=records).sql}")
+    _forget(con, kind)
+    late = f"(select * from {WORK}.{kind}_records where record_id in ({missed}))"
+    added = sum(_add_new(con, name, keys, processes or os.cpu_count() or 1) for name, keys in _raw_keys(kind, late))
+    first = f"select min(r.record_id) from {late} as r group by {content(kind)}"
+    new = f"(select * from {WORK}.{kind}_records where record_id in ({first}))"
+    con.execute(f"insert into identity_cache.{kind}_forms by name {forms(kind, records=new, content=content(kind))}")
+    con.execute(f"create or replace temp table late_facts as {facts(kind, content=content(kind), records=late).sql}")
     con.execute(f"delete from {wanted.table} where missed")
     con.execute(f"insert into {wanted.table} by name select * from late_facts")
     con.execute("drop table late_facts")
     return added
+
+
+def _forget(con: duckdb.DuckDBPyConnection, kind: str) -> None:
+    """Leave out the contents that no record has any more, once they are as many as those in use."""
+    table, records = f"identity_cache.{kind}_forms", f"{WORK}.{kind}_records"
+    (kept,), (used,) = con.execute(f"select count(*) from {table} union all select count(*) from {records}").fetchall()
+    if kept > 2 * used:
+        con.execute(f"delete from {table} where content not in (select {content(kind)} from {records} as r)")
 
 
 def _raw_keys(kind: str, records: str) -> list[tuple[str, str]]:
@@ -63,18 +75,22 @@ def _add_new(con: duckdb.DuckDBPyConnection, name: str, raw_keys: str, processes
     return len(keys)
 
 
-def _open_cache(con: duckdb.DuckDBPyConnection) -> None:
+def _open_cache(con: duckdb.DuckDBPyConnection, kind: str) -> None:
     con.execute("create schema if not exists identity_cache")
     con.execute("create table if not exists identity_cache.version (version varchar)")
     known = con.execute("select version from identity_cache.version").fetchall()
     stale = known != [(normalisers_version(),)]
+    verb = "create or replace table" if stale else "create table if not exists"
     for normaliser in NORMALISERS.values():
-        columns = ", ".join(f"{name} {kind}" for name, kind in normaliser.columns.items())
-        verb = "create or replace table" if stale else "create table if not exists"
+        columns = ", ".join(f"{name} {type_}" for name, type_ in normaliser.columns.items())
         con.execute(f"{verb} identity_cache.{normaliser.name} ({columns})")
     if stale:
+        for other in KINDS:
+            con.execute(f"drop table if exists identity_cache.{other}_forms")
         con.execute("delete from identity_cache.version")
         con.execute("insert into identity_cache.version values (?)", [normalisers_version()])
+    columns = forms(kind, records=f"{WORK}.{kind}_records", content=content(kind))
+    con.execute(f"create table if not exists identity_cache.{kind}_forms as {columns} limit 0")
 
 
 def _normalised(normaliser: Normaliser, keys: list[str], processes: int) -> Iterator[list[tuple[Any, ...]]]:

@@ -96,8 +96,8 @@ def _split_broken(engine: Engine, ruleset: Ruleset, labels: str) -> None:
     engine.load(f"{labels}_fixed", [("node_id", "bigint"), ("root", "bigint")], relabelled)
     fixed = f"select l.node_id, coalesce(f.root, l.root) as root from {labels} as l left join {labels}_fixed as f on f.node_id = l.node_id"
     engine.run(Step(f"{labels}_next", fixed))
-    engine.run(Step(labels, f"select * from {labels}_next"))
-    engine.drop(f"{labels}_next", f"{labels}_fixed")
+    engine.rename(f"{labels}_next", labels)
+    engine.drop(f"{labels}_fixed")
 
 
 def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, list[int]]) -> list[list[int]]:
@@ -140,10 +140,10 @@ def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> N
     if engine.run(joined):
         kept = f"select * from {WORK}.{kind}_edges union all select e.* from {table} as e join {joined.table} as j on j.node_id = e.left_id"
         engine.run(Step(f"{WORK}.{kind}_edges_next", kept))
-        engine.run(Step(f"{WORK}.{kind}_edges", f"select * from {WORK}.{kind}_edges_next"))
+        engine.rename(f"{WORK}.{kind}_edges_next", f"{WORK}.{kind}_edges")
         engine.run(steps.joined_clusters(kind, joined.table))
-        engine.run(Step(clusters, f"select * from {clusters}_next"))
-    engine.drop(groups, joined.table, f"{clusters}_next", f"{WORK}.{kind}_edges_next")
+        engine.rename(f"{clusters}_next", clusters)
+    engine.drop(groups, joined.table)
     _drop_rule(engine, ruleset, rule)
 
 
@@ -164,8 +164,7 @@ def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
             f" from {clusters} as c left join {WORK}.{kind}_quarantined as q on q.record_id = c.record_id"
         )
         engine.run(Step(f"{clusters}_next", single))
-        engine.run(Step(clusters, f"select * from {clusters}_next"))
-        engine.drop(f"{clusters}_next")
+        engine.rename(f"{clusters}_next", clusters)
     engine.drop(crowded)
 
 

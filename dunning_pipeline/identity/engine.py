@@ -23,6 +23,10 @@ class Engine(Protocol):
         """Make a small table from rows; columns are (name, SQL type)."""
         ...
 
+    def rename(self, table: str, into: str) -> None:
+        """Let the table take the place of `into`, in the same schema."""
+        ...
+
     def drop(self, *tables: str) -> None: ...
 
 
@@ -63,6 +67,10 @@ class DuckDBEngine:
         self.con.register("loaded_rows", pa.table(dict(zip(names, arrays, strict=True))))
         self.con.execute(f"insert into {table} select * from loaded_rows")
         self.con.unregister("loaded_rows")
+
+    def rename(self, table: str, into: str) -> None:
+        self.drop(into)
+        self.con.execute(f"alter table {table} rename to {into.rpartition('.')[2]}")
 
     def drop(self, *tables: str) -> None:
         for table in tables:

@@ -6,6 +6,7 @@ with known errors, committed, and only read afterwards: estimating it anew would
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,18 @@ _LEVELS: dict[str, tuple[tuple[str, str, str | None, float], ...]] = {
 
 
 def scored_people(
-    con: duckdb.DuckDBPyConnection, model: Path, *, threshold: float = THRESHOLD
+    con: duckdb.DuckDBPyConnection, model: Path, *, threshold: float = THRESHOLD, blocking: Sequence[str] | None = None
 ) -> list[tuple[int, int, float]]:
     """(left record_id, right record_id, probability) of the pairs at or above `threshold`; reads the work tables.
 
-    Raises NotThere where the extra or the model is missing.
+    Pairs are looked for by `blocking` (SQL of `l` and `r`), else by the model's own rules. Raises NotThere where the
+    extra or the model is missing.
     """
     people = con.sql(people_sql()).to_arrow_table()
     # the model cannot know how many records it will see: about one pair of one party per record
     settings = _model(model) | {"probability_two_random_records_match": 1 / max(people.num_rows, 2)}
+    if blocking:
+        settings["blocking_rules_to_generate_predictions"] = list(blocking)
     scored = _linker(con, people, settings).inference.predict(threshold_match_probability=threshold)
     return con.execute(
         f"select unique_id_l, unique_id_r, match_probability from {scored.physical_name} order by 1, 2"
@@ -134,13 +138,14 @@ def people_sql() -> str:
         for name in ("birth_date", "postal_code", "city")
     )
     return f"""
-        select i.record_id as unique_id, f.given, f.family, f.given || ' ' || f.family as full_name, {values},
+        select i.record_id as unique_id, n.given, n.family, n.given || ' ' || n.family as full_name, i.account, {values},
             case when {usable.format("i.email_guard")} then f.email_value end as email,
             greatest(case when {usable.format("i.phone_guard")} then f.phone_value end,
                 case when {usable.format("i.mobile_phone_guard")} then f.mobile_phone_value end) as phone,
             case when {usable.format("i.address_guard")} then split_part(f.address_value, '|', 1) end as street
         from {WORK}.individual_identifiers as i
         join identity.individual_facts as f on f.record_id = i.record_id
+        left join {WORK}.individual_names as n on n.name_id = i.name_id
     """
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.identity.clustering import cluster_records, describe_records
 from dunning_pipeline.identity.rulesets import Ruleset
-from dunning_pipeline.identity.steps.records import facts, lookups
+from dunning_pipeline.identity.steps.records import facts, forms, lookups
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.registry import NORMALISERS, apply_by_name
 
@@ -38,6 +38,9 @@ class SparkEngine:
     def load(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> None:
         schema = ", ".join(f"`{name}` {_TYPES[kind]}" for name, kind in columns)
         self._keep(table, self.spark.createDataFrame([tuple(row) for row in rows], schema))
+
+    def rename(self, table: str, into: str) -> None:
+        self.spark.table(view_name(table)).createOrReplaceTempView(view_name(into))
 
     def drop(self, *tables: str) -> None:
         for table in tables:
@@ -69,7 +72,9 @@ def cluster_on_spark(spark: "SparkSession", ruleset: Ruleset, *, now: datetime, 
     engine.run(Step(f"{WORK}.clock", f"select date '{now.date()}' as current_day"))
     for name in dict.fromkeys(known.normaliser for known in lookups(kind)):
         _normalise(engine, kind, name)
-    engine.run(facts(kind))
+    everything = forms(kind, records=f"{WORK}.{kind}_records", content="r.record_id")
+    engine.run(Step(f"identity_cache.{kind}_forms", everything))
+    engine.run(facts(kind, content="r.record_id"))
     for table in ("must_link", "cannot_link"):
         columns = [("left_id", "bigint"), ("right_id", "bigint"), ("decision_id", "varchar")]
         engine.load(f"{WORK}.{kind}_{table}", columns, [])

@@ -31,12 +31,12 @@ def assign_ids(engine: Engine, kind: str, *, run_id: str) -> None:
     engine.run(
         Step(f"{WORK}.{kind}_kept_all", f"select * from {WORK}.{kind}_kept union all select * from {WORK}.{kind}_won")
     )
-    engine.run(Step(f"{WORK}.{kind}_kept", f"select * from {WORK}.{kind}_kept_all"))
+    engine.rename(f"{WORK}.{kind}_kept_all", f"{WORK}.{kind}_kept")
     _mint(engine, kind, run_id)
     engine.run(steps.profiles(kind))
     is_first = not engine.rows(f"select 1 from {WORK}.{kind}_previous limit 1")
     engine.run(steps.events(kind, is_first=is_first))
-    engine.drop(f"{WORK}.{kind}_won", f"{WORK}.{kind}_kept_all")
+    engine.drop(f"{WORK}.{kind}_won")
 
 
 def settle(contested: Iterable[tuple[int, str, int]], pinned: Iterable[str] = ()) -> Mapping[int, str]:

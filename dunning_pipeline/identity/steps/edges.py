@@ -53,9 +53,12 @@ def _same_block(rule: MatchRule, left: str, right: str) -> str:
 
 def _members(kind: str, rule: MatchRule, clusters: str | None) -> str:
     """The records with all that the rule needs, of the blocks that several nodes share: most blocks hold one node alone."""
-    usable = _usable_records(kind, rule, clusters)
-    several = f"select {_keys(rule)} from ({usable}) as u group by {_keys(rule)} having min(node_id) <> max(node_id)"
-    return f"select m.* from ({usable}) as m join ({several}) as s on {_same_block(rule, 's', 'm')}"
+    keys = _keys(rule)
+    return f"""
+        with usable as ({_usable_records(kind, rule, clusters)}),
+        several as (select {keys} from usable group by {keys} having min(node_id) <> max(node_id))
+        select m.* from usable as m join several as s on {_same_block(rule, "s", "m")}
+    """
 
 
 def _usable_records(kind: str, rule: MatchRule, clusters: str | None) -> str:

@@ -4,6 +4,7 @@
 from collections.abc import Collection, Iterator
 
 from dunning_pipeline.identity.rulesets import Ruleset
+from dunning_pipeline.identity.steps.records import NAME_FORMS
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 Slot = tuple[str, str]  # column of an identifier, column of its guard
@@ -138,12 +139,12 @@ def names(kind: str) -> Step:
             from identity.account_facts where name_id is not null
         """
     else:
-        compared = ("given", "family", "generation", "given_letters", "family_letters", "given_root")
-        columns = ", ".join(f"any_value({name}) as {name}" for name in compared)
+        compared = ", ".join(f"any_value(f.{name}) as {name}" for name in NAME_FORMS[kind])
         sql = f"""
-            select n.*, coalesce(generation, '') as suffix from (
-                select name_id, {columns} from identity.individual_facts where name_id is not null group by name_id
+            select n.*, coalesce(n.generation, '') as suffix, b.bearers from (
+                select f.name_id, {compared} from identity_cache.individual_forms as f group by f.name_id
             ) as n
+            join (select name_id, count(*) as bearers from identity.individual_facts group by name_id) as b on b.name_id = n.name_id
         """
     return Step(f"{WORK}.{kind}_names", sql)
 
@@ -152,5 +153,5 @@ def givens() -> Step:
     """How many records bear a given name: it tells names from typos."""
     return Step(
         f"{WORK}.givens",
-        "select given, count(*) as given_count from identity.individual_facts where name_id is not null group by given",
+        f"select given, cast(sum(bearers) as bigint) as given_count from {WORK}.individual_names group by given",
     )

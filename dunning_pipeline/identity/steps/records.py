@@ -104,63 +104,105 @@ def raw_key(*columns: str) -> str:
     return f" || '{SEPARATOR}' || ".join(f"replace(coalesce(r.{column}, ''), '{SEPARATOR}', ' ')" for column in columns)
 
 
-def facts(kind: str, *, records: str | None = None) -> Step:
-    """One row per record: its normal forms, as ids where they are only compared and as text where they are shown.
+_CONTENT = {
+    "account": (
+        "source", "name", "account_number", *OFFICIAL, "website", "email", "phone", "street", "city", "postal_code", "state", "country",
+    ),
+    "individual": (
+        "first_name", "last_name", "full_name", "email", "phone", "mobile_phone", "street", "city", "postal_code", "state", "country",
+    ),
+}  # fmt: skip
 
-    A value that cannot identify (invalid, a role mailbox, a birth to come) has no id but a `_problem`. `missed` is true
-    where the cache lacks one of the record's values.
+
+def content(kind: str) -> str:
+    """SQL of what tells the content of a record `r` from others: DuckDB's hash of all that its normal forms are made of."""
+    return f"hash({', '.join(f'r.{column}' for column in _CONTENT[kind])})"
+
+
+def forms(kind: str, *, records: str, content: str) -> str:
+    """Query of one row per `content` of these records: its normal forms, as ids where they are only compared and as text where shown.
+
+    A value that cannot identify (invalid, a role mailbox) has no id but a `_problem`. The value cache must know all values.
     """
-    wanted = lookups(kind)
     joins = "".join(
         f" left join identity_cache.{known.normaliser} as v_{known.alias} on {known.present} and v_{known.alias}.raw_key = {known.raw_key}"
-        for known in wanted
+        for known in lookups(kind)
     )
-    missed = " or ".join(f"({known.present} and v_{known.alias}.raw_key is null)" for known in wanted)
-    columns = _account_facts() if kind == "account" else _individual_facts()
+    names = ", ".join(f"v_name.{name}" for name in NAME_FORMS[kind])
+    columns = ", ".join(f"{sql} as {name}" for name, sql in form_columns(kind).items())
+    return f"select {content} as content, {columns}, {names} from {records} as r{joins}"
+
+
+def facts(kind: str, *, content: str, records: str | None = None) -> Step:
+    """One row per record: the normal forms of its content, and what is compared as it is written.
+
+    `missed` is true where the cache lacks the content. A birth to come, or before 1900, has no value but a problem.
+    """
+    own = ""
+    if kind == "individual":
+        too_late, too_early = "r.birth_date >= k.current_day", "r.birth_date < date '1900-01-02'"
+        own = f""", case when {too_late} or {too_early} then null else cast(r.birth_date as varchar) end as birth_date,
+            case when {too_late} then 'future_date' when {too_early} then 'null_like' end as birth_date_problem,
+            r.individual_key, r.account_key as account"""
+    columns = ", ".join(f"f.{name}" for name in (*form_columns(kind), *_SHOWN_NAMES[kind]))
     sql = (
-        f"select r.record_id, {columns}, {missed} as missed from {records or f'{WORK}.{kind}_records'} as r"
-        f" cross join {WORK}.clock as k{joins}"
+        f"select r.record_id, {columns}{own}, f.content is null as missed"
+        f" from {records or f'{WORK}.{kind}_records'} as r cross join {WORK}.clock as k"
+        f" left join identity_cache.{kind}_forms as f on f.content = {content}"
     )
     return Step(f"identity.{kind}_facts", sql)
 
 
-def _contact_facts(*phones: str) -> str:
-    numbers = ", ".join(
-        f"v_{p}.value_id as {p}, v_{p}.value as {p}_value, v_{p}.type as {p}_type, v_{p}.problem as {p}_problem"
-        for p in phones
-    )
-    return f"""
-        case when v_email.mailbox = 'role' then null else v_email.value_id end as email, v_email.value as email_value,
-        v_email.mailbox, case when v_email.mailbox = 'role' then 'role_mailbox' else v_email.problem end as email_problem,
-        {numbers}, v_address.value_id as address, v_address.value as address_value, v_address.problem as address_problem,
-        v_address.postal_code, nullif(lower(trim(r.city)), '') as city"""
+def form_columns(kind: str) -> dict[str, str]:
+    """Column → SQL of the normal forms of a record `r`, all from the cached values `v_<alias>` but what is only tidied."""
+    return _account_forms() if kind == "account" else _individual_forms()
 
 
-def _individual_facts() -> str:
-    too_late, too_early = "r.birth_date >= k.current_day", "r.birth_date < date '1900-01-02'"
-    return f"""
-        v_name.value_id as name_id, v_name.given, v_name.family, v_name.generation, v_name.given_letters,
-        v_name.family_letters, v_name.given_root, v_name.problem as name_problem, {_contact_facts("phone", "mobile_phone")},
-        case when {too_late} or {too_early} then null else cast(r.birth_date as varchar) end as birth_date,
-        case when {too_late} then 'future_date' when {too_early} then 'null_like' end as birth_date_problem,
-        r.individual_key, r.account_key as account"""
+def _individual_forms() -> dict[str, str]:
+    return {
+        "name_id": "v_name.value_id",
+        "name_problem": "v_name.problem",
+        "phone_type": "v_phone.type",
+    } | _contact_forms("phone", "mobile_phone")
 
 
-def _account_facts() -> str:
+def _account_forms() -> dict[str, str]:
     domain = (
         "regexp_replace(regexp_replace(lower(trim(r.website)), '^(https?://)?(www[0-9]?[.])?', ''), '[/:?#].*$', '')"
     )
     as_vat = "r.vat_id is null and v_tax_id.value like 'VAT:%'"
-    official = ", ".join(
-        f"v_{name}.value_id as {name}, v_{name}.value as {name}_value, v_{name}.problem as {name}_problem"
-        for name in OFFICIAL
-        if name != "vat_id"
-    )
-    return f"""
-        v_name.value_id as name_id, v_name.core, v_name.form, v_name.first_word, v_name.word_set,
-        v_name.problem as name_problem, {_contact_facts("phone")}, {official},
-        case when {as_vat} then v_tax_id.value_id else v_vat_id.value_id end as vat_id,
-        case when {as_vat} then v_tax_id.value else v_vat_id.value end as vat_id_value, v_vat_id.problem as vat_id_problem,
-        case when trim(r.account_number) <> '' then r.source || ':' || upper(trim(r.account_number)) end as account_number,
-        case when r.website like '%.%' then nullif({domain}, '') when v_email.mailbox = 'free' then null else v_email.domain end as domain,
-        case when coalesce(r.website not like '%.%', true) and v_email.mailbox = 'free' then 'free_mail_domain' end as domain_problem"""
+    forms = {"name_id": "v_name.value_id", "name_problem": "v_name.problem"} | _contact_forms("phone")
+    for name in OFFICIAL:
+        forms |= {
+            name: f"v_{name}.value_id",
+            f"{name}_value": f"v_{name}.value",
+            f"{name}_problem": f"v_{name}.problem",
+        }
+    return forms | {
+        "vat_id": f"case when {as_vat} then v_tax_id.value_id else v_vat_id.value_id end",
+        "vat_id_value": f"case when {as_vat} then v_tax_id.value else v_vat_id.value end",
+        "account_number": "case when trim(r.account_number) <> '' then r.source || ':' || upper(trim(r.account_number)) end",
+        "domain": f"case when r.website like '%.%' then nullif({domain}, '') when v_email.mailbox = 'free' then null else v_email.domain end",
+        "domain_problem": "case when coalesce(r.website not like '%.%', true) and v_email.mailbox = 'free' then 'free_mail_domain' end",
+    }
+
+
+def _contact_forms(*phones: str) -> dict[str, str]:
+    forms = {
+        "email": "case when v_email.mailbox = 'role' then null else v_email.value_id end", "email_value": "v_email.value",
+        "mailbox": "v_email.mailbox", "email_problem": "case when v_email.mailbox = 'role' then 'role_mailbox' else v_email.problem end",
+    }  # fmt: skip
+    for p in phones:
+        forms |= {p: f"v_{p}.value_id", f"{p}_value": f"v_{p}.value", f"{p}_problem": f"v_{p}.problem"}
+    return forms | {
+        "address": "v_address.value_id", "address_value": "v_address.value", "address_problem": "v_address.problem",
+        "postal_code": "v_address.postal_code", "city": "nullif(lower(trim(r.city)), '')",
+    }  # fmt: skip
+
+
+# what names are compared by: of people once per name (steps/identifiers.py), of companies once per account
+NAME_FORMS = {
+    "account": ("core", "form", "first_word", "word_set"),
+    "individual": ("given", "family", "generation", "given_letters", "family_letters", "given_root"),
+}
+_SHOWN_NAMES = {"account": NAME_FORMS["account"], "individual": ("generation",)}
