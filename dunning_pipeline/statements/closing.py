@@ -79,7 +79,8 @@ def close(
     checked = 0
     with Graphs(ws) as graphs:
         for chunk in chunks(drafts, 50 * CHUNK_STATEMENTS):
-            standing = _standing(ws, engine, chunk, now=now)
+            with uncollected():
+                standing = _standing(ws, engine, chunk, now=now)
             for part in chunks(chunk, CHUNK_STATEMENTS):
                 with uncollected(), engine.begin() as connection:
                     one = _Closing(connection, ws, graphs, standing, now=now, actor=actor)
