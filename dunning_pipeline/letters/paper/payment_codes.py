@@ -103,13 +103,22 @@ def scor_reference(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def qr_svg(payload: str) -> str:
-    """The code as SVG, error correction M, without a border (the layout keeps the quiet zone)."""
-    import io
+    """The code as SVG, error correction M, without a border (the layout keeps the quiet zone).
 
-    code = segno.make_qr(payload, error="m", boost_error=False, encoding="utf-8", eci=False)
-    buffer = io.BytesIO()
-    code.save(buffer, kind="svg", border=0, xmldecl=False, svgns=True, omitsize=True, dark="#000")
-    return buffer.getvalue().decode()
+    The mask is given: every reader takes any of the eight, and to find the best one takes as long as setting the whole
+    letter. The sixth scores best on payments.
+    """
+    code = segno.make_qr(payload, error="m", boost_error=False, encoding="utf-8", eci=False, mask=6)
+    lines = [
+        f"M{run.start()} {y}.5h{run.end() - run.start()}"
+        for y, row in enumerate(code.matrix)
+        for run in re.finditer(b"\x01+", row)
+    ]
+    side = len(code.matrix)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">'
+        f'<path stroke="#000" d="{"".join(lines)}"/></svg>'
+    )
 
 
 def _with_cross(svg: str) -> str:
