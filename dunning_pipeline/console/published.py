@@ -70,14 +70,17 @@ def first(workspace: Workspace, sql: str, parameters: Parameters = ()) -> dict[s
 
 
 def lookups_file(workspace: Workspace) -> Path:
-    """The newest lookups. Made here where there are none yet; else beside the server, and the older ones serve
-    meanwhile. Raises NotThere before the first build."""
+    """The newest lookups. Made here where there are none of this format yet; else beside the server, and the older
+    ones serve meanwhile. Raises NotThere before the first build."""
     snapshot = snapshot_file(workspace)
     target = lookups.file_for(workspace, snapshot)
     if target.exists():
         return target
     with _lock:
-        older = max(target.parent.glob("*.sqlite"), key=lambda file: file.stat().st_mtime_ns, default=None)
+        # after an upgrade those of another format lack what the pages ask for
+        older = max(
+            target.parent.glob(f"*-{lookups.FORMAT}.sqlite"), key=lambda file: file.stat().st_mtime_ns, default=None
+        )
         if older is None:
             return lookups.make(workspace, snapshot)
         if target not in _making:  # once: should it fail, its reason is in the server's log and the older ones serve on

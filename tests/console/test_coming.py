@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dunning_pipeline.console import lookups, published
 from dunning_pipeline.console.coming import next_steps
 from dunning_pipeline.settings.workspace import Workspace
 from tests.scenarios.facts import Facts
@@ -58,3 +59,11 @@ def test_a_draft_and_what_the_run_wrote_down_leave_the_next_steps_as_they_are(wo
     steps = next_steps(workspace, "s:a", record)
     assert steps is not None and len(steps["steps"]) == 2
     assert next_steps(workspace, "s:a", {"assignments": [{"origin": "manual", "created_at": BUILT}]}) is None
+
+
+def test_lookups_of_an_older_version_are_made_again_before_a_page_is_answered(workspace: Workspace) -> None:
+    old = lookups.file_for(workspace, published.snapshot_file(workspace)).with_name("one-1-0.sqlite")
+    old.parent.mkdir(parents=True)
+    old.touch()  # without the tables that this version asks for
+    assert published.lookups_file(workspace).name.endswith(f"-{lookups.FORMAT}.sqlite")
+    assert next_steps(workspace, "s:a", {}) is not None and not old.exists()
