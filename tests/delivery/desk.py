@@ -141,7 +141,7 @@ class Desk:
     # -- messages --------------------------------------------------------------------------------------------
     def statement(
         self, account: str, *, lines: dict[str, int], channels: tuple[str, ...] = ("email",), status: str = "closed",
-        **more: Any,
+        claims_fee_of: str | None = None, **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """A closed statement over invoices (number → open amount in cents); its row."""
         total = sum(lines.values())
@@ -175,6 +175,11 @@ class Desk:
         with self._writing() as connection:
             connection.execute(statements.insert(), row)
             connection.execute(statement_details.insert(), details)
+            if claims_fee_of is not None:
+                carried = {"statement_id": row["statement_id"], "position": 9, "type": "carried_fee"}
+                connection.execute(
+                    statement_details.insert().values(**carried, reference=claims_fee_of, amount_minor=500)
+                )
             if status != "draft":
                 connection.execute(
                     update(statements).where(statements.c.statement_id == row["statement_id"]).values(status=status)

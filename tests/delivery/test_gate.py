@@ -14,7 +14,7 @@ from dunning_pipeline.delivery.queue import cancel_send, next_resend, requeue
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
-from dunning_pipeline.ledger.schema import blocks, item_levels
+from dunning_pipeline.ledger.schema import blocks, item_levels, postings
 from dunning_pipeline.settings.workspace import Workspace
 from tests.delivery.desk import NOW, Desk, sample
 
@@ -143,6 +143,31 @@ def test_what_was_agreed_after_closing_holds_until_its_day(desk: Desk, acme: dic
     assert desk.send(key)["reason"] == "block"
     desk.payments_read(NOW + timedelta(days=2))
     assert deliver(desk.ws, now=NOW + timedelta(days=2))["sent"] == 1
+
+
+@pytest.mark.parametrize(
+    ("claimed", "days", "outcome"), [("itself", 0, "held"), ("earlier", 0, "held"), ("earlier", -5, "sent")]
+)
+def test_a_statement_that_claims_a_charge_waived_since_closing_waits_for_a_person(
+    desk: Desk, claimed: str, days: int, outcome: str
+) -> None:
+    from dunning_pipeline.statements.booking.charges import waive
+
+    desk.invoice("INV-00001", account="acme", amount="100.00")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-00001": 10000}, claims_fee_of="earlier")
+    [key] = desk.queue(statement)
+    fee = {"posting_id": "fee", "posting_key": "fee", "type": "fee", "account_key": "salesforce:acme",
+           "statement_id": statement["statement_id"] if claimed == "itself" else claimed, "currency": "EUR",
+           "amount_minor": 500, "posted_on": NOW.date(), "created_at": NOW - timedelta(days=9),
+           "created_by": "test"}  # fmt: skip
+    at = NOW + timedelta(days=days)
+    with desk.engine.begin() as connection:
+        connection.execute(postings.insert().values(**fee))
+        assert waive(connection, "fee", on=at.date(), reason="goodwill", actor="clerk", now=at) == 500
+
+    assert deliver(desk.ws, now=NOW)[outcome] == 1
+    assert desk.send(key)["reason"] == ("block" if outcome == "held" else None)
 
 
 def test_a_voided_statement_is_not_sent(desk: Desk, acme: dict) -> None:

@@ -40,7 +40,7 @@ class Facts:
     facts_unpublished: bool  # something was read that the published snapshot was not built from
     is_stopped: bool
     paused_campaigns: set[str]
-    agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise or postponement since its closing
+    agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise, settled charge … since its closing
     loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
 

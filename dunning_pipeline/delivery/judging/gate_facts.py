@@ -32,6 +32,7 @@ _BLOCKS = select(blocks.c.target_key, blocks.c.kind).where(
     blocks.c.ended_at.is_(None),
 )
 # What was agreed with the debtor since the statement was closed; whatever was agreed before, the decision has weighed.
+# A charge that it claims and that was paid or waived is held for a person: voided, the next run might charge it again.
 _AGREED = text(
     """
     select s.statement_id, 'promise' as kind
@@ -45,6 +46,17 @@ _AGREED = text(
     join statement_details d on d.statement_id = s.statement_id and d.type = 'invoice'
     join postponements p on p.invoice_key = d.invoice_key and coalesce(p.instalment, d.instalment) = d.instalment
     where s.statement_id in :ids and p.created_at >= s.closed_at and p.ended_at is null and p.postponed_to >= :day
+    union all
+    select s.statement_id, 'a charge was paid or waived' as kind
+    from statements s
+    join postings p on p.account_key = s.account_key and p.type in ('payment', 'waiver')
+    join postings charge on charge.posting_id = p.reverses
+    where s.statement_id in :ids and p.created_at >= s.closed_at
+        and (charge.statement_id = s.statement_id or exists (
+            select 1 from statement_details d
+            where d.statement_id = s.statement_id and (
+                (d.type = 'carried_fee' and d.reference = charge.statement_id)
+                or (d.type = 'carried_interest' and d.invoice_key = charge.invoice_key))))
     """
 ).bindparams(bindparam("ids", expanding=True), bindparam("day", type_=Date))
 
@@ -118,7 +130,7 @@ def blocks_in_force(connection: Connection, keys: Collection[str], *, on: date) 
 
 
 def _agreed(connection: Connection, ids: Collection[str], on: date) -> dict[str, str]:
-    """Statement → what was agreed with the debtor since it was closed."""
+    """Statement → what was agreed with the debtor, or settled of its charges, since it was closed."""
     return dict(connection.execute(_AGREED, {"ids": list(ids), "day": on}).tuples().all()) if ids else {}
 
 
