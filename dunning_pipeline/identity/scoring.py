@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from dunning_pipeline.errors import NotThere
+from dunning_pipeline.identity.steps.records import content
 from dunning_pipeline.identity.steps.step import WORK
 
 RULE = "splink"  # the rule name of its suggestions
@@ -145,7 +146,9 @@ def people_sql() -> str:
             case when {usable.format("i.address_guard")} then split_part(f.address_value, '|', 1) end as street
         from {WORK}.individual_identifiers as i
         join identity.individual_facts as f on f.record_id = i.record_id
-        left join {WORK}.individual_names as n on n.name_id = i.name_id
+        join {WORK}.individual_records as r on r.record_id = i.record_id
+        -- not the names that are compared: half a name identifies nobody, and yet speaks for or against a pair
+        left join identity_cache.individual_forms as n on n.content = {content("individual")}
     """
 
 
