@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
+from dunning_pipeline.dunning.processes import Channel
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.company import Declared, Hour, TimeZone
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.settings.yaml_files import position, read_yaml, validated
 
 Flow = Literal["dunning", "message", "collection_plan"]
-Channel = Literal["email", "sms", "letter", "payment_retry", "task"]
 ON_DEMAND = ("on demand", "on_demand", "none", "")
 
 

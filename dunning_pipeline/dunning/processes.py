@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -19,6 +19,7 @@ from dunning_pipeline.settings.yaml_files import position, read_yaml, validated
 
 NEVER = "none"  # reserved process name: never dunned
 Channel = Literal["email", "sms", "letter", "payment_retry", "task"]
+CHANNELS: tuple[str, ...] = get_args(Channel)
 DayCount = Literal["act/365", "act/360", "30/360"]
 Party = Literal["business", "consumer"]
 

@@ -187,15 +187,15 @@ class _Build:
             self.con.execute("set errors_as_json = false")
         seconds = time.perf_counter() - started
         if not good:
-            return self._refused(model, checks, seconds)
+            return self._refused(model, checks, seconds, finer)
         columns = columns_of(self.con, model.schema, model.name)
         return ModelResult(model.name, model.schema, "built", rows, seconds, columns, tests)
 
-    def _refused(self, model: Model, checks: list[Check], seconds: float) -> ModelResult:
+    def _refused(self, model: Model, checks: list[Check], seconds: float, finer: int) -> ModelResult:
         """The result of a table whose checks failed; what failed is kept, the table itself is not."""
         aside = f"{CHECKS_SCHEMA}.{quoted(model.name + '__refused')}"
         self.con.execute(f"drop table if exists {aside}")
-        create(self.con, aside, model, self.project, self.rendering)
+        create(self.con, aside, model, self.project, self.rendering, finer=finer)
         tests = tuple(run_checks(self.con, checks, self.renderer, table=aside))
         self.con.execute(f"drop table {aside}")
         broken = [test for test in tests if test.is_blocking_failure]

@@ -1,6 +1,6 @@
 """What a person does to the selected statements or to all of a filter: asked back first, done in the background."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import func, select
 from starlette.responses import Response
@@ -82,63 +82,59 @@ def _asked_back(desk: Desk, name: str, ids: list[str]) -> Response:
     )
 
 
-def _parts(job: Job) -> Sequence[list[str]]:
+def _parts(job: Job) -> Iterator[list[str]]:
+    """The job's statements in parts; what was done so far is told before each, and at the end."""
     ids = list(job.arguments["ids"])
-    return [ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK)]
+    for at in range(0, len(ids), CHUNK):
+        job.progress(at, len(ids))
+        yield ids[at : at + CHUNK]
+    job.progress(len(ids), len(ids))
+
+
+def _of_status(job: Job, ids: list[str], status: str) -> list[str]:
+    s = statements.c
+    with reading(job.engine) as connection:
+        return list(connection.scalars(select(s.statement_id).where(s.statement_id.in_(ids), s.status == status)))
+
+
+def _told(done: str, refused: Mapping[str, str]) -> str:
+    reasons = " · ".join(sorted(set(refused.values()))[:5])
+    return f"{done}, {len(refused)} refused" + (f": {reasons}" if reasons else "")
 
 
 @jobs.action("close_statements")
 def close_many(job: Job) -> str:
-    done, seen, total = 0, 0, len(job.arguments["ids"])
+    done = 0
     refused: dict[str, str] = {}
     for part in _parts(job):
-        job.progress(seen, total)
         report = close(job.workspace, part, now=business_now(), actor=job.actor)
         done += len(report.closed)
         refused |= report.refused
-        seen += len(part)
-    job.progress(seen, total)
-    reasons = " · ".join(sorted(set(refused.values()))[:5])
-    return f"{done} closed, {len(refused)} refused" + (f": {reasons}" if reasons else "")
+    return _told(f"{done} closed", refused)
 
 
 @jobs.action("delete_statements")
 def delete_many(job: Job) -> str:
-    done, skipped, seen, total = 0, 0, 0, len(job.arguments["ids"])
+    done, skipped = 0, 0
     for part in _parts(job):
-        job.progress(seen, total)
-        with reading(job.engine) as connection:
-            query = select(statements.c.statement_id).where(
-                statements.c.statement_id.in_(part), statements.c.status == "draft"
-            )
-            drafts = list(connection.scalars(query))
+        drafts = _of_status(job, part, "draft")
         done += editing.delete_drafts(job.workspace, drafts, now=business_now(), actor=job.actor)
         skipped += len(part) - len(drafts)
-        seen += len(part)
-    job.progress(seen, total)
     return f"{done} drafts deleted, {skipped} left alone: only drafts can be deleted"
 
 
 @jobs.action("send_statements")
 def send_many(job: Job) -> str:
     """Queue closed statements; drafts are left alone: closing is an act of its own."""
-    queued, seen, total = 0, 0, len(job.arguments["ids"])
+    queued = 0
     refused: dict[str, str] = {}
     for part in _parts(job):
-        job.progress(seen, total)
-        with reading(job.engine) as connection:
-            query = select(statements.c.statement_id).where(
-                statements.c.statement_id.in_(part), statements.c.status == "closed"
-            )
-            closed = list(connection.scalars(query))
+        closed = _of_status(job, part, "closed")
         refused |= {one: "it is not closed" for one in part if one not in closed}
         report = send_statements(job.workspace, closed, now=business_now(), actor=job.actor)
         queued += len(report.keys)
         refused |= report.refused
-        seen += len(part)
-    job.progress(seen, total)
-    reasons = " · ".join(sorted(set(refused.values()))[:5])
-    return f"{queued} messages queued, {len(refused)} refused" + (f": {reasons}" if reasons else "")
+    return _told(f"{queued} messages queued", refused)
 
 
 @jobs.action("zip_statements")
@@ -155,13 +151,9 @@ def zip_many(job: Job) -> str:
 def distribute_many(job: Job) -> str:
     target = job.workspace.company.distribution_target or str(job.workspace.state / "distributed")
     told: dict[str, int] = {"written": 0, "unchanged": 0}
-    seen, total = 0, len(job.arguments["ids"])
     for part in _parts(job):
-        job.progress(seen, total)
         done = distribute(job.workspace, part, target=target, now=business_now(), actor=job.actor)
         told = {name: count + len(done[name]) for name, count in told.items()}
-        seen += len(part)
-    job.progress(seen, total)
     return f"{told['written']} written to {target}, {told['unchanged']} lay there already"
 
 

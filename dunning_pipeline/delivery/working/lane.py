@@ -43,7 +43,7 @@ class Lane:
                 elif not session.wait_for_more(deadline, self._channels):
                     break
         finally:
-            session.recorder.run(lambda connection: give_back(connection, worker=self.name))
+            self._give_back()
 
     def probe(self, channel: str) -> bool:
         """Try one message of a channel whose circuit is open; True where the provider answered (or none is due)."""
@@ -70,7 +70,11 @@ class Lane:
             else:
                 self._send_each(provider, ready)
         if self._held:
-            self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Let others have what is claimed and not on its way."""
+        self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
 
     def _prepare(self, rows: Sequence[Row]) -> Ready:
         """Judge, render and check; what may not leave is written down here."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from dunning_pipeline.delivery.providers.flights import Flights
 from dunning_pipeline.delivery.providers.protocol import Answer, HttpProvider, Message
-from dunning_pipeline.delivery.working.claims import give_back
 from dunning_pipeline.delivery.working.lane import FIRST_AHEAD, MOST_AHEAD, Lane, digest_of
 from dunning_pipeline.delivery.working.outcomes import leave_together, record
 from dunning_pipeline.delivery.working.preparing import Ready, Row
@@ -35,7 +34,7 @@ class ManyHands(Lane):
         try:
             while True:
                 if not self._ready and self._may_go_on():
-                    self._give_back()
+                    self._give_back_rest()
                     rows = session.claim(self.name, ahead, channels=[self._channel])
                     ahead, self._more_to_claim = min(2 * ahead, MOST_AHEAD), bool(rows)
                     self._held.update(row["send_key"] for row in rows)
@@ -49,14 +48,14 @@ class ManyHands(Lane):
                     break
         finally:
             flights.close()
-            session.recorder.run(lambda connection: give_back(connection, worker=self.name))
+            self._give_back()
 
-    def _give_back(self) -> None:
+    def _give_back_rest(self) -> None:
         """What did not fit into memory, or was overtaken by new facts: claimed, and not on its way."""
         on_its_way = {*self._aloft, *(row["send_key"] for row, _, _ in self._answered)}
         if self._held - on_its_way:
             self._held = on_its_way
-            self._session.recorder.run(lambda connection: give_back(connection, worker=self.name))
+            self._give_back()
 
     def _may_go_on(self) -> bool:
         return not self._session.stopping.is_set() and self._channel not in self._session.closed_channels

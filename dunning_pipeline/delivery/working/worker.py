@@ -17,13 +17,13 @@ from dunning_pipeline.delivery.working.lane import Lane
 from dunning_pipeline.delivery.working.many_hands import ManyHands
 from dunning_pipeline.delivery.working.recovery import queue_held_again, recover
 from dunning_pipeline.delivery.working.session import Session
+from dunning_pipeline.dunning.processes import CHANNELS
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.settings.workspace import Workspace
 
-CHANNELS = ("email", "sms", "letter", "payment_retry", "task")
 OUTCOMES = ("sent", "queued", "held", "cancelled", "failed", "unknown")
 Progress = Callable[[str, int, int], None]  # text, done, total
 WAIT_SECONDS = 120.0  # how long a run goes on only waiting for refused messages

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.delivery.permission.contact_points import normal
+from dunning_pipeline.dunning.processes import CHANNELS
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import open_ledger
@@ -18,8 +19,6 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.drafting.drafts import EDITABLE, remove_drafts
 from dunning_pipeline.statements.graphs import Graphs
 from dunning_pipeline.statements.printing import template_texts
-
-CHANNELS = ("email", "sms", "letter", "payment_retry", "task")
 
 
 def edit(
