@@ -127,6 +127,7 @@ def _people(port: int, tokens: list[str], given: argparse.Namespace, between) ->
         chance = random.Random(number)
         names = list(PAGES)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        time.sleep(chance.uniform(0, 2))  # people do not come in at the same instant
         while time.monotonic() < end:
             if not names:
                 names = list(PAGES)

@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -130,32 +129,7 @@ def build_app(
     teach_scopes(app.state.engine, workspace)
     app.state.requests_per_minute = requests_per_minute or REQUESTS_PER_MINUTE
     app.state.issuer = issuer_from_environment()
-    app.state.templates = page_templates()
     return app
-
-
-METHODS = frozenset(dir(dict))
-
-
-class PageEnvironment(Environment):
-    """Rows are dicts: `row.name` is looked for among the keys first, where most lookups end."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if type(obj) is dict and attribute in obj and attribute not in METHODS:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-
-def page_templates() -> Environment:
-    """The templates of the pages; every value is escaped, an unknown one is an error."""
-    return PageEnvironment(
-        loader=PackageLoader("dunning_pipeline.console", "html"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        auto_reload=False,  # a page in use must not change under an upgrade
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 @asynccontextmanager

@@ -20,6 +20,8 @@ from dunning_pipeline.console import notices
 from dunning_pipeline.console.access import User, instant_of_access
 from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.console.sentences import fact, said
+from dunning_pipeline.console.templates import page_templates
+from dunning_pipeline.console.turns import Turns
 from dunning_pipeline.console.wording import LANGUAGES, Wording
 from dunning_pipeline.errors import DunningError, InvalidInput, NotThere
 from dunning_pipeline.ledger import audit
@@ -30,6 +32,7 @@ from dunning_pipeline.sql_models.snapshot import POINTER
 LONGEST_FIELD = 20_000
 LONGEST_LINE = 2_000
 LANGUAGE_SECONDS = 365 * 86_400
+TURNS = Turns()
 # what a form carries for itself: given back unseen when the form is shown again
 UNSEEN = (
     "action",
@@ -92,35 +95,38 @@ class Desk:
 
     def page(self, template: str, *, http_status: int = 200, **values: Any) -> HTMLResponse:
         """The page of a template, with what every page shows around it."""
-        environment = self.request.app.state.templates
         wording = self.wording
         notice = notices.waiting(self.request, self.user)
-        text = environment.get_template(template).render(
-            desk=self,
-            user=self.user,
-            company=self.workspace.company,
-            csrf=self.user.csrf_token,
-            path=self.request.url.path,
-            query=self.request.query_params,
-            t=wording.text,
-            money=wording.money,
-            amount=wording.amount,
-            day=wording.day,
-            month=wording.month,
-            moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
-            number=wording.number,
-            badge=wording.badge,
-            listed=wording.listed,
-            act=wording.act,
-            said=lambda sentence: said(sentence, wording.language) if sentence else "",
-            remedy=lambda sentence: said(for_clerk(sentence), wording.language),
-            fact=lambda value, name="", currency=None: fact(value, name, currency, wording),
-            language=wording.language,
-            link=self.link,
-            notice=notice,
-            now=self.now,
-            test_clock=is_test_clock(),
-            **values,
+        text = (
+            page_templates(wording.language)
+            .get_template(template)
+            .render(
+                desk=self,
+                user=self.user,
+                company=self.workspace.company,
+                csrf=self.user.csrf_token,
+                path=self.request.url.path,
+                query=self.request.query_params,
+                t=wording.text,
+                money=wording.money,
+                amount=wording.amount,
+                day=wording.day,
+                month=wording.month,
+                moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
+                number=wording.number,
+                badge=wording.badge,
+                listed=wording.listed,
+                act=wording.act,
+                said=lambda sentence: said(sentence, wording.language) if sentence else "",
+                remedy=lambda sentence: said(for_clerk(sentence), wording.language),
+                fact=lambda value, name="", currency=None: fact(value, name, currency, wording),
+                language=wording.language,
+                link=self.link,
+                notice=notice,
+                now=self.now,
+                test_clock=is_test_clock(),
+                **values,
+            )
         )
         answer = HTMLResponse(text, status_code=http_status)
         if notice:
@@ -184,11 +190,16 @@ def allowed(role: str) -> Callable[[Handler], Callable[[Request], Any]]:
             if request.method == "POST" and not _same_token(form.get("csrf_token"), user.csrf_token):
                 raise HTTPException(403, "the form's security token is missing or old; load the page again")
             desk = Desk(request, request.app.state.workspace, request.app.state.engine, user, form)
-            return await run_in_threadpool(_answered, handler, desk)
+            return await run_in_threadpool(_in_turn, handler, desk)
 
         return endpoint
 
     return wrap
+
+
+def _in_turn(handler: Handler, desk: Desk) -> Response:
+    with TURNS.taken():
+        return _answered(handler, desk)
 
 
 def _answered(handler: Handler, desk: Desk) -> Response:

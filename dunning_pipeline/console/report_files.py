@@ -8,8 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import Environment
-
+from dunning_pipeline.console.templates import page_templates
 from dunning_pipeline.console.wording import Wording
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.money import minor_unit
@@ -66,9 +65,13 @@ def _cell(row: Mapping[str, Any], name: str, wording: Wording) -> str:
     return wording.text(value.replace("_", " ")) if name in SPOKEN else str(value)
 
 
-def html_file(sheet: Sheet, *, svg: str, templates: Environment, wording: Wording) -> str:
+def html_file(sheet: Sheet, *, svg: str, wording: Wording) -> str:
     """One HTML file with the chart inside and no reference to anything: it can be mailed and opened anywhere."""
-    return templates.get_template("report_file.html").render(sheet=sheet, svg=svg, language=wording.language)
+    return (
+        page_templates(wording.language)
+        .get_template("report_file.html")
+        .render(sheet=sheet, svg=svg, language=wording.language)
+    )
 
 
 def pdf_file(sheet: Sheet, *, svg: str, day: date, wording: Wording) -> bytes:

@@ -172,10 +172,8 @@ def _svg(name: str, rows: list[dict[str, Any]], wording: Wording) -> str:
 
 def _files(ws: Workspace, name: str, rows: list[dict[str, Any]], day: date, wording: Wording) -> tuple[str, bytes]:
     """The report as one HTML file and as PDF."""
-    from dunning_pipeline.console.app import page_templates
-
     said, svg = _sheet(ws, name, rows, day, wording), _svg(name, rows, wording)
-    text = report_files.html_file(said, svg=svg, templates=page_templates(), wording=wording)
+    text = report_files.html_file(said, svg=svg, wording=wording)
     return text, report_files.pdf_file(said, svg=svg, day=day, wording=wording)
 
 
