@@ -121,6 +121,30 @@ def test_a_block_holds_and_its_end_releases(desk: Desk, acme: dict) -> None:
     assert deliver(desk.ws, now=NOW + timedelta(days=2))["sent"] == 1
 
 
+@pytest.mark.parametrize(("kind", "outcome"), [("dunning", "held"), ("account", "sent")])
+@pytest.mark.parametrize("said", ["pause", "block"])
+def test_one_of_several_bill_groups_holds_the_reminder_and_not_the_account_statement(
+    desk: Desk, said: str, kind: str, outcome: str
+) -> None:
+    from dunning_pipeline.statements import assigning
+
+    group, on = "salesforce:west", date(2025, 11, 4)
+    desk.invoice("INV-00001", account="acme", amount="100.00", bill_group_key="salesforce:east")
+    desk.invoice("INV-00002", account="acme", amount="50.00", bill_group_key=group)
+    desk.publish()
+    key = desk.queue(desk.statement("acme", lines={"INV-00001": 10000, "INV-00002": 5000}), kind=kind)[0]
+    if said == "block":
+        block(desk, group)
+    else:
+        with desk.engine.begin() as connection:
+            assigning.assign(connection, bill_group_key=group, account_key="salesforce:acme", process="none",
+                             known_processes=set(), reason="we negotiate", valid_from=on, valid_to=on,
+                             actor="clerk", now=NOW)  # fmt: skip
+
+    assert deliver(desk.ws, now=NOW)[outcome] == 1
+    assert desk.send(key)["status"] == outcome
+
+
 @pytest.mark.parametrize("said", ["pause", "promise", "postponement"])
 def test_what_was_agreed_after_closing_holds_until_its_day(desk: Desk, acme: dict, said: str) -> None:
     from dunning_pipeline.statements import assigning, cases

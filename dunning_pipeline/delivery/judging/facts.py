@@ -25,6 +25,7 @@ class ItemNow:
     status: str
     is_prevented: bool  # PreventDunning on the invoice
     is_disputed: bool
+    bill_group_key: str = ""  # a statement may list invoices of several
 
 
 class PublishedFacts:
@@ -60,7 +61,8 @@ class PublishedFacts:
         with self._lock:
             rows = self._rows(
                 """
-                select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed
+                select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed,
+                    bill_group_key
                 from gate.items where invoice_key in (select unnest(?))
                 """,
                 [list(invoice_keys)],
@@ -68,9 +70,9 @@ class PublishedFacts:
             )
         return {
             (key, instalment): ItemNow(
-                to_minor(amount or Decimal(0), currency), status or "", bool(prevented), bool(disputed)
+                to_minor(amount or Decimal(0), currency), status or "", bool(prevented), bool(disputed), group
             )
-            for key, instalment, amount, currency, status, prevented, disputed in rows
+            for key, instalment, amount, currency, status, prevented, disputed, group in rows
         }
 
     def prevented(self, keys: Collection[str], *, as_of: date) -> set[str]:

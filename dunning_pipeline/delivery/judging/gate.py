@@ -103,21 +103,22 @@ def _listed(row: Any, facts: Facts) -> dict[Item, int]:
 
 
 def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
-    if not is_mandatory(row["kind"]) or row["kind"] == "draft":
+    # as at closing: what holds reminders back does not hold back a statement of account
+    if not is_mandatory(row["kind"]) or row["kind"] in ("draft", "account"):
         return None
-    if row["statement_id"] in facts.agreed and row["kind"] != "account":
+    if row["statement_id"] in facts.agreed:
         return Verdict("hold", "block", detail=f"{facts.agreed[row['statement_id']]} since the statement was closed")
-    invoices = [item[0] for item in _listed(row, facts)]
-    for key in (row["account_key"], row["bill_group_key"], *invoices):
+    listed = [(item[0], facts.items.get(item, _UNLISTED)) for item in _listed(row, facts)]
+    invoices, groups = [key for key, _ in listed], [current.bill_group_key for _, current in listed]
+    for key in (row["account_key"], row["bill_group_key"], *groups, *invoices):
         if key in facts.blocks:
             kind = facts.blocks[key]
             return Verdict("hold", "dispute" if kind == "dispute" else "block", detail=f"{kind} on {key}")
         if key in facts.prevented:
             return Verdict("hold", "block", detail=f"the source says not to dun {key}")
-    for item in _listed(row, facts):
-        current = facts.items.get(item, _UNLISTED)
+    for invoice, current in listed:
         if current.is_prevented or current.is_disputed:
-            return Verdict("hold", "dispute" if current.is_disputed else "block", detail=item[0])
+            return Verdict("hold", "dispute" if current.is_disputed else "block", detail=invoice)
     return None
 
 

@@ -74,7 +74,9 @@ def gather(
     ids = {row["statement_id"] for row in rows if row["statement_id"]}
     listed = {**_listed(connection, ids), **_listed_in_documents(rows)}
     invoices = {item[0] for items in listed.values() for item in items}
+    items = _items(published, invoices, today, needed=bool(ids))
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
+    keys |= {item.bill_group_key for item in items.values()}
     addresses, invalid = _addresses(rows)
     names = set(connection.scalars(_SWITCHES))
     by_channel = {
@@ -85,7 +87,7 @@ def gather(
     facts = Facts(
         statements=_statuses(connection, ids),
         listed=listed,
-        items=_items(published, invoices, today, needed=bool(ids)),
+        items=items,
         blocks=blocks_in_force(connection, keys | invoices, on=today),
         agreed=_agreed(connection, ids, today),
         prevented=_prevented(published, keys, today),
