@@ -1,7 +1,7 @@
 """Money is exact: DECIMAL major units in the warehouse, integer minor units in the ledger, converted only here."""
 
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cache, lru_cache
+from functools import cache
 
 from dunning_pipeline.errors import InvalidInput
 
@@ -64,10 +64,13 @@ def from_minor(amount_minor: int, currency: str) -> Decimal:
     return Decimal(amount_minor).scaleb(-minor_unit(currency))
 
 
-@lru_cache(maxsize=8192)  # of the amounts of a statement most are there twice, or on every statement
 def amount_text(amount_minor: int, currency: str) -> str:
     """Minor units as the plain decimal string of the JSON interfaces: 652296, 'EUR' → '6522.96'."""
-    return f"{from_minor(amount_minor, currency):f}"
+    decimals = minor_unit(currency)
+    if not decimals:
+        return str(amount_minor)
+    digits = str(abs(amount_minor)).zfill(decimals + 1)
+    return f"{'-' if amount_minor < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 @cache

@@ -43,6 +43,7 @@ def materialised(result: Any) -> dict[str, Any]:
     return {e.asset_key.to_user_string(): e.materialization.metadata for e in events}
 
 
+@pytest.mark.slow
 def test_some_segments_can_be_built_alone_and_a_broken_one_fails_alone(
     company: Workspace, defs: dg.Definitions
 ) -> None:
@@ -106,6 +107,7 @@ def test_rejected_rows_are_a_warning_with_the_rows(company: Workspace, defs: dg.
     assert materialised(result)["data_streams/salesforce/Invoice"]["dagster/row_count"].value == 6
 
 
+@pytest.mark.slow
 def test_a_run_of_one_date_proposes_closes_queues_and_sends_what_is_due(
     company: Workspace, defs: dg.Definitions
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.conftest import Console
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGES = [
     "/",

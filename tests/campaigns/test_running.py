@@ -211,6 +211,7 @@ def test_quiet_hours_are_the_recipients(company: Workspace) -> None:
     assert due == {datetime(2025, 11, 6, 8, tzinfo=BERLIN)}
 
 
+@pytest.mark.slow
 def test_a_campaign_decides_for_the_day_where_nobody_has(company: Workspace) -> None:
     declare(company, DUNNING)
     told = run_campaign(company, "first-round", now=NOW, actor="test", occurrence="one")

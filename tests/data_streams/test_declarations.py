@@ -95,6 +95,7 @@ def test_lookups_and_value_maps(inbox: Inbox) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_happened_and_fails_where_an_object_failed(inbox: Inbox) -> None:
     inbox.invoices(invoice("I1"), invoice("I2", amount="x"))
     command = [sys.executable, "-m", "dunning_pipeline.cli.main", "ingest", "--workspace", str(inbox.workspace.root)]

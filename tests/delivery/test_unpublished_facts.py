@@ -60,12 +60,14 @@ def test_a_payment_that_was_read_and_not_built_holds_then_cancels(company: Works
         assert list(connection.scalars(of_alpha)) == ["voided"]
 
 
+@pytest.mark.slow
 def test_looking_at_the_same_files_again_holds_nothing(company: Workspace) -> None:
     report = daily(company, date=TODAY, now=MORNING)
     assert {load.status for load in ingest(company, now=MORNING + timedelta(minutes=5))} == {"unchanged"}
     assert deliver(company, now=MORNING + timedelta(minutes=6), send_now=True)["sent"] == len(report.queued)
 
 
+@pytest.mark.slow
 def test_a_load_that_was_put_in_place_by_a_process_that_died_holds(
     company: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

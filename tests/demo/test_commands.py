@@ -92,6 +92,7 @@ def test_the_doctor_names_what_is_wrong_and_goes_on(workspace: Workspace, monkey
     assert not workspace.state.exists(), "looking makes no state"
 
 
+@pytest.mark.slow
 def test_the_doctor_exits_1_only_for_what_keeps_it_from_working(workspace: Workspace) -> None:
     told = dunning("doctor", "--format", "json", workspace=workspace)
     assert told.returncode == 0, told.stdout
@@ -113,6 +114,7 @@ def test_when_the_days_messages_leave(workspace: Workspace, now: str, leaves: st
     assert daily.due_time(workspace, datetime.fromisoformat(now)) == datetime.fromisoformat(leaves)
 
 
+@pytest.mark.slow
 def test_an_empty_workspace_has_an_empty_day(workspace: Workspace) -> None:
     told = dunning("daily", "--format", "json", workspace=workspace, DUNNING_NOW=NINE)
     assert told.returncode == 0, told.stderr

@@ -210,6 +210,7 @@ def test_a_missed_notice_is_skipped_once_the_item_is_overdue(world: World) -> No
     assert world.run("2026-01-12").levels == {"INV": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("risk", "days"),
     [

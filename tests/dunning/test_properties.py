@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def test_what_holds_for_every_statement(tmp_path_factory, book, memos) -> None: 
             assert decided[line["invoice_key"]]["included"]
 
 
+@pytest.mark.slow
 @few
 @given(book=debts, memos=credits)
 def test_the_order_of_rows_changes_nothing(tmp_path_factory, book, memos) -> None:  # type: ignore[no-untyped-def]
@@ -103,6 +105,7 @@ def test_the_order_of_rows_changes_nothing(tmp_path_factory, book, memos) -> Non
     assert forwards.decision.decisions.to_pylist() == backwards.decision.decisions.to_pylist()
 
 
+@pytest.mark.slow
 @few
 @given(book=debts.filter(lambda book: all(debt["cents"] >= 1000 or debt["cents"] < 0 for debt in book)), memos=credits)
 def test_scaling_all_amounts_scales_what_is_asked(tmp_path_factory, book, memos) -> None:  # type: ignore[no-untyped-def]

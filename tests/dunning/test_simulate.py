@@ -19,6 +19,7 @@ levels:
 """
 
 
+@pytest.mark.slow
 def test_if_nobody_pays_every_level_comes_on_its_day(world: World) -> None:
     world.process(PROCESS)
     world.invoice("INV", due="2026-01-01")
@@ -48,6 +49,7 @@ def test_if_they_pay_as_late_as_they_are_used_to(world: World) -> None:
     assert [(str(one.day), one.level) for one in played] == [("2026-01-02", 1)]
 
 
+@pytest.mark.slow
 def test_a_backtest_shows_what_a_change_would_have_done(world: World, tmp_path: Path) -> None:
     world.process(PROCESS)
     world.invoice("SLOW", due="2026-01-01")

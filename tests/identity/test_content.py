@@ -32,6 +32,7 @@ def known() -> Parties:
     return parties
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", CHANGES)
 def test_a_changed_column_gives_the_facts_of_a_run_from_nothing(known: Parties, column: str) -> None:
     known.con.execute(f"update data_model.contacts set {column} = ? where contact_id = '1'", [CHANGES[column]])
@@ -43,6 +44,7 @@ def test_a_changed_column_gives_the_facts_of_a_run_from_nothing(known: Parties, 
     assert changed_back != warm
 
 
+@pytest.mark.slow
 def test_contents_that_no_record_has_any_more_are_forgotten(parties: Parties) -> None:
     parties.contact("1", **CONTACT)
     for number in range(8):

@@ -108,6 +108,7 @@ def test_restaurants_with_tier_b(parties: Parties, shared_data: Path) -> None:
     assert recall > 0.5
 
 
+@pytest.mark.slow
 def test_highradius_no_merge_by_name_and_one_profile_per_customer_number(parties: Parties, shared_data: Path) -> None:
     rows = rows_of(shared_data / "receivables" / "highradius" / "open_invoices.csv")
     accounts = [{"key": str(n), "name": row["name_customer"]} for n, row in enumerate(rows)]

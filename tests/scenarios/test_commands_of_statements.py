@@ -133,6 +133,7 @@ def test_hostile_names_and_odd_amounts_go_through_a_whole_run(world: World, tmp_
         assert file.read_bytes().startswith(b"%PDF-1.7") and row["pdf_sha256"]
 
 
+@pytest.mark.slow
 def test_a_clock_that_goes_back_changes_nothing(shell: Shell) -> None:
     shell.run("run")
     shell.run("statement", "close", "--all", "--no-pdf")
@@ -144,6 +145,7 @@ def test_a_clock_that_goes_back_changes_nothing(shell: Shell) -> None:
     shell.run("run", "--replay")
 
 
+@pytest.mark.slow
 def test_charges_alone_become_a_letter_of_their_own(world: World, tmp_path: Path) -> None:
     world.process(
         """

@@ -25,6 +25,7 @@ levels:
 """
 
 
+@pytest.mark.slow
 def test_a_draft_is_taken_over_with_its_hand_edits_until_it_is_closed(world: World) -> None:
     world.invoice("INV-1", due="2026-01-01", amount="120.00 EUR")
     [draft] = world.draft("2026-01-08").statement_ids
@@ -79,6 +80,7 @@ def test_closing_posts_once_and_voiding_gives_everything_back(world: World) -> N
     assert not any(verify(world.ws).values())
 
 
+@pytest.mark.slow
 def test_voiding_takes_back_what_was_partly_paid_and_no_waiver_twice(world: World) -> None:
     world.process(WITH_FEES)
     world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
@@ -132,6 +134,7 @@ def test_an_unsent_statement_is_replaced_by_the_next_run(world: World) -> None:
     assert not any(verify(world.ws).values())
 
 
+@pytest.mark.slow
 def test_a_draft_is_not_closed_once_the_statement_before_it_went_out(world: World) -> None:
     world.process(WITH_FEES)
     world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
@@ -143,6 +146,7 @@ def test_a_draft_is_not_closed_once_the_statement_before_it_went_out(world: Worl
     assert world.charges() == {"EUR": 692} and world.drafts("2026-01-10") == []  # one fee, one interest, one reminder
 
 
+@pytest.mark.slow
 def test_charges_are_carried_then_waived_when_the_principal_is_paid(world: World) -> None:
     world.process(WITH_FEES)
     world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
@@ -167,6 +171,7 @@ def test_charges_are_carried_then_waived_when_the_principal_is_paid(world: World
     assert kinds == ["fee", "interest", "payment", "waiver"]
 
 
+@pytest.mark.slow
 def test_a_charge_that_was_paid_or_waived_since_the_run_is_not_claimed_again(world: World) -> None:
     world.process(WITH_FEES)
     for n in (1, 2, 3):
@@ -232,6 +237,7 @@ def test_one_invoice_at_a_level_said_by_hand_does_not_stop_the_daily_run(world: 
     assert world.drafts("2026-01-21") == ["other level 1 70.00 EUR"]
 
 
+@pytest.mark.slow
 def test_above_the_limit_a_second_person_closes(world: World) -> None:
     world.company(four_eyes_above="{EUR: '500'}")
     world.invoice("INV-1", due="2026-01-01", amount="900.00 EUR")

@@ -63,6 +63,7 @@ def numbers(world: World) -> list[str]:
 EXPECTED = [f"D-2026-{n:06d}" for n in range(1, DEBTS + 1)]
 
 
+@pytest.mark.slow
 def test_two_processes_and_a_crash_give_each_number_and_posting_once(
     drafted: tuple[World, list[str]], tmp_path: Path
 ) -> None:
