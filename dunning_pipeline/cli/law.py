@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, show
-from dunning_pipeline.law.packs import find_law, import_rates, load_laws
+from dunning_pipeline.law.packs import LawPack, find_law, import_rates, load_laws
 
 app = typer.Typer(no_args_is_help=True, help="Interest rates and lump sums: show, import.")
 
@@ -28,6 +28,7 @@ def show_law(
                 "rule": pack.rule,
                 "known_until": pack.known_until.isoformat() if pack.known_until else None,
                 "margins": ", ".join(f"{party} {margin} %" for party, margin in pack.margins.items()),
+                "lump_sums": _lump_sums(pack),
                 "basis": pack.basis,
             }
             for pack in (declared.pack for declared in load_laws(ws).values())
@@ -46,7 +47,18 @@ def show_law(
         for rate in pack.rates
     ]
     until = f", known until {pack.known_until}" if pack.known_until else ""
-    show(rates, form, title=f"{pack.name}: {pack.basis}{until}", empty=f"{pack.name}: {pack.basis}")
+    sums = f"; lump sums: {_lump_sums(pack)}" if pack.compensation else ""
+    show(rates, form, title=f"{pack.name}: {pack.basis}{until}{sums}", empty=f"{pack.name}: {pack.basis}")
+
+
+def _lump_sums(pack: LawPack) -> str:
+    """business 40.00 GBP, business from 1000 GBP 70.00 GBP"""
+    words = []
+    for tier in pack.compensation:
+        [(currency, amount)] = tier.amount.items()
+        threshold = f"from {tier.valid_from_amount:f} {currency} " if tier.valid_from_amount else ""
+        words.append(f"{tier.party} {threshold}{amount:f} {currency}")
+    return ", ".join(words)
 
 
 @app.command("import")

@@ -77,7 +77,8 @@ def find_law(ws: Workspace, law: str) -> DeclaredLaw:
     """The pack of that code; raises NotThere."""
     laws = load_laws(ws)
     if law.upper() not in laws:
-        raise NotThere(f"there is no law pack {law!r}", remedy=f"one of: {', '.join(laws) or 'none is declared'}")
+        known = ", ".join(laws) or "none is declared"
+        raise NotThere(f"there is no law pack {law!r}", remedy=f"one of: {known}; or write policies/law/*.yaml for it")
     return laws[law.upper()]
 
 
@@ -85,22 +86,43 @@ def import_rates(ws: Workspace, *, law: str, file: Path, known_until: date, sour
     """Add the rows of a CSV (`from,percent`, decimal point, ISO dates) to a pack, keeping its comments; rows added.
 
     A row that is there already is left out; one that contradicts a known rate is refused with its line, and nothing
-    is written. Raises InvalidInput and NotThere.
+    is written. Raises InvalidInput (no rows, no source or a `known_until` before what is known, too) and NotThere.
     """
     declared = find_law(ws, law)
+    _check_import(declared.pack, known_until, source)
     rows = _read_rates(file)
     known = {rate.valid_from: rate.percent for rate in declared.pack.rates}
+    fresh = []
     for line, row in rows:
-        if known.get(row.valid_from, row.percent) != row.percent:
+        if row.valid_from not in known:
+            known[row.valid_from] = row.percent
+            fresh.append(row)
+        elif known[row.valid_from] != row.percent:
             raise InvalidInput(
                 f"{declared.pack.law} has {known[row.valid_from]} % from {row.valid_from}, not {row.percent} %",
                 file=file,
                 line=line,
                 remedy="check the source; correct the pack by hand if it is wrong",
             )
-    fresh = [row for _, row in rows if row.valid_from not in known]
+    if not rows or known_until < max(known):
+        raise InvalidInput(
+            f"known until {known_until}, which is before the last rate" if rows else "no rates in this file",
+            file=file,
+            remedy="columns: from, percent; the rates are known at least until the last of these days",
+        )
     _write_rates(declared.file, fresh, known_until, source)
     return len(fresh)
+
+
+def _check_import(pack: LawPack, known_until: date, source: str) -> None:
+    if pack.rule == "none":
+        raise InvalidInput(f"{pack.name} knows no interest by law", value=pack.law, remedy="rates would count nowhere")
+    if not source.strip():
+        raise InvalidInput("a rate needs its official source", remedy="name it with --source")
+    if pack.known_until is not None and known_until < pack.known_until:
+        raise InvalidInput(
+            f"{pack.law} is known until {pack.known_until} already", value=known_until, remedy="name a later day"
+        )
 
 
 def _read_rates(file: Path) -> list[tuple[int, Rate]]:
@@ -125,6 +147,8 @@ def _write_rates(file: Path, rows: list[Rate], known_until: date, source: str) -
 
     yaml = YAML(typ="rt")
     yaml.width = 200
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)  # as the packs are written: only what is new differs
     tree: Any = yaml.load(file.read_text(encoding="utf-8"))
     for row in sorted(rows, key=lambda rate: rate.valid_from):
         entry = CommentedMap({"from": row.valid_from, "percent": float(row.percent), "source": source})
