@@ -19,16 +19,17 @@ from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.letters.catalogue import Channel, TemplateSource, read_labels
 from dunning_pipeline.letters.environment import letter_environment
 from dunning_pipeline.letters.fields import check_fields
-from dunning_pipeline.letters.markup.including import Assembled, assemble
-from dunning_pipeline.letters.markup.linting import Mistake, lint
+from dunning_pipeline.letters.markup.blocks import unpaired
+from dunning_pipeline.letters.markup.including import Assembled, Mistake, Place, assemble
+from dunning_pipeline.letters.markup.linting import lint
 from dunning_pipeline.letters.markup.masking import Construct, Masked, find_constructs, mask
 from dunning_pipeline.letters.paper.logo import read_logo
-from dunning_pipeline.letters.wording import split_wording
+from dunning_pipeline.letters.wording import PARTS, split_wording
 
 _LABEL_FIELD = re.compile(r"\{\{-?\s*label\.(\w+)\s*-?\}\}")
 _PREVIEW = re.compile(r"<mj-preview\b[^>]*>(.*?)</mj-preview\s*>", re.DOTALL | re.IGNORECASE)
 
-Places = dict[str, tuple[str, int]]  # construct as written → file and line
+Places = dict[str, Place]  # construct as written → where it stands first
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class TemplateVersion:
     channel: Channel
     language: str
     compiled: dict[str, Any]  # email: subject, preheader, html, text; sms: text; letter: subject, opening, …
-    places: Places = field(default_factory=dict)  # for error messages only; not part of the hash
+    places: dict[str, Places] = field(default_factory=dict)  # by part; for error messages, not part of the hash
 
     @cached_property
     def version(self) -> str:
@@ -61,7 +62,11 @@ def compile_template(source: TemplateSource) -> TemplateVersion:
     if known is not None and all(_stamp(file) == stamp for file, stamp in known[0].items()):
         return known[1]
     version = _compiled(source)
-    files = {Path(file) for file, _ in version.places.values()} | {source.file, source.subject_file, source.text_file}
+    files = {place.file for part in version.places.values() for place in part.values()} | {
+        source.file,
+        source.subject_file,
+        source.text_file,
+    }
     # parts without any field, and labels, are files of the same folders: all of them count
     files |= {file for folder in ("labels", f"{source.channel}/parts") for file in (source.root / folder).glob("*")}
     files |= {source.root / source.logo} if source.logo else set()
@@ -80,13 +85,15 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 def _compiled(source: TemplateSource) -> TemplateVersion:
     labels = read_labels(source.root, source.language)
-    places: Places = {}
+    places: dict[str, Places] = {}
     if source.channel == "email":
-        compiled = _email(source, labels, places)
+        compiled, places = _email(source, labels)
     elif source.channel == "sms":
-        compiled = {"text": _text(source.file, source.root, labels, places)}
+        text, places["text"] = _text(source.file, source.root, labels)
+        compiled = {"text": text}
     else:
-        wording = split_wording(source.file, _text(source.file, source.root, labels, places))
+        text, found = _text(source.file, source.root, labels)
+        wording, places = split_wording(source.file, text), dict.fromkeys(PARTS, found)
         layout = source.layout_file.read_text(encoding="utf-8")
         compiled = {**wording, "labels": labels, "layout": layout, "logo": read_logo(source)}
     _parse_all(compiled, places, source.file)
@@ -131,42 +138,38 @@ def _without_indentation(html: str) -> str:
 
 
 def combined(mistakes: list[Mistake]) -> InvalidDeclaration:
-    """All mistakes as one error that stands at the first."""
-    first = mistakes[0]
-    more = "".join(f"\n  {mistake}" for mistake in mistakes[1:])
-    return InvalidDeclaration(
-        first.message + more,
-        file=first.place.file,
-        line=first.place.line,
-        column=first.place.column,
-        remedy=first.remedy or None,
-    )
+    """All mistakes as one error that stands at the first, each followed by its own remedy."""
+    first, *others = mistakes
+    place, remedy = first.place, first.remedy or None
+    message = first.message
+    if others:
+        message += "".join([f"\n  → {remedy}" if remedy else "", *(f"\n  {mistake}" for mistake in others)])
+        remedy = None
+    return InvalidDeclaration(message, file=place.file, line=place.line, column=place.column, remedy=remedy)
 
 
-def _email(source: TemplateSource, labels: Mapping[str, str], places: Places) -> dict[str, Any]:
+def _email(source: TemplateSource, labels: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Places]]:
     whole = assemble(source.file, root=source.root)
     html, masked = compile_html(whole, labels)
-    _remember(places, masked.constructs, whole)
+    places = dict.fromkeys(("html", "preheader"), _places(masked.constructs, whole))
     preview = _PREVIEW.search(whole.text)
     if not source.subject_file.is_file():
         raise InvalidDeclaration("the subject is missing", file=source.subject_file, remedy="write it: one line")
-    text = _text(source.text_file, source.root, labels, places) if source.text_file.is_file() else None
-    return {
-        "subject": _text(source.subject_file, source.root, labels, places).strip(),
-        "preheader": _with_labels(preview[1].strip(), labels) if preview else "",
-        "html": html,
-        "text": text,
-    }
+    subject, places["subject"] = _text(source.subject_file, source.root, labels)
+    text = None
+    if source.text_file.is_file():
+        text, places["text"] = _text(source.text_file, source.root, labels)
+    preheader = _with_labels(preview[1].strip(), labels) if preview else ""
+    return {"subject": subject.strip(), "preheader": preheader, "html": html, "text": text}, places
 
 
-def _text(file: Path, root: Path, labels: Mapping[str, str], places: Places) -> str:
+def _text(file: Path, root: Path, labels: Mapping[str, str]) -> tuple[str, Places]:
     whole = assemble(file, root=root)
     constructs = find_constructs(whole)
-    unknown = _unknown_labels(whole, constructs, labels)
-    if unknown:
-        raise combined(unknown)
-    _remember(places, constructs, whole)
-    return _with_labels(whole.text, labels)
+    mistakes = unpaired(whole, constructs) + _unknown_labels(whole, constructs, labels)
+    if mistakes:
+        raise combined(mistakes)
+    return _with_labels(whole.text, labels), _places(constructs, whole)
 
 
 def _with_labels(text: str, labels: Mapping[str, str]) -> str:
@@ -183,10 +186,11 @@ def _unknown_labels(source: Assembled, constructs: list[Construct], labels: Mapp
     return mistakes
 
 
-def _remember(places: Places, constructs: list[Construct], source: Assembled) -> None:
+def _places(constructs: list[Construct], source: Assembled) -> Places:
+    places: Places = {}
     for construct in constructs:
-        place = source.place(construct.start)
-        places.setdefault(construct.text, (str(place.file), place.line))
+        places.setdefault(construct.text, source.place(construct.start))
+    return places
 
 
 def _nothing_lost(masked: Masked, compiled: str, source: Assembled) -> None:
@@ -211,7 +215,7 @@ def _nothing_lost(masked: Masked, compiled: str, source: Assembled) -> None:
         raise combined(mistakes)
 
 
-def _parse_all(compiled: Mapping[str, Any], places: Places, file: Path) -> None:
+def _parse_all(compiled: Mapping[str, Any], places: Mapping[str, Places], file: Path) -> None:
     for part, text in compiled.items():
         if not isinstance(text, str) or part in ("layout", "logo"):
             continue
@@ -220,13 +224,16 @@ def _parse_all(compiled: Mapping[str, Any], places: Places, file: Path) -> None:
             tree = environment.parse(text)
             environment.compile(tree)
         except TemplateSyntaxError as error:
-            raise _syntax_error(error, part, text, places, file) from None
-        check_fields(tree, places, file)
+            raise _syntax_error(error, part, text, places[part], file) from None
+        check_fields(tree, places[part], file)
 
 
 def _syntax_error(error: TemplateSyntaxError, part: str, text: str, places: Places, file: Path) -> InvalidDeclaration:
     """The line that Jinja names is one of the compiled text: lead back to the construct that stands there."""
     written = text.split("\n")[error.lineno - 1]
     found = [(construct, place) for construct, place in places.items() if construct in written]
-    construct, place = found[-1] if found else (None, (str(file), error.lineno if part != "html" else None))
-    return InvalidDeclaration(f"{part}: {error.message}", file=place[0], line=place[1], value=construct)
+    message = f"{part}: {error.message}"
+    if not found:
+        return InvalidDeclaration(message, file=file, line=error.lineno if part != "html" else None)
+    construct, place = found[-1]
+    return InvalidDeclaration(message, file=place.file, line=place.line, column=place.column, value=construct)

@@ -1,5 +1,7 @@
 """The merge fields: their names, what they hold, and the check that a template names only fields there are."""
 
+import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from jinja2 import nodes
 
 from dunning_pipeline.errors import InvalidDeclaration
+from dunning_pipeline.letters.markup.including import Place
 
 _ADDRESS = dict.fromkeys(("street", "postal_code", "city", "state", "country"))
 _BANK = dict.fromkeys(("holder", "iban", "bic", "bank_name"))
@@ -71,8 +74,8 @@ def nearest(name: str) -> str | None:
     return found[0] if found else None
 
 
-def check_fields(tree: nodes.Template, places: dict[str, tuple[str, int]], file: Path) -> None:
-    """Refuses a field that no merge document has, with its file, line and the nearest real field.
+def check_fields(tree: nodes.Template, places: Mapping[str, Place], file: Path) -> None:
+    """Refuses a field that no merge document has, with its file, line, column and the nearest real field.
 
     Raises InvalidDeclaration. Names that the template sets itself are free.
     """
@@ -80,7 +83,7 @@ def check_fields(tree: nodes.Template, places: dict[str, tuple[str, int]], file:
 
 
 class _Checker:
-    def __init__(self, places: dict[str, tuple[str, int]], file: Path) -> None:
+    def __init__(self, places: Mapping[str, Place], file: Path) -> None:
         self.places, self.file = places, file
 
     def visit(self, node: nodes.Node, scope: dict[str, Any]) -> None:
@@ -132,16 +135,16 @@ class _Checker:
         return _FREE
 
     def unknown(self, name: str) -> InvalidDeclaration:
-        last = name.split(".")[-1]
-        found = [place for text, place in self.places.items() if name in text] or [
-            place for text, place in self.places.items() if last in text
-        ]
-        file, line = found[0] if found else (str(self.file), None)
+        found = None
+        for wanted in (name, name.split(".")[-1]):
+            pattern = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?!\w)" if wanted == name else rf"\b{wanted}\b")
+            found = found or next((place for text, place in self.places.items() if pattern.search(text)), None)
         near = nearest(name)
         return InvalidDeclaration(
             f"there is no merge field {name!r}",
-            file=file,
-            line=line,
+            file=found.file if found else self.file,
+            line=found.line if found else None,
+            column=found.column if found else None,
             remedy=f"did you mean {near!r}?" if near else "`docs/merge_fields.md` lists them",
         )
 

@@ -153,18 +153,22 @@ def _explained(error: Exception, version: TemplateVersion, part: str, template: 
     line = _failed_line(error, template)
     source = (version.compiled[part] or "").split("\n")
     written = source[line - 1] if line and line <= len(source) else ""
-    constructs = [(text, place) for text, place in version.places.items() if text in written]
+    constructs = [(text, place) for text, place in version.places.get(part, {}).items() if text in written]
     message = error.message if isinstance(error, DunningError | UndefinedError) else str(error)
     name = _name_in(message or "")
-    if name:
-        constructs = [(text, place) for text, place in constructs if name in text] or constructs
-    text, (file, at) = constructs[0] if constructs else ("", (f"{version.channel}/{version.template}", line))
+    telling = name or (
+        "{{" if isinstance(error, EmptyField) else "{% for" if "without end" in (message or "") else None
+    )
+    if telling:
+        constructs = [(text, place) for text, place in constructs if telling in text] or constructs
+    text, place = constructs[0] if constructs else (None, None)
     near = nearest(name) if name else None
     return InvalidDeclaration(
         f"template {version.template} ({version.channel}, {version.language}), {part}: {message}",
-        file=file,
-        line=at,
-        value=text or None,
+        file=place.file if place else f"{version.channel}/{version.template}",
+        line=place.line if place else line,
+        column=place.column if place else None,
+        value=text,
         remedy=f"did you mean {near!r}? Or say what to print instead: |default(\"…\")" if near else
         "say what to print where the field is empty: |default(\"…\")" if isinstance(error, EmptyField) else None,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Splits a letter's wording file into its parts: `== subject ==`, `== opening ==`, `== closing ==`."""
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 from dunning_pipeline.errors import InvalidDeclaration
@@ -15,7 +16,7 @@ def split_wording(file: Path, text: str) -> dict[str, str]:
     """Part → its text, blank lines between paragraphs kept. Raises InvalidDeclaration for a missing or unknown part."""
     headings = list(_HEADING.finditer(text))
     parts: dict[str, str] = {}
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+    for heading, following in zip_longest(headings, headings[1:]):
         name = heading[1].lower()
         line = text.count("\n", 0, heading.start()) + 1
         if name not in PARTS:

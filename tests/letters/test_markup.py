@@ -86,10 +86,15 @@ def test_quotes_and_entities_in_attributes_keep_their_meaning(author, sample):
         ('<mj-image alt="" src="x" width="{{ totals.item_count }}" />', 2, 26, "needs a number"),
         ("<mj-text {% if credits %}color='red'{% endif %}>x</mj-text>", 2, 1, "between the attributes"),
         ("<mj-text>{{ label.nothing }}</mj-text>", 2, 10, "there is no label 'nothing'"),
-        ("<mj-text>{{ statement.numbr }}</mj-text>", 2, None, "there is no merge field 'statement.numbr'"),
-        ("<mj-text>{% for item in items %}{{ item.amount }}{% endfor %}</mj-text>", 2, None, "'item.amount'"),
-        ("<mj-text>{{ secret }}</mj-text>", 2, None, "there is no merge field 'secret'"),
+        ("<mj-text>{{ statement.numbr }}</mj-text>", 2, 10, "there is no merge field 'statement.numbr'"),
+        ("<mj-text>{% for item in items %}{{ item.amount }}{% endfor %}</mj-text>", 2, 33, "'item.amount'"),
+        ("<mj-text>{{ secret }}</mj-text>", 2, 10, "there is no merge field 'secret'"),
         ("<mj-text>{{ account.name </mj-text>", 2, None, "unexpected"),
+        ("<mj-text {{ company.name }}>x</mj-text>", 2, 10, "a merge field between the attributes of <mj-text> is lost"),
+        ("<mj-text>\n{% if credits %}x</mj-text>", 3, 1, "{% if credits %} is never closed"),
+        ("<mj-text>x{% endfor %}</mj-text>", 2, 11, "{% endfor %} belongs to no block"),
+        ("{% if credits %}<mj-text>x{% endif %}</mj-text>", 2, 27, "another element than its {% if credits %}"),
+        ("<mj-text>{% for item in items %}{% if credits %}{% endfor %}</mj-text>", 2, 33, "is never closed"),
         ("<mj-carousel></mj-carousel>", 2, 1, "does not work in most mail programs"),
         ("<mj-hero></mj-hero>", 2, 1, "<mj-hero> cannot stand"),
     ],
@@ -102,6 +107,36 @@ def test_mistakes_come_with_file_line_and_column(content, line, column, message,
     assert caught.value.line == line
     if column:
         assert caught.value.column == column
+
+
+def test_each_of_several_mistakes_keeps_its_own_remedy(author):
+    with pytest.raises(InvalidDeclaration) as caught:
+        compile_template(author("probe", page("<mj-section></mj-section>\n<mj-text siz='1'>x</mj-text>")))
+    said = [line.strip() for line in str(caught.value).splitlines()]
+    assert [line.split(": ")[-1] for line in said] == [
+        "<mj-section> cannot stand in <mj-column>",
+        "→ it belongs into mj-body, mj-wrapper",
+        "<mj-text> has no attribute 'siz'",
+        "→ remove it",
+    ]
+
+
+def test_a_mistake_in_the_text_part_is_shown_there_and_not_in_the_html(author, sample):
+    words = "{% for item in items %}{{ item.description }}{% endfor %}"
+    source = author("probe", page(f"<mj-text>{{% if credits %}}{words}{{% endif %}}</mj-text>"), text=f"\n\n {words}")
+    document = sample("final_reminder", "en")
+    document["items"] = [{**item, "description": None} for item in document["items"]]
+    with pytest.raises(InvalidDeclaration) as caught:
+        render_email(compile_template(source), {**document, "credits": []})
+    assert str(caught.value.file).endswith("probe.txt.j2") and (caught.value.line, caught.value.column) == (3, 25)
+
+
+def test_an_empty_file_is_a_sentence(author, catalogue, workspace):
+    with pytest.raises(InvalidDeclaration, match="there is no <mjml> element"):
+        compile_template(author("probe", ""))
+    (workspace.templates / "letter" / "en" / "probe.j2").write_text("", encoding="utf-8")
+    with pytest.raises(InvalidDeclaration, match="the part `== subject ==` is missing"):
+        compile_template(catalogue.find("probe", "letter", "en"))
 
 
 def test_the_nearest_field_is_named(author):

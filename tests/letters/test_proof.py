@@ -69,6 +69,25 @@ def test_a_check_finds(content, subject, check, author, sample):
     assert check in {name for _, name, _ in said}, said
 
 
+def test_advertising_is_found_in_the_html_alone(author, sample):
+    preview = "<mj-preview>{{ totals.please_pay|money }}</mj-preview>"
+    content = f"<mj-text>Special offer! {{{{ totals.please_pay|money }}}} {FOOT}</mj-text>"
+    mjml = page(content).replace("<mj-preview>p</mj-preview>", preview)
+    version = compile_template(author("probe", mjml, text="{{ totals.please_pay|money }} {{ company.postal_line }}"))
+    document = sample("final_reminder", "en")
+    said = list(check_email(version, render_email(version, document), document))
+    assert [check for _, check, _ in said if check == "promotion"] == ["promotion"]
+
+
+def test_a_forgotten_alt_text_and_an_empty_sms_are_errors(author, workspace):
+    author("probe", page('<mj-image src="https://x.org/a.png" width="9px" />\n<!-- <mj-image src="x" /> -->'))
+    (workspace.templates / "sms" / "en" / "probe.j2").write_text(" ", encoding="utf-8")
+    errors = {(f.check, f.message) for f in check_templates(Catalogue(workspace), names=("probe",))}
+    assert ("sms", "the message is empty") in errors
+    [alt] = [message for check, message in errors if check == "alt"]
+    assert "probe.mjml:2:1: an image without alt text" in alt
+
+
 def test_a_check_reports_what_does_not_compile_and_what_is_not_translated(author, workspace):
     author("probe", page("<mj-txt>x</mj-txt>"))
     findings = {

@@ -27,6 +27,19 @@ class Place:
     column: int
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong; `remedy` says what to do."""
+
+    place: Place
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.place.file}:{self.place.line}:{self.place.column}: {self.message}"
+        return f"{text}\n  → {self.remedy}" if self.remedy else text
+
+
 @dataclass
 class Assembled:
     """One text made of several files; `place` leads from an offset in it back to the file."""
@@ -35,7 +48,7 @@ class Assembled:
     pieces: list[tuple[int, Path, int, str]] = field(default_factory=list)  # offset here, file, offset there, source
 
     def add(self, source: str, start: int, end: int, file: Path) -> None:
-        if end > start:
+        if end > start or not self.pieces:  # an empty file is a piece, too: its place is line 1
             self.pieces.append((len(self.text), file, start, source))
             self.text += source[start:end]
 

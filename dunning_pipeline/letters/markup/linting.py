@@ -1,29 +1,17 @@
 """Reads a template as MJML before the compiler does and names each mistake with its file, line and column."""
 
 import re
-from dataclasses import dataclass
+from bisect import bisect_right
 from difflib import get_close_matches
 from html.parser import HTMLParser
 
-from dunning_pipeline.letters.markup.including import Assembled, Place
+from dunning_pipeline.letters.markup.blocks import unpaired
+from dunning_pipeline.letters.markup.including import Assembled, Mistake
 from dunning_pipeline.letters.markup.masking import Construct, filled
 from dunning_pipeline.letters.markup.rules import BUILT_IN_FONTS, CHILDREN, ENDING, attributes, elements
 
 _COLOR = re.compile(r"^(#[0-9a-fA-F]{3,8}|rgba?\(.+\)|hsla?\(.+\)|[a-zA-Z]+)$")
 _UNIT = re.compile(r"^-?\d*\.?\d+(px|%|em|rem)?$")
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One thing that is wrong; `remedy` says what to do."""
-
-    place: Place
-    message: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        text = f"{self.place.file}:{self.place.line}:{self.place.column}: {self.message}"
-        return f"{text}\n  → {self.remedy}" if self.remedy else text
 
 
 def lint(source: Assembled, constructs: list[Construct]) -> list[Mistake]:
@@ -33,7 +21,7 @@ def lint(source: Assembled, constructs: list[Construct]) -> list[Mistake]:
     reader.feed(shadow)
     reader.close()
     reader.finish()
-    return reader.mistakes
+    return reader.mistakes or unpaired(source, constructs, reader.open_at)
 
 
 class _Reader(HTMLParser):
@@ -42,6 +30,9 @@ class _Reader(HTMLParser):
         self.source, self.constructs = source, constructs
         self.line_starts = [0, *(match.end() for match in re.finditer("\n", shadow))]
         self.stack: list[tuple[str, int]] = []
+        self.changes: list[tuple[int, tuple[int, ...]]] = [
+            (0, ())
+        ]  # from an offset on: where the open elements (mj-raw aside) began
         self.mistakes: list[Mistake] = []
         self.seen: set[str] = set()
 
@@ -50,6 +41,13 @@ class _Reader(HTMLParser):
         line, column = self.getpos()
         return self.line_starts[line - 1] + column
 
+    def open_at(self, offset: int) -> tuple[int, ...]:
+        """Which elements are open at an offset, each by where it began."""
+        return self.changes[bisect_right(self.changes, offset, key=lambda change: change[0]) - 1][1]
+
+    def _changed(self) -> None:
+        self.changes.append((self.at, tuple(offset for tag, offset in self.stack if tag != "mj-raw")))
+
     def report(self, message: str, remedy: str = "", offset: int | None = None) -> None:
         place = self.source.place(self.at if offset is None else offset)
         self.mistakes.append(Mistake(place, message, remedy))
@@ -57,6 +55,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._open(tag, attrs):
             self.stack.append((tag, self.at))
+            self._changed()
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._open(tag, attrs)
@@ -66,6 +65,7 @@ class _Reader(HTMLParser):
             return
         if self.stack and self.stack[-1][0] == tag:
             self.stack.pop()
+            self._changed()
         elif any(name == tag for name, _ in self.stack):
             name, offset = self.stack.pop()
             self.report(f"<{name}> is not closed before </{tag}>", f"close it with </{name}>", offset)
@@ -121,13 +121,17 @@ class _Reader(HTMLParser):
             self.report(f"a {{% %}} between the attributes of <{tag}> is lost", "repeat the element inside {% if %}")
         for name, value in attrs:
             at = self.at + max(text.lower().find(name.lower()), 0)
-            if name not in known:
+            if any(c.kind == "expression" and c.start == at for c in self.constructs):
+                self.report(
+                    f"a merge field between the attributes of <{tag}> is lost", "write it inside the quotes", at
+                )
+            elif name not in known:
                 near = get_close_matches(name, known, 1)
                 self.report(
                     f"<{tag}> has no attribute {name!r}", f"did you mean {near[0]!r}?" if near else "remove it", at
                 )
-                continue
-            self._check_value(tag, name, value or "", known[name], at)
+            else:
+                self._check_value(tag, name, value or "", known[name], at)
         self._check_special(tag, dict(attrs))
 
     def _check_value(self, tag: str, name: str, value: str, kind: str, at: int) -> None:

@@ -12,6 +12,8 @@ from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.letters import formats
 from dunning_pipeline.letters.catalogue import Catalogue, TemplateSource, read_labels
 from dunning_pipeline.letters.compiling import TemplateVersion, compile_template
+from dunning_pipeline.letters.markup.including import assemble
+from dunning_pipeline.letters.markup.masking import filled, find_constructs
 from dunning_pipeline.letters.proof.contrast import low_contrasts
 from dunning_pipeline.letters.proof.findings import Finding
 from dunning_pipeline.letters.proof.guarded import letter_problems
@@ -86,10 +88,24 @@ def _check(source: TemplateSource) -> Said:
         document = sample_document(source.root, source.template, source.language)
         if source.channel == "email":
             yield from check_email(version, render_email(version, document), document)
+            yield from _images(source)
         elif source.channel == "sms":
             yield from _sms(render_sms(version, document))
     except DunningError as error:
         yield "error", "compile", str(error)
+
+
+def _images(source: TemplateSource) -> Said:
+    """The compiler gives an image without alt an empty one, so only the author's file shows that it was forgotten."""
+    whole = assemble(source.file, root=source.root)
+    shadow = re.sub("<!--.*?-->", lambda match: " " * len(match[0]), filled(whole, find_constructs(whole)), flags=re.S)
+    for image in re.finditer(r"<mj-image\b[^>]*>", shadow, re.IGNORECASE):
+        if not re.search(r"\salt\s*=", image[0], re.IGNORECASE):
+            place = whole.place(image.start())
+            text = (
+                f'{place.file}:{place.line}:{place.column}: an image without alt text; alt="" where it only decorates'
+            )
+            yield "error", "alt", text
 
 
 def check_email(version: TemplateVersion, mail: RenderedEmail, document: dict[str, Any]) -> Said:
@@ -107,7 +123,7 @@ def check_email(version: TemplateVersion, mail: RenderedEmail, document: dict[st
     address = document["company"]["address"]
     if not all(part in mail.text and part in soup.get_text() for part in (address["street"], address["city"])):
         yield "error", "address", "the company's postal address is missing in the HTML or in the text part"
-    yield from _words(version, mail, document)
+    yield from _words(version, mail, document, _visible(soup))
 
 
 def _size(mail: RenderedEmail) -> Said:
@@ -170,16 +186,26 @@ def _access(soup: BeautifulSoup) -> Said:
             yield "error", "table", f"<th> without scope: {header.get_text(strip=True)[:40]!r}"
 
 
-def _words(version: TemplateVersion, mail: RenderedEmail, document: dict[str, Any]) -> Said:
+def _visible(soup: BeautifulSoup) -> str:
+    """What a reader of the HTML sees: without the preheader, which is hidden in it."""
+    hidden = re.compile(r"display:\s*none")
+    texts = soup.body.strings if soup.body else ()
+    return " ".join(text for text in texts if text.strip() and text.find_parent(style=hidden) is None)
+
+
+def _words(version: TemplateVersion, mail: RenderedEmail, document: dict[str, Any], visible: str) -> Said:
     for trigger in spam_triggers(mail.subject, mail.text, version.language):
         yield "warning", "spam", f"filters distrust {trigger!r}"
     amount = formats.money_text(document["totals"]["please_pay"], document["currency"], document["locale"])
-    for word in promotion_above(mail.text, amount, version.language):
+    above = [word for seen in (mail.text, visible) for word in promotion_above(seen, amount, version.language)]
+    for word in dict.fromkeys(above):
         yield "error", "promotion", f"{word!r} stands above the notice; advertising has no place there"
 
 
 def _sms(text: str) -> Said:
     cost = count_segments(text)
+    if not text:
+        yield "error", "sms", "the message is empty"
     if cost.segments > MAX_SEGMENTS:
         yield "warning", "sms", f"{cost.segments} segments; each is paid for"
     if cost.alphabet == "UCS-2":

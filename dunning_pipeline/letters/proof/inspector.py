@@ -20,6 +20,7 @@ _ORIGINS = {
     "company": "policies/company.yaml",
     "payment": "policies/company.yaml; statement number",
     "received": "data graph: payments",
+    "links": "made for each recipient when it is sent",
     "texts": "ledger: statements.texts (written by hand)",
 }
 _DEFAULT = re.compile(r"\|\s*d(?:efault)?\(([^)]*)\)")

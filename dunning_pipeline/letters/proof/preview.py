@@ -44,13 +44,15 @@ def preview_page(
     sample = sample_document(catalogue.root, template, language)
     people = personas(sample)
     sections = [_persona(name, document, versions) for name, document in people.items()]
-    first = versions.get("email") or next(iter(versions.values()))
+    others = [
+        f"{channel} in {version.language}" for channel, version in versions.items() if version.language != language
+    ]
     return PAGE.substitute(
         title=html.escape(f"{template} · {language}"),
-        company=html.escape(company.name),
+        company=html.escape(" · ".join([company.name, *(f"not translated: readers get {one}" for one in others)])),
         names="".join(f'<a href="#{_id(name)}">{html.escape(name)}</a>' for name in people),
         sections="".join(sections),
-        fields=_fields(first, sample),
+        fields="".join(f"<h3>{channel}</h3>{_fields(version, sample)}" for channel, version in versions.items()),
         differences=_differences(versions, connection),
     )
 
