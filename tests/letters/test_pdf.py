@@ -18,7 +18,13 @@ from PIL import Image
 
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.letters.compiling import compile_template
-from dunning_pipeline.letters.paper.payment_codes import epc_payload, qr_svg, scor_reference, swiss_payload
+from dunning_pipeline.letters.paper.payment_codes import (
+    epc_payload,
+    qr_reference,
+    qr_svg,
+    scor_reference,
+    swiss_payload,
+)
 from dunning_pipeline.letters.paper.postal import postal_lines
 from dunning_pipeline.letters.pdf import render_pdf
 from dunning_pipeline.letters.proof.guarded import letter_problems
@@ -126,6 +132,63 @@ def test_sums_are_carried_from_page_to_page(version, sample):
     assert all(whole.count(f"INV-{n:05d}") == 1 for n in range(200))
 
 
+def test_a_table_that_a_long_opening_pushes_over_the_page_carries_its_sum_too(version, sample):
+    document = sample("final_reminder", "en")
+    items = [{**document["items"][0], "invoice_number": f"INV-{n:05d}", "open_amount": "100.00"} for n in range(11)]
+    opening = "\n\n".join(f"Paragraph {n}, written by hand." for n in range(12))
+    document |= {"items": items, "texts": {**document["texts"], "opening": opening}}
+    first, second = text_of(render_pdf(document, version=version("final_reminder", "letter", "en")))[:2]
+    carried = f"{len(re.findall(r'INV-[0-9]{5}', first)) * 100:,.2f}"
+    assert re.search(rf"Carried forward\s*{carried}", first) and re.search(rf"Brought forward\s*{carried}", second)
+
+
+def test_many_charges_and_long_words_go_on_over_the_page(version, sample):
+    document = sample("final_reminder", "en")
+    (interest,) = [charge for charge in document["charges"] if charge["type"] == "interest"]
+    document["charges"] = [{**interest, "calculation": None, "invoice_number": f"INV-{n:05d}"} for n in range(90)]
+    closing = "\n".join(f"Line {n:02d} of the closing." for n in range(80))
+    document["texts"] = {**document["texts"], "closing": closing}
+    pdf = pypdf.PdfReader(io.BytesIO(render_pdf(document, version=version("final_reminder", "letter", "en"))))
+    charged, closed = 0, 0
+    for page in pdf.pages:
+        below = [y for text, _, y in placed(page) if y > 297 - 25 and ("INV-" in text or "closing" in text)]
+        assert below == []  # nothing is set over the footer or outside of the paper
+        text = page.extract_text()
+        charged, closed = charged + len(set(re.findall(r"INV-\d{5}", text))), closed + text.count("of the closing")
+    assert (charged, closed) == (90, 80)
+
+
+def placed(page):
+    """(text, mm from the left, mm from the top) of each piece of text, by its baseline."""
+    found, height = [], float(page.mediabox.height)
+
+    def visit(text, cm, tm, font, size):
+        if text.strip():
+            x = tm[4] * cm[0] + tm[5] * cm[2] + cm[4]
+            y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
+            found.append((text.strip(), x / 72 * 25.4, (height - y) / 72 * 25.4))
+
+    page.extract_text(visitor_text=visit)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("country", "left", "right", "top", "bottom"),
+    # DIN 5008 form B; US #10: what shows wherever a sheet folded in three lies sideways, on the envelope's bottom
+    [("DE", 20 + 4.9, 105, 45 + 17.7, 90), ("US", 22.2 + 3.1, 108, 52 + 3, 80)],
+)
+def test_the_address_stands_in_the_envelopes_window(country, left, right, top, bottom, version, sample):
+    document = sample("friendly_reminder", "en")
+    document["company"]["address"] |= {"country": country}
+    lines = {"name": "Name One", "street": "Street Two\nFloor Three", "city": "Town Four", "state": None}
+    document["address"] = {**lines, "postal_code": "12345", "country": country}
+    pdf = pypdf.PdfReader(io.BytesIO(render_pdf(document, version=version("friendly_reminder", "letter", "en"))))
+    words = [(text, x, y) for text, x, y in placed(pdf.pages[0]) if re.search("One|Two|Three|Four", text)]
+    assert words
+    for _, x, y in words:
+        assert left <= x <= right - 10 and top <= y - 2.5 and y <= bottom
+
+
 @pytest.mark.slow
 def test_ten_thousand_invoices_come_out_whole(version, sample):
     letter, document = version("friendly_reminder", "letter", "en"), sample("friendly_reminder", "en")
@@ -146,7 +209,7 @@ def test_the_euro_code_scans_from_the_printed_page(version, sample, tmp_path):
 @pytest.mark.parametrize(
     ("iban", "amount", "currency"),
     [(None, "1.00", "EUR"), ("US00", "1.00", "EUR"), ("DE89", "1.00", "USD"), ("DE89", "0.00", "EUR"),
-     ("DE89", "-5.00", "EUR")],
+     ("DE89", "-5.00", "EUR"), ("DE89", "1000000000.00", "EUR"), ("GB29", "1.00", "EUR")],
 )  # fmt: skip
 def test_no_code_where_it_would_not_work(iban, amount, currency):
     assert epc_payload({"iban": iban, "holder": "X", "bic": None, "reference": "R"}, amount, currency) is None
@@ -178,6 +241,36 @@ def test_creditor_references_have_valid_check_digits():
     assert int("".join(str(int(letter, 36)) for letter in turned)) % 97 == 1
     assert scor_reference("x" * 30) == ""
     assert qr_svg("x").startswith("<svg")
+
+
+def test_a_qr_iban_takes_a_qr_reference(version, sample, tmp_path):
+    document = swiss(sample("final_reminder", "fr"))
+    document["payment"] |= {"iban": "CH4431999123000889012"}
+    pdf = render_pdf(document, version=version("final_reminder", "letter", "fr"))
+    pages = text_of(pdf)
+    (payload,) = scan(pixels(pdf, len(pages), tmp_path))
+    kind, reference, message, end = payload.split("\n")[27:31]
+    assert (kind, message, end) == ("QRR", "D-2025-000123", "EPD")
+    assert reference == qr_reference("D-2025-000123") and len(reference) == 27
+    assert f"{reference[:2]} {reference[2:7]} {reference[7:12]}" in pages[-1]
+    assert qr_reference("21000000000313947143000901")[-1] == "7"  # the example of the implementation guidelines
+    document["payment"] |= {"reference": None}
+    assert swiss_payload(document) is None  # a draft has no number yet
+
+
+@pytest.mark.parametrize(
+    ("address", "debtor", "printed"),
+    [
+        ({"name": "Łukasz 😀 & 日本 Sàrl", "country": "DE"}, ["S", "Łukasz & Sàrl"], "Łukasz & Sàrl"),
+        ({"name": "日本株式会社"}, ["", ""], "(Name/Adresse)"),
+        ({"country": "Schweiz"}, ["", ""], "(Name/Adresse)"),
+    ],
+)
+def test_the_debtor_of_a_swiss_bill_is_the_same_in_code_and_print(address, debtor, printed, version, sample):
+    document = swiss(sample("final_reminder", "de"))
+    document["address"] |= address
+    assert swiss_payload(document).split("\n")[20:22] == debtor
+    assert printed in text_of(render_pdf(document, version=version("final_reminder", "letter", "de")))[-1]
 
 
 def test_names_are_printed_as_they_are(version, sample):

@@ -5,36 +5,45 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from unicodedata import normalize
 
 import segno
 
 # Participants of the SEPA scheme by country of the IBAN (EPC409-09); outside of it no banking app reads the code.
-_SEPA_CODES = """AD AT BE BG CH CY CZ DE DK EE ES FI FR GB
-GI GR HR HU IE IS IT LI LT LU LV MC MT NL NO PL PT RO SE SI SK SM VA"""
-_SEPA = frozenset(_SEPA_CODES.split())
+# Those beside the European Economic Area need the bank's BIC.
+_EEA_CODES = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
+_EEA = frozenset(_EEA_CODES.split())
+_BESIDE_EEA_CODES = "AD AL CH GB GI MC MD ME MK RS SM VA"
+_SEPA = _EEA | frozenset(_BESIDE_EEA_CODES.split())
+_MOST = Decimal("999999999.99")  # of both codes
+# What the Swiss scheme knows: Basic Latin, Latin-1 supplement, Latin Extended-A, and five more.
+_NOT_SWISS = re.compile("[^\x20-\x7e\xa0-\u017f\u0218-\u021b\u20ac]")
+_CHECK_DIGITS = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)  # modulo 10, recursive
 _QR_LANGUAGES = ("de", "fr", "it", "en")
 _SLIP_WORDS = {
     "de": "Empfangsschein|Zahlteil|Konto / Zahlbar an|Referenz|Zusätzliche Informationen|Zahlbar durch|Währung|Betrag|"
-    "Annahmestelle",
+    "Annahmestelle|Zahlbar durch (Name/Adresse)|Vor der Einzahlung abzutrennen",
     "fr": "Récépissé|Section paiement|Compte / Payable à|Référence|Informations supplémentaires|Payable par|Monnaie|"
-    "Montant|Point de dépôt",
+    "Montant|Point de dépôt|Payable par (nom/adresse)|A détacher avant le versement",
     "it": "Ricevuta|Sezione pagamento|Conto / Pagabile a|Riferimento|Informazioni supplementari|Pagabile da|Valuta|"
-    "Importo|Punto di accettazione",
+    "Importo|Punto di accettazione|Pagabile da (nome/indirizzo)|Da staccare prima del versamento",
     "en": "Receipt|Payment part|Account / Payable to|Reference|Additional information|Payable by|Currency|Amount|"
-    "Acceptance point",
+    "Acceptance point|Payable by (name/address)|Separate before paying in",
 }
 _SLIP_KEYS = (
-    "receipt title account_label reference_label message_label debtor_label currency_label amount_label acceptance"
+    "receipt title account_label reference_label message_label debtor_label currency_label amount_label acceptance "
+    "blank_label separate"
 )
 
 
 def epc_payload(payment: Mapping[str, Any], amount: str, currency: str) -> str | None:
-    """The EPC069-12 text (version 002, BCD … SCT), or None where it does not apply: no IBAN in SEPA, not in euro,
-    or an amount outside of 0.01 to 999,999,999.99.
+    """The EPC069-12 text (version 002, BCD … SCT), or None where it does not apply: no IBAN in SEPA (with a BIC where
+    its country needs one), not in euro, or an amount outside of 0.01 to 999,999,999.99.
     """
     iban = payment.get("iban") or ""
     value = Decimal(amount)
-    if currency != "EUR" or iban[:2] not in _SEPA or not Decimal("0.01") <= value <= Decimal("999999999.99"):
+    known = iban[:2] in _EEA or (iban[:2] in _SEPA and payment.get("bic"))
+    if currency != "EUR" or not known or not Decimal("0.01") <= value <= _MOST:
         return None
     lines = [
         "BCD",
@@ -54,21 +63,18 @@ def epc_payload(payment: Mapping[str, Any], amount: str, currency: str) -> str |
 
 def swiss_payload(document: Mapping[str, Any]) -> str | None:
     """The Swiss QR code's text (SPC 0200, structured addresses), or None where the creditor has no CH or LI account,
-    or the currency is neither CHF nor EUR.
+    the currency is neither CHF nor EUR, or a QR-IBAN has no reference to go with it.
     """
-    payment, company, address = document["payment"], document["company"], document["address"]
-    iban, currency = payment.get("iban") or "", document["currency"]
-    if iban[:2] not in ("CH", "LI") or currency not in ("CHF", "EUR"):
+    payment, company, currency = document["payment"], document["company"], document["currency"]
+    iban, amount = payment.get("iban") or "", Decimal(document["totals"]["please_pay"])
+    kind, reference = swiss_reference(iban, payment.get("reference") or "")
+    is_swiss = iban[:2] in ("CH", "LI") and currency in ("CHF", "EUR")
+    if not is_swiss or not Decimal("0.01") <= amount <= _MOST or (_is_qr_iban(iban) and not reference):
         return None
     creditor = _party(payment["holder"], company["address"])
-    debtor = _party(address["name"], address) if address.get("name") and address.get("city") else [""] * 7
-    reference = payment.get("reference") or ""
-    amount = f"{Decimal(document['totals']['please_pay']):f}"
-    lines = ["SPC", "0200", "1", iban, *creditor, *[""] * 7, amount, currency, *debtor]
-    # a QR-IBAN (institute 30000 to 31999) would need a QR reference; those bills are made by the biller's own system
-    structured = scor_reference(reference) if reference else ""
-    lines += ["SCOR", structured] if structured else ["NON", ""]
-    return "\n".join([*lines, _cut(reference, 140), "EPD"])
+    debtor = _debtor(document["address"]) or [""] * 7
+    lines = ["SPC", "0200", "1", iban, *creditor, *[""] * 7, f"{amount:f}", currency, *debtor, kind, reference]
+    return "\n".join([*lines, _latin(payment.get("reference") or "", 140), "EPD"])
 
 
 def swiss_slip(document: Mapping[str, Any], amount_words: str) -> dict[str, Any] | None:
@@ -78,18 +84,41 @@ def swiss_slip(document: Mapping[str, Any], amount_words: str) -> dict[str, Any]
         return None
     language = document["language"][:2]
     words = _SLIP_WORDS[language if language in _QR_LANGUAGES else "en"].split("|")
-    payment, address = document["payment"], document["address"]
-    reference = scor_reference(payment["reference"]) if payment.get("reference") else ""
+    payment = document["payment"]
+    kind, reference = swiss_reference(payment["iban"], payment.get("reference") or "")
     return {
         **dict(zip(_SLIP_KEYS.split(), words, strict=True)),
-        "account": [_grouped(payment["iban"]), payment["holder"], *_lines(document["company"]["address"])],
-        "reference": [_grouped(reference)] if reference else [],
+        "account": [_grouped(payment["iban"]), *_lines(_party(payment["holder"], document["company"]["address"]))],
+        "reference": [f"{reference[:2]} {_grouped(reference[2:], 5)}" if kind == "QRR" else _grouped(reference)]
+        if reference
+        else [],
         "message": [payment["reference"]] if payment.get("reference") else [],
-        "debtor": [address["name"], *_lines(address)] if address.get("name") else [],
+        "debtor": _lines(_debtor(document["address"])),
         "currency": document["currency"],
         "amount": amount_words,
         "qr": _with_cross(qr_svg(payload)),
     }
+
+
+def swiss_reference(iban: str, text: str) -> tuple[str, str]:
+    """(type, reference) that a document number has on a Swiss bill: a QR-IBAN takes QR references and nothing else."""
+    if text and _is_qr_iban(iban):
+        return "QRR", qr_reference(text)
+    structured = scor_reference(text)
+    return ("SCOR", structured) if structured else ("NON", "")
+
+
+def _is_qr_iban(iban: str) -> bool:
+    return iban[:2] in ("CH", "LI") and "30000" <= iban[4:9] <= "31999"
+
+
+def qr_reference(text: str) -> str:
+    """The 27 digits for a document number, letters as 10 to 35; the last one checks the others."""
+    digits = "".join(str(int(letter, 36)) for letter in re.sub(r"[^A-Z0-9]", "", text.upper()))[-26:].zfill(26)
+    carry = 0
+    for digit in digits:
+        carry = _CHECK_DIGITS[(carry + int(digit)) % 10]
+    return f"{digits}{(10 - carry) % 10}"
 
 
 def scor_reference(text: str) -> str:
@@ -136,19 +165,33 @@ def _with_cross(svg: str) -> str:
 
 
 def _party(name: str, address: Mapping[str, Any]) -> list[str]:
-    street = _cut((address.get("street") or "").split("\n")[-1], 70)
-    place = (_cut(address.get("postal_code") or "", 16), _cut(address.get("city") or "", 35))
-    return ["S", _cut(name, 70), street, "", *place, (address.get("country") or "CH")[:2]]
+    street = _latin((address.get("street") or "").split("\n")[-1], 70)
+    place = (_latin(address.get("postal_code") or "", 16), _latin(address.get("city") or "", 35))
+    return ["S", _latin(name, 70), street, "", *place, address.get("country") or "CH"]
 
 
-def _lines(address: Mapping[str, Any]) -> Sequence[str]:
-    street = (address.get("street") or "").split("\n")[-1]
-    town = f"{address.get('postal_code') or ''} {address.get('city') or ''}".strip()
-    return [line for line in (street, town) if line]
+def _debtor(address: Mapping[str, Any]) -> list[str]:
+    """The debtor's seven lines of the code; none where a name, a town or a country's code is missing."""
+    party = _party(address.get("name") or "", address)
+    return party if party[1] and party[5] and re.fullmatch("[A-Z]{2}", party[6]) else []
 
 
-def _grouped(text: str) -> str:
-    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+def _lines(party: Sequence[str]) -> list[str]:
+    """The same in print: what stands in the code and on paper must not differ."""
+    if not party:
+        return []
+    _, name, street, _, post, city, country = party
+    abroad = f"{country}-" if country not in ("CH", "LI") and post else ""
+    return [line for line in (name, street, f"{abroad}{post} {city}".strip()) if line]
+
+
+def _grouped(text: str, by: int = 4) -> str:
+    return " ".join(text[start : start + by] for start in range(0, len(text), by))
+
+
+def _latin(text: str, length: int) -> str:
+    """Text in the letters of the Swiss scheme; others are left out."""
+    return _cut(_NOT_SWISS.sub("", normalize("NFC", " ".join(text.split()))), length)
 
 
 def _cut(text: str, length: int) -> str:
