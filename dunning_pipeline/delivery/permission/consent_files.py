@@ -19,6 +19,7 @@ from dunning_pipeline.settings.workspace import Workspace
 
 # domain §2.3: yyyy-MM-dd HH:mm:ss.SSSZ, MM/dd/yyyy HH:mm:ss, MM/dd/yyyy and M/dd/yyyy, yyyy-MM-dd
 DATE_FORMATS = ("%Y-%m-%d %H:%M:%S.%f%z", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y", "%Y-%m-%d")
+EARLIEST_YEAR = 1900  # what exports write for "no date" (0001-01-01, 1899-12-30) is none
 CHUNK_ROWS = 2_000
 SHOWN_CHANGES = 200
 
@@ -157,7 +158,8 @@ def _text(content: bytes, encoding: str, file: Path) -> str:
             return content.decode(candidate)
         except (UnicodeDecodeError, LookupError):
             continue
-    raise InvalidInput(f"the file is not {encoding} text", file=file, remedy="declare its encoding")
+    tried = "UTF-8, UTF-16 or cp1252" if encoding == "auto" else encoding
+    raise InvalidInput(f"the file is not {tried} text", file=file, remedy="declare its encoding")
 
 
 def _is_header(cells: list[str], channel: str, ws: Workspace, date_format: str | None) -> bool:
@@ -194,6 +196,8 @@ def _readable(
             _reject(report, line, "2", cells[1], "not a date of a known notation")
         elif at > now + timedelta(days=1):
             _reject(report, line, "2", cells[1], "the date lies in the future")
+        elif at.year < EARLIEST_YEAR:
+            _reject(report, line, "2", cells[1], f"the date lies before {EARLIEST_YEAR}")
         elif point not in known:
             _reject(
                 report, line, "1", cells[0], "no contact has this address or number; nobody is created by a consent"
