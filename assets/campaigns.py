@@ -84,6 +84,7 @@ def campaign_schedules(ws: Workspace) -> Iterator[dg.ScheduleDefinition]:
 def _schedule(campaign: Campaign, ws: Workspace) -> dg.ScheduleDefinition:
     zone = str(campaign.zone(ws))
     at = campaign.schedule.at if campaign.schedule else None
+    at = at.astimezone(campaign.zone(ws)) if at is not None and at.tzinfo else at
     cron = campaign.schedule.cron if campaign.schedule and campaign.schedule.cron else _cron_of(at)
     key = campaign_key(campaign.campaign)
 

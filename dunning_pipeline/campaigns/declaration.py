@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from dunning_pipeline.dunning.processes import Channel
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
@@ -21,10 +21,14 @@ ON_DEMAND = ("on demand", "on_demand", "none", "")
 
 
 def _cron(text: str) -> str:
-    from croniter import croniter
+    from croniter import CroniterBadDateError, croniter
 
     if len(text.split()) != 5 or not croniter.is_valid(text):
         raise ValueError("not a cron line of five fields, such as 0 3 * * 1-5")
+    try:
+        croniter(text, datetime(2024, 1, 1)).get_next()  # noqa: DTZ001
+    except CroniterBadDateError:
+        raise ValueError("a date that never comes") from None
     return text
 
 
@@ -99,6 +103,13 @@ class Campaign(Declared):
             if isinstance(tree.get("schedule"), str) and tree["schedule"].strip().lower() in ON_DEMAND:
                 tree["schedule"] = None
         return tree
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _schedule_in_words(cls, said: Any) -> Any:
+        if isinstance(said, str):
+            raise ValueError('write {cron: "0 3 * * 1-5"}, {at: 2026-12-01T09:00} or on demand')
+        return said
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Campaign":
@@ -192,17 +203,17 @@ def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator
         if campaign.consolidate is not None:
             hint = "leave the line out: each account gets a message of its own"
             yield one.mistake(("consolidate",), "one digest over several accounts is not available", remedy=hint)
-        if campaign.process is None:
-            continue
-        if campaign.process not in processes:
+        if campaign.process is not None and campaign.process not in processes:
             hint = did_you_mean(campaign.process, processes, "see `dunning process list`")
             yield one.mistake(("process",), f"there is no process {campaign.process!r}", remedy=hint)
             continue
-        levels = {level.level for level in processes[campaign.process].process.levels}
+        meant = [processes[campaign.process]] if campaign.process else processes.values()
+        levels = {level.level for declared_process in meant for level in declared_process.process.levels}
         for place, level in enumerate(campaign.levels):
             if level not in levels:
-                hint = f"it has the levels {', '.join(map(str, sorted(levels)))}"
-                yield one.mistake(("levels", place), f"{campaign.process} has no level {level}", remedy=hint)
+                hint = f"there are the levels {', '.join(map(str, sorted(levels)))}"
+                message = f"{campaign.process or 'no process'} has {'no' if campaign.process else 'a'} level {level}"
+                yield one.mistake(("levels", place), message, remedy=hint)
 
 
 def _template_mistakes(ws: Workspace, one: DeclaredCampaign) -> Iterator[InvalidDeclaration]:

@@ -29,6 +29,12 @@ inner join dunning.account_recipients as recipients on recipients.account_key = 
 order by links.unified_account_id, links.account_key
 """
 _OPEN_ITEMS = "select * from dunning.open_items order by account_key, effective_due_date, invoice_key, instalment"
+# Addresses and numbers that more than one account is reached at: what they get counts together.
+_SHARED_POINTS = """
+select lower(point) as point, list(distinct account_key) as account_keys
+from (select account_key, unnest(list_append(email_to, sms_to)) as point from dunning.account_recipients)
+where point is not null group by lower(point) having count(distinct account_key) > 1
+"""
 _LAST_PAYMENTS = """
 select account_key, max(payment_date) as paid_on, arg_max(amount, payment_date) as amount,
     arg_max(currency, payment_date) as currency
@@ -109,6 +115,8 @@ class _Messages:
             self.items.setdefault(item["account_key"], []).append(item)
         self.paid = {row["account_key"]: row for row in _rows(ws, _LAST_PAYMENTS)}
         self.cap = cap_of(campaign, ws.company)
+        shared = _rows(ws, _SHARED_POINTS) if self.cap is not None else ()
+        self.sharing: dict[str, list[str]] = {row["point"]: row["account_keys"] for row in shared}
         self.language = ws.company.default_language
 
     def send(self, row: Mapping[str, Any], recipient: str, *, kind: str = "campaign") -> str:
@@ -120,7 +128,9 @@ class _Messages:
         try:
             with self.engine.begin() as connection:
                 if self.cap is not None:
-                    recent = recent_messages(connection, [row["account_key"]], now=self.now)
+                    points = [address.lower() for _, to in reachable for address in to]
+                    accounts = {row["account_key"]}.union(*(self.sharing.get(point, ()) for point in points))
+                    recent = recent_messages(connection, accounts, now=self.now)
                     reachable = [
                         (c, to) for c, to in reachable if not to or max(recent[a.lower()] for a in to) < self.cap
                     ]

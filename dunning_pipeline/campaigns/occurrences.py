@@ -1,7 +1,9 @@
 """When a campaign is to run: its planned instants from cron line or date, and which of them are due and not done."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
@@ -11,6 +13,7 @@ from dunning_pipeline.settings.workspace import Workspace
 
 # A schedule that was missed (nothing ran) is caught up within this time; what is older is recorded as cancelled.
 CATCH_UP = timedelta(days=3)
+_FIXED_HOURS = re.compile(r"\S+ [\d,]+ ")  # cron lines that name their hours; an hourly one runs in both
 
 
 def occurrence_name(planned_for: datetime) -> str:
@@ -30,12 +33,17 @@ def planned(campaign: Campaign, ws: Workspace, *, after: datetime, until: dateti
         if after < at <= until:
             yield at
         return
-    ticks = croniter(campaign.schedule.cron, after.astimezone(zone))
-    while True:
-        tick = ticks.get_next(datetime)
-        if tick > until:
-            return
-        yield tick
+    cron = campaign.schedule.cron or ""
+    ticks = croniter(cron, after.astimezone(zone))
+    while (tick := ticks.get_next(datetime)) <= until:
+        if not (_comes_again(tick, zone) and _FIXED_HOURS.match(cron)):
+            yield tick
+
+
+def _comes_again(instant: datetime, zone: ZoneInfo) -> bool:
+    """The first of the two instants that the clocks show alike when they go back; a named hour means the second."""
+    local = instant.astimezone(UTC).astimezone(zone)
+    return local.fold == 0 and local.replace(fold=1).utcoffset() != local.utcoffset()
 
 
 def due(

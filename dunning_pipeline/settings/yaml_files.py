@@ -95,7 +95,8 @@ def _mistakes(error: ValidationError, tree: Any, within: tuple[Any, ...]) -> Ite
             yield line, column, f"key {name!r} is missing", None
         else:
             value = mistake.get("input")
-            yield line, column, f"{name}: {mistake['msg']}", value if isinstance(value, str | int | float) else None
+            message = ": ".join(filter(None, (name, mistake["msg"].removeprefix("Value error, "))))
+            yield line, column, message, value if isinstance(value, str | int | float) else None
 
 
 def plain(node: Any) -> Any:

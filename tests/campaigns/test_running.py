@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 from dunning_pipeline import daily
 from dunning_pipeline.campaigns import running, steering
 from dunning_pipeline.campaigns.audience import is_held_out
+from dunning_pipeline.campaigns.declaration import Campaign
+from dunning_pipeline.campaigns.occurrences import planned
 from dunning_pipeline.campaigns.running import run_campaign, run_due
 from dunning_pipeline.cli.daily import summary
 from dunning_pipeline.cli.sending import app
@@ -193,6 +196,33 @@ def test_nobody_gets_more_than_the_cap_allows_in_a_week(company: Workspace) -> N
     assert run_campaign(company, "notes", now=NOW, actor="test", occurrence="one").counts == {"queued": 4}
     later = run_campaign(company, "notes", now=NOW + timedelta(days=6), actor="test", occurrence="two")
     assert later.counts == {"fatigue_cap": 4}
+
+
+def test_one_contact_of_two_accounts_is_capped_once(company: Workspace) -> None:
+    (snapshot,) = company.serving.glob("*.duckdb")
+    with duckdb.connect(str(snapshot)) as published:
+        mine = "account_key = 'salesforce:bravo'"
+        published.execute(f"update dunning.account_recipients set email_to = ['AP.alpha@alpha.example'] where {mine}")
+    declare(company, MESSAGE + "send: {fatigue_cap_per_week: 1}\n")
+    told = run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    assert told.counts == {"queued": 3, "fatigue_cap": 1}
+
+
+@pytest.mark.parametrize(
+    ("cron", "day", "hours"),
+    [
+        ("30 2 * * *", "2025-10-26", ["02:30+01:00"]),  # the clocks go back: once, as Dagster has it
+        ("30 2,3 * * *", "2025-10-26", ["02:30+01:00", "03:30+01:00"]),
+        ("0 1-3 * * *", "2025-10-26", ["01:00+02:00", "02:00+02:00", "02:00+01:00", "03:00+01:00"]),
+        ("30 2 * * *", "2026-03-29", ["03:00+02:00"]),  # 02:30 does not exist: at the next moment that does
+        ("0 3 * * *", "2025-10-26", ["03:00+01:00"]),
+    ],
+)
+def test_a_schedule_when_the_clocks_change(workspace: Workspace, cron: str, day: str, hours: list[str]) -> None:
+    campaign = Campaign(campaign="c", segment="s", schedule={"cron": cron, "timezone": "Europe/Berlin"})
+    start = datetime.fromisoformat(day).replace(tzinfo=BERLIN)
+    ticks = planned(campaign, workspace, after=start, until=start + timedelta(hours=20))
+    assert [tick.isoformat() for tick in ticks] == [f"{day}T{hour[:5]}:00{hour[5:]}" for hour in hours]
 
 
 def test_a_plan_is_one_message_to_its_contact(company: Workspace) -> None:
