@@ -2,15 +2,16 @@
 
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from sqlalchemy import select
 
-from dunning_pipeline.errors import InvalidInput, NotThere
+from dunning_pipeline.errors import DunningError, InvalidInput, NotThere
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import list_statements
 from dunning_pipeline.ledger.schema import distributions
@@ -28,6 +29,8 @@ def write_zip(ws: Workspace, ids: Sequence[str], target: Path, *, pattern: str =
     The same statements give the same bytes. Raises NotThere, InvalidInput for a pattern with an unknown field.
     """
     _check_pattern(pattern)
+    if not target.parent.is_dir():
+        raise NotThere("there is no such folder", value=str(target.parent), remedy="make it, or name another file")
     partial = target.with_name(f"{target.name}.partial")
     names: list[str] = []
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:  # PDFs are compressed already
@@ -51,32 +54,67 @@ def distribute(
 ) -> dict[str, list[str]]:
     """Copy PDFs to a folder or store (any fsspec URL, such as s3://bucket/letters); {"written", "unchanged"} paths.
 
-    A statement whose same PDF lies at the target already is not written again. Raises NotThere, InvalidInput.
+    A statement whose same PDF lies at the target already is not written again, and never over another statement's.
+    Raises NotThere, InvalidInput, and DunningError where the store fails: what is written until then counts.
     """
-    import fsspec
-
     _check_pattern(pattern)
-    try:
-        store, root = fsspec.core.url_to_fs(target)
-    except (ImportError, ValueError) as error:
-        raise InvalidInput(f"this target cannot be written to: {error}", value=target) from None
     report: dict[str, list[str]] = {"written": [], "unchanged": []}
-    taken: list[str] = []
+    place = _Place(ws, target)
     for row, content in _pdfs(ws, ids):
         if drafts_only and row["status"] != "draft":
             continue
-        name = _unique(file_name(row, pattern), taken)
-        taken.append(name)
-        path = f"{root.rstrip('/')}/{name}"
-        if _is_there(ws, row["statement_id"], target, digest := sha256(content).hexdigest()) and store.exists(path):
-            report["unchanged"].append(path)
-            continue
-        store.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with store.open(path, "wb") as file:
-            file.write(content)
-        _record(ws, row["statement_id"], target, digest, path, now=now, actor=actor)
-        report["written"].append(path)
+        try:
+            path, is_new = place.put(row, content, pattern, now=now, actor=actor)
+        except DunningError:
+            raise
+        except Exception as error:  # each store has its own: no credentials, no bucket, no network, disk full
+            raise DunningError(
+                f"{row['number'] or row['statement_id']} could not be written: {error}",
+                value=target,
+                remedy="look at the store and its credentials, then do the same again: nothing is written twice",
+            ) from error
+        report["written" if is_new else "unchanged"].append(path)
     return report
+
+
+class _Place:
+    """A target and what the ledger knows to lie there, statement by statement."""
+
+    def __init__(self, ws: Workspace, target: str) -> None:
+        import fsspec
+
+        try:
+            self.store, root = fsspec.core.url_to_fs(target)
+        except (ImportError, ValueError) as error:
+            raise InvalidInput(f"this target cannot be written to: {error}", value=target) from None
+        self.ws, self.root = ws, root.rstrip("/")
+        # one folder has one name, whatever way it was written in
+        is_folder = "file" in self.store.protocol
+        self.name = self.root if is_folder else self.store.unstrip_protocol(self.root)
+        d = distributions.c
+        with reading(open_ledger(ws)) as connection:
+            query = select(d.statement_id, d.pdf_sha256, d.path).where(d.target == self.name).order_by(d.at)
+            self.known = {(id_, digest): path for id_, digest, path in connection.execute(query)}
+        self.owners = {path: id_ for (id_, _), path in self.known.items()}
+
+    def put(self, row: dict[str, Any], content: bytes, pattern: str, *, now: datetime, actor: str) -> tuple[str, bool]:
+        """(where it lies, whether it was written now)"""
+        statement_id, digest = row["statement_id"], sha256(content).hexdigest()
+        path = self.known.get((statement_id, digest))
+        if path is not None and self.store.exists(path):
+            return path, False
+        if path is None:
+            others = {path for path, owner in self.owners.items() if owner != statement_id}
+            path = _unique(f"{self.root}/{file_name(row, pattern)}", others)
+        self.store.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with self.store.open(path, "wb") as file:
+            file.write(content)
+        if (statement_id, digest) not in self.known:  # else somebody removed the file, and it was written again
+            entry = {"statement_id": statement_id, "target": self.name, "pdf_sha256": digest, "path": path}
+            with open_ledger(self.ws).begin() as connection:
+                connection.execute(distributions.insert().values(**entry, at=now, by=actor))
+        self.known[statement_id, digest], self.owners[path] = path, statement_id
+        return path, True
 
 
 def file_name(row: dict[str, Any], pattern: str = PATTERN) -> str:
@@ -102,16 +140,23 @@ def _safe(text: str) -> str:
 
 def _check_pattern(pattern: str) -> None:
     try:
+        named = {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
         pattern.format_map(dict.fromkeys(FIELDS, "x"))
+        if not named <= set(FIELDS):
+            raise ValueError(", ".join(sorted(named - set(FIELDS))))
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         fields = ", ".join("{" + field + "}" for field in FIELDS)
         raise InvalidInput(f"the file-name pattern is wrong: {error}", value=pattern, remedy=f"use {fields}") from None
     if pattern.startswith("/") or ".." in pattern.split("/"):
         raise InvalidInput("a file-name pattern stays inside its target", value=pattern)
+    if not pattern.rpartition("/")[2].strip():
+        raise InvalidInput("a file-name pattern ends with a name", value=pattern, remedy=f"such as {PATTERN}")
 
 
-def _unique(name: str, taken: Sequence[str]) -> str:
+def _unique(name: str, taken: Collection[str]) -> str:
     stem, dot, ending = name.rpartition(".")
+    if "/" in ending:  # a name without an ending, in a folder with a dot
+        stem, dot, ending = "", "", name
     candidate, n = name, 1
     while candidate in taken:
         n += 1
@@ -127,23 +172,3 @@ def _pdfs(ws: Workspace, ids: Sequence[str]) -> Iterable[tuple[dict[str, Any], b
         raise NotThere("there is no such statement", value=missing[0])
     for row in sorted(rows, key=lambda row: (row["number"] or "", row["statement_id"])):
         yield pdf_of(ws, row["statement_id"])
-
-
-def _is_there(ws: Workspace, statement_id: str, target: str, digest: str) -> bool:
-    d = distributions.c
-    with reading(open_ledger(ws)) as connection:
-        query = select(d.path).where(d.statement_id == statement_id, d.target == target, d.pdf_sha256 == digest)
-        return connection.execute(query).first() is not None
-
-
-def _record(
-    ws: Workspace, statement_id: str, target: str, digest: str, path: str, *, now: datetime, actor: str
-) -> None:
-    if _is_there(ws, statement_id, target, digest):
-        return  # it was there, somebody removed the file, and it was written again
-    with open_ledger(ws).begin() as connection:
-        connection.execute(
-            distributions.insert().values(
-                statement_id=statement_id, target=target, pdf_sha256=digest, path=path, at=now, by=actor
-            )
-        )

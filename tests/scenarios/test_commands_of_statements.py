@@ -101,6 +101,31 @@ def test_pdfs_come_as_files_as_a_zip_and_lie_once_at_each_target(shell: Shell, t
     (tmp_path / "out" / f"{numbers[0]}.pdf").unlink()  # what was taken away is brought again
     assert len(shell.json("statement", "distribute", str(tmp_path / "out"), "--all")["written"]) == 1
     shell.run("statement", "distribute", "nowhere://x", "--all", code=1)
+    shell.run("statement", "zip", "--all", "-o", str(tmp_path / "missing" / "letters.zip"), code=1)
+    for wrong in ("", "{number}/", "{number.__class__}", "{number!r:x}"):
+        shell.run("statement", "zip", "--all", "-o", str(letters), "--name", wrong, code=1)
+
+
+def test_no_letter_lies_over_another_ones_and_a_folder_has_one_name(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.run("run")
+    shell.run("statement", "close", "--all")
+    one, other = (row["id"] for row in shell.json("statement", "list"))
+    target = tmp_path / "out.d"
+
+    def put(where: str, *ids: str, name: str = "letter") -> dict[str, list[str]]:
+        named = [part for id_ in ids for part in ("--id", id_)]
+        return shell.json("statement", "distribute", where, *named, "--name", name)
+
+    assert put(str(target), one)["written"] == [f"{target}/letter"]
+    assert put(str(target), other)["written"] == [f"{target}/letter-2"]
+    monkeypatch.chdir(tmp_path)
+    for same in ("out.d", "out.d/", "./out.d", target.as_uri()):
+        assert put(same, one, other)["unchanged"] == [f"{target}/letter", f"{target}/letter-2"]
+    assert put(str(target), one, name="{number}.pdf")["unchanged"] == [f"{target}/letter"]  # the same PDF lies there
+    (tmp_path / "file").write_text("no folder")
+    shell.run("statement", "distribute", str(tmp_path / "file"), "--all", code=1)
 
 
 def test_hostile_names_and_odd_amounts_go_through_a_whole_run(world: World, tmp_path: Path) -> None:
