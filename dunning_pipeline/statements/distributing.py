@@ -20,6 +20,7 @@ from dunning_pipeline.statements.printing import pdf_of
 
 PATTERN = "{number}.pdf"
 FIELDS = ("number", "id", "account_id", "account_name", "date", "level", "process", "currency", "kind")
+_BUCKETS = {"s3", "gs", "abfs"}  # have no folders: to make one would make a bucket by a slip of the pen
 _UNSAFE = re.compile(r"[^\w.\-+@ ()]", re.UNICODE)
 
 
@@ -88,9 +89,10 @@ class _Place:
         except (ImportError, ValueError) as error:
             raise InvalidInput(f"this target cannot be written to: {error}", value=target) from None
         self.ws, self.root = ws, root.rstrip("/")
+        spoken = self.store.protocol
+        self.protocols = {spoken} if isinstance(spoken, str) else set(spoken)
         # one folder has one name, whatever way it was written in
-        is_folder = "file" in self.store.protocol
-        self.name = self.root if is_folder else self.store.unstrip_protocol(self.root)
+        self.name = self.root if "file" in self.protocols else self.store.unstrip_protocol(self.root)
         d = distributions.c
         with reading(open_ledger(ws)) as connection:
             query = select(d.statement_id, d.pdf_sha256, d.path).where(d.target == self.name).order_by(d.at)
@@ -106,7 +108,8 @@ class _Place:
         if path is None:
             others = {path for path, owner in self.owners.items() if owner != statement_id}
             path = _unique(f"{self.root}/{file_name(row, pattern)}", others)
-        self.store.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not self.protocols & _BUCKETS:
+            self.store.makedirs(path.rpartition("/")[0], exist_ok=True)
         with self.store.open(path, "wb") as file:
             file.write(content)
         if (statement_id, digest) not in self.known:  # else somebody removed the file, and it was written again
