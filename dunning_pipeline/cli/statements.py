@@ -234,6 +234,7 @@ def send(
     keep_draft: Annotated[bool, typer.Option("--no-close", help="Same as --draft.")] = False,
     again: Annotated[bool, typer.Option("--again", help="A deliberate second sending.")] = False,
     to: Annotated[str | None, typer.Option("--to", help="Other recipients, separated by commas.")] = None,
+    cc: Annotated[str | None, typer.Option("--cc", help="Other copies; an empty text: none.")] = None,
     bcc: Annotated[str | None, typer.Option("--bcc", help="A blind copy, for example to me.")] = None,
     subject: Annotated[str | None, typer.Option("--subject")] = None,
     body: Annotated[str | None, typer.Option("--body", help="Plain words instead of the template's.")] = None,
@@ -255,7 +256,7 @@ def send(
         again=again,
         send_now=now,
         channels=channel or None,
-        overrides=_overrides(to=to, bcc=bcc, subject=subject, body=body, attachments=attachments),
+        overrides=_overrides(to=to, cc=cc, bcc=bcc, subject=subject, body=body, attachments=attachments),
         now=_now(),
         actor=getpass.getuser(),
     )
@@ -309,7 +310,7 @@ def _chosen(ws: Any, ids: list[str] | None, *, run: str | None, all_: bool, stat
 
 def _overrides(**given: str | None) -> dict[str, Any] | None:
     said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name in ("to", "bcc"):
+    for name in ("to", "cc", "bcc"):
         if name in said:
             said[name] = [part.strip() for part in said[name].split(",") if part.strip()]
     if said.get("attachments") in ("all", "none"):

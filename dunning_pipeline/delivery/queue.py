@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from dunning_pipeline.delivery.judging.hours import next_send_time
 from dunning_pipeline.delivery.keys import content_hash, send_key
-from dunning_pipeline.delivery.permission.contact_points import wire_phones
+from dunning_pipeline.delivery.permission.contact_points import wire_email, wire_phones
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.schema import sends
@@ -182,13 +183,18 @@ def queue_row(
 def recipients_of(
     statement: Mapping[str, Any], channel: str, overrides: Mapping[str, Any], *, country: str
 ) -> dict[str, Any] | None:
-    """Who gets the statement on this channel; None where the statement has nobody there.
+    """Who gets the statement on this channel; None where the statement has nobody there. An empty cc or bcc in
+    `overrides` leaves the statement's out. Raises InvalidInput for a typed address that is none.
 
     Numbers in national format are read as those of the account's country, else of `country` (ISO alpha-2).
     """
     said = statement["recipients"] or {}
     if channel == "email":
-        chosen = {part: list(overrides.get(part) or said.get(part) or []) for part in ("to", "cc", "bcc")}
+        typed = {part: list(overrides[part]) for part in ("to", "cc", "bcc") if overrides.get(part) is not None}
+        for address in chain.from_iterable(typed.values()):
+            wire_email(address)  # a person is there to correct it: refused now, not held later
+        chosen = {part: typed.get(part, list(said.get(part) or [])) for part in ("to", "cc", "bcc")}
+        chosen["to"] = chosen["to"] or list(said.get("to") or [])
         return chosen if chosen["to"] else None
     if channel == "sms":
         numbers = overrides.get("sms") or said.get("sms") or []

@@ -85,6 +85,9 @@ def send_one(desk: Desk) -> Response:
 def _overrides(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
     """What this one sending shall have in place of what the statement says."""
     named = {who: typed_addresses(desk, who) for who in ("to", "cc", "bcc") if desk.typed(who)}
+    named |= {
+        who: [] for who in ("cc", "bcc") if who in desk.form and row["recipients"].get(who) and not desk.typed(who)
+    }  # emptied by hand
     if desk.typed("bcc_to_me") and desk.typed("my_address"):
         named["bcc"] = [*named.get("bcc", []), *typed_addresses(desk, "my_address")]
     more: dict[str, Any] = {name: desk.typed(name) for name in ("subject", "body") if desk.typed(name)}
