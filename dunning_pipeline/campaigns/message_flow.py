@@ -53,15 +53,16 @@ _RANK = ("queued", "already_queued", "fatigue_cap", "same_recipient", "opted_out
 
 def queue_to_members(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
-    now: datetime, actor: str, at_once: bool,
+    now: datetime, actor: str, at_once: bool, only_account: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One message per billing account of each member, and none twice to one contact point of the same party."""
-    letters = _Messages(ws, campaign, occurrence, planned_for, now, actor, at_once)
+    letters = _Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, overrides)
     outcomes = dict.fromkeys(accounts, "no_account")
     seen: set[tuple[str, str]] = set()
     for row in _rows(ws, _ACCOUNTS):
         party = row["unified_account_id"]
-        if party not in outcomes:
+        if party not in outcomes or only_account not in (None, row["account_key"]):
             continue
         point = (party, ",".join(row["email_to"]).lower())
         outcome = "same_recipient" if row["email_to"] and point in seen else letters.send(row, row["account_key"])
@@ -74,9 +75,10 @@ def queue_to_members(
 def queue_plans(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
     now: datetime, actor: str, at_once: bool, only_plan: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One message per active collection plan of the members (or for one of them), to its contact or the account's."""
-    letters = _Messages(ws, campaign, occurrence, planned_for, now, actor, at_once)
+    letters = _Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, overrides)
     outcomes = dict.fromkeys(accounts, "no_plan")
     plans: dict[str, list[dict[str, Any]]] = {}
     for plan in _rows(ws, _PLANS):
@@ -104,8 +106,10 @@ class _Messages:
 
     def __init__(
         self, ws: Workspace, campaign: Campaign, occurrence: str, planned_for: datetime, now: datetime, actor: str,
-        at_once: bool,
+        at_once: bool, overrides: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
+        """`overrides`: what a person says for one message: to, cc, bcc (addresses), subject, body (plain text)."""
+        self.said = dict(overrides or {})
         self.ws, self.campaign, self.occurrence, self.planned_for = ws, campaign, occurrence, planned_for
         self.now, self.actor, self.at_once = now, actor, at_once
         self.today = now.astimezone(ws.company.zone).date()
@@ -122,6 +126,8 @@ class _Messages:
     def send(self, row: Mapping[str, Any], recipient: str, *, kind: str = "campaign") -> str:
         """Queue on the first channel that reaches somebody (on all that the campaign names); the outcome."""
         wanted = self.campaign.channels or ("email",)
+        if self.said.get("to"):
+            row = {**row, "email_to": self.said["to"]}
         reachable = [(channel, to) for channel in wanted if (to := _reached(row, channel)) is not None]
         if not reachable:
             return "opted_out" if row["email_blocked_reason"] else "no_channel"
@@ -143,7 +149,8 @@ class _Messages:
                         template=str(self.campaign.template), language=row["language"] or self.language,
                         document=self._document(row), now=self.now, actor=self.actor, kind=kind,
                         due_at=self._due(row), send_now=self.at_once, time_zone=row["time_zone"],
-                        unified_account_id=row["unified_account_id"],
+                        unified_account_id=row["unified_account_id"], cc=self.said.get("cc", ()),
+                        bcc=self.said.get("bcc", ()), overrides=self.said or None,
                     )  # fmt: skip
         except DunningError as error:
             return "already_queued" if "queued already" in str(error) else "failed"

@@ -9,6 +9,13 @@ from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, o
 
 app = typer.Typer(add_completion=False, help="Deliver what is due; list, resolve and stop sends.")
 
+Template = Annotated[str, typer.Option("--template", help="Name of an e-mail template.")]
+AtOnce = Annotated[bool, typer.Option("--now", help="Do not wait for the send hour.")]
+To = Annotated[str | None, typer.Option("--to", help="Other recipients, separated by commas.")]
+Cc = Annotated[str | None, typer.Option("--cc", help="Copies, separated by commas.")]
+Bcc = Annotated[str | None, typer.Option("--bcc", help="A blind copy, for example to me.")]
+Subject = Annotated[str | None, typer.Option("--subject")]
+Body = Annotated[str | None, typer.Option("--body", help="Plain words instead of the template's.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept in the audit trail.")]
 
 
@@ -48,8 +55,13 @@ def send(
 @app.command()
 def plan(
     plan: Annotated[str, typer.Argument(help="Key or source id of a collection plan.")],
-    template: Annotated[str, typer.Option("--template", help="Name of an e-mail template.")],
-    now: Annotated[bool, typer.Option("--now", help="Do not wait for the send hour.")] = False,
+    template: Template,
+    now: AtOnce = False,
+    to: To = None,
+    cc: Cc = None,
+    bcc: Bcc = None,
+    subject: Subject = None,
+    body: Body = None,
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
@@ -57,9 +69,33 @@ def plan(
     from dunning_pipeline.campaigns.plan_sending import send_plan
     from dunning_pipeline.settings.clock import business_now
 
-    ws = open_workspace(workspace)
-    outcome = send_plan(ws, plan, template=template, now=business_now(), actor=getpass.getuser(), send_now=now)
+    said = _said(to=to, cc=cc, bcc=bcc, subject=subject, body=body)
+    ws, me, at = open_workspace(workspace), getpass.getuser(), business_now()
+    outcome = send_plan(ws, plan, template=template, now=at, actor=me, send_now=now, overrides=said)
     show([{"plan": plan, "outcome": outcome}], form)
+
+
+@app.command()
+def account(
+    account: Annotated[str, typer.Argument(help="Key or source id of an account.")],
+    template: Template,
+    now: AtOnce = False,
+    to: To = None,
+    cc: Cc = None,
+    bcc: Bcc = None,
+    subject: Subject = None,
+    body: Body = None,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Queue a message of one account, with its open items; once per account and day. It changes no level."""
+    from dunning_pipeline.campaigns.plan_sending import send_account
+    from dunning_pipeline.settings.clock import business_now
+
+    said = _said(to=to, cc=cc, bcc=bcc, subject=subject, body=body)
+    ws, me, at = open_workspace(workspace), getpass.getuser(), business_now()
+    outcome = send_account(ws, account, template=template, now=at, actor=me, send_now=now, overrides=said)
+    show([{"account": account, "outcome": outcome}], form)
 
 
 @app.command("list")
@@ -175,3 +211,14 @@ def _progress(form: Format) -> Any:
             yield lambda text, done, total: progress.update(task, completed=done, total=total)
 
     return bar()
+
+
+def _said(**typed: str | None) -> dict[str, Any] | None:
+    """What was typed for this one message; addresses as lists."""
+    lists = ("to", "cc", "bcc")
+    said: dict[str, Any] = {
+        name: [part.strip() for part in text.split(",") if part.strip()] if name in lists else text
+        for name, text in typed.items()
+        if text
+    }
+    return said or None

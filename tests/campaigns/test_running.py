@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal
+from email import message_from_bytes, policy
 from typing import Any
 
 import duckdb
@@ -19,7 +20,8 @@ from dunning_pipeline.campaigns.running import run_campaign, run_due
 from dunning_pipeline.cli.daily import summary
 from dunning_pipeline.cli.sending import app
 from dunning_pipeline.delivery.reading import read_sends
-from dunning_pipeline.errors import Refused
+from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -262,6 +264,28 @@ def test_a_plan_is_sent_by_hand_once_a_day(company: Workspace, monkeypatch: pyte
     said = [CliRunner().invoke(app, [*command, "--format", "json"]) for _ in range(2)]
     assert [json.loads(one.stdout)[0]["outcome"] for one in said] == ["queued", "queued"]
     assert [row["kind"] for row in read_sends(company)] == ["collection_plan"]
+
+
+def test_one_account_is_written_to_by_hand_with_other_words_and_recipients(
+    company: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
+    command = ["account", "alpha", "--template", "account_statement", "--now", "--workspace", str(company.root)]
+    command += ["--to", "me@office.example", "--bcc", "boss@office.example", "--subject", "Hello\r\nBcc: x@y.z"]
+    assert [CliRunner().invoke(app, command).exit_code for _ in range(2)] == [0, 0]
+    (row,) = rows(company, select(sends))
+    assert (row.recipients["to"], row.recipients["bcc"]) == (["me@office.example"], ["boss@office.example"])
+    assert (row.account_key, row.due_at, row.statement_id) == ("salesforce:alpha", NOW, None)
+    assert deliver(company, now=NOW)["sent"] == 1
+    (file,) = (company.state / "outbox").glob("*.eml")
+    mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert (mail["subject"], mail["to"], mail["bcc"]) == (
+        "Hello Bcc: x@y.z",
+        "me@office.example",
+        "boss@office.example",
+    )
+    refused = CliRunner().invoke(app, [*command, "--to", "nobody at all"])
+    assert isinstance(refused.exception, InvalidInput) and len(rows(company, select(sends))) == 1
 
 
 def test_planning_an_occurrence_by_hand(company: Workspace) -> None:
