@@ -1,10 +1,12 @@
 """`dunning ledger …`: migrate, back up, restore and verify the record of what was done."""
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dunning_pipeline.cli.entries import moment
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: migrate, backup, restore, verify.")
@@ -36,11 +38,18 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Even where the ledger in use holds statements.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Put a backup in the ledger's place; the former SQLite file is kept beside it."""
+    """Put a backup in the ledger's place; the former SQLite file is kept beside it, and what waits is stopped."""
     from dunning_pipeline.ledger import backup as copies
 
-    kept = copies.restore(open_workspace(workspace), file, replace=replace)
-    typer.echo("Restored." + (f" The former ledger is {kept}." if kept else ""))
+    restored = copies.restore(open_workspace(workspace), file, replace=replace, now=moment(), actor=getpass.getuser())
+    typer.echo("Restored." + (f" The former ledger is {restored.kept}." if restored.kept else ""))
+    for series, (first, last) in restored.lost.items():
+        typer.echo(f"{series}: the numbers {first} to {last} were given after this backup and will be given again.")
+    if restored.waiting:
+        typer.echo(
+            f"{restored.waiting} messages wait in it, and some may have left after it was made: nothing leaves until "
+            "you have looked (`dunning send list`, `dunning send cancel`) and said `dunning send resume`."
+        )
 
 
 @app.command()

@@ -5,14 +5,25 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import DunningError, NotThere, Refused
+from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, sqlite_file
+from dunning_pipeline.ledger.schema import number_series, sends, switches
 from dunning_pipeline.settings.workspace import Workspace
+
+_WAITING = ("queued", "in_flight", "held")
+_STOPPED = (
+    "restored from a backup: what left after it was made would leave again; settle it with the provider's records, "
+    "then resume"
+)
 
 # Each query yields what breaks a rule of the record; an empty ledger of findings is a sound ledger.
 CHECKS = {
@@ -65,6 +76,15 @@ CHECKS = {
 }
 
 
+@dataclass(frozen=True)
+class Restored:
+    """What a restored ledger does not know: `waiting` messages may have left, and `lost` numbers were given since."""
+
+    kept: Path | None  # the former ledger (SQLite), where there was one
+    waiting: int
+    lost: dict[str, tuple[int, int]]  # series → first and last number that only the former ledger knows
+
+
 def backup(ws: Workspace, target: Path) -> Path:
     """Copy the ledger to `target` while others use it; the copy is one consistent moment.
 
@@ -90,24 +110,36 @@ def backup(ws: Workspace, target: Path) -> Path:
     return target
 
 
-def restore(ws: Workspace, source: Path, *, replace: bool = False) -> Path | None:
-    """Put a backup in the ledger's place; where the former ledger was kept (SQLite), None where there was none.
+def restore(ws: Workspace, source: Path, *, replace: bool = False, now: datetime, actor: str) -> Restored:
+    """Put a backup in the ledger's place. Where messages wait in it, the stop button is pressed: some may have left.
 
     Raises NotThere, and Refused where a ledger with statements is there and `replace` is not said.
     """
     if not source.is_file():
         raise NotThere("there is no such backup", value=str(source))
     file = sqlite_file(ws.ledger_url)
-    if file is None:
+    if file is not None:
+        _sound(source)
+    given: dict[str, int] = {}
+    if file is None or file.exists():
         if not replace and _has_statements(ws):
             raise _not_empty()
+        given = _numbers_given(ws, may_be_damaged=replace)
+    kept = None
+    if file is None:
         _run("pg_restore", "--clean", "--if-exists", "--single-transaction", f"--dbname={_plain_url(ws)}", str(source))
-        return None
-    _sound(source)
+    else:
+        kept = _exchange(ws, file, source)
+    waiting = _stop_sends(ws, now=now, actor=actor)
+    known = _numbers_given(ws)
+    lost = {name: (known.get(name, 0) + 1, last) for name, last in given.items() if last > known.get(name, 0)}
+    return Restored(kept, waiting, lost)
+
+
+def _exchange(ws: Workspace, file: Path, source: Path) -> Path | None:
+    """Put a SQLite file in the ledger's place; where the former one is kept."""
     kept = None
     if file.exists():
-        if not replace and _has_statements(ws):
-            raise _not_empty()
         dispose(ws.ledger_url)
         kept = file.with_name(f"{file.stem}-before-restore-{source.stat().st_mtime_ns}{file.suffix}")
         for ending in ("-wal", "-shm"):
@@ -119,8 +151,32 @@ def restore(ws: Workspace, source: Path, *, replace: bool = False) -> Path | Non
     partial = file.with_name(f"{file.name}.restoring")
     shutil.copyfile(source, partial)
     partial.replace(file)
-    open_ledger(ws)
     return kept
+
+
+def _stop_sends(ws: Workspace, *, now: datetime, actor: str) -> int:
+    """How many messages wait; with any, nothing leaves before a person has looked (`dunning send resume`)."""
+    with open_ledger(ws).begin() as connection:
+        waiting = connection.scalar(select(func.count()).where(sends.c.status.in_(_WAITING))) or 0
+        is_stopped = connection.scalar(select(switches.c.name).where(switches.c.name == "stop")) is not None
+        if waiting and not is_stopped:
+            row = {"name": "stop", "value": True, "reason": _STOPPED, "set_by": actor, "set_at": now}
+            connection.execute(switches.insert().values(**row))
+        audit.record(
+            connection, actor=actor, action="ledger.restore", object_kind="ledger", object_id="ledger",
+            after={"waiting": waiting}, at=now,
+        )  # fmt: skip
+    return waiting
+
+
+def _numbers_given(ws: Workspace, *, may_be_damaged: bool = False) -> dict[str, int]:
+    try:
+        with reading(open_ledger(ws)) as connection:
+            return dict(connection.execute(select(number_series.c.series, number_series.c.last_number)).tuples().all())
+    except (DBAPIError, DunningError):
+        if may_be_damaged:  # that is what backups are for
+            return {}
+        raise
 
 
 def verify(ws: Workspace) -> dict[str, list[str]]:

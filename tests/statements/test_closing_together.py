@@ -87,6 +87,6 @@ def test_two_processes_and_a_crash_give_each_number_and_posting_once(
         before = world.statements()
         with world.ledger.begin() as connection:
             connection.exec_driver_sql("update statements set status = 'voided', void_reason = 'x'")
-        restore(world.ws, copy, replace=True)
+        restore(world.ws, copy, replace=True, now=noon("2026-01-08"), actor="test")
         assert world.statements() == before and date(2026, 1, 8)
         dispose(world.ws.ledger_url)
