@@ -1,5 +1,6 @@
 """The calendar: what was sent, what is queued, what is planned; as rows for people and as .ics for their calendars."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -125,9 +126,12 @@ def as_ics(rows: Iterable[Entry], *, company: str, now: datetime) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
     calendar.add("x-wr-calname", f"Dunning {company}")
+    known: Counter[str] = Counter()
     for row in rows:
         event = Event()
-        event.add("uid", _uid(row))
+        uid = _uid(row)
+        known[uid] += 1  # two occurrences of one minute: both are shown, each under a name of its own
+        event.add("uid", uid if known[uid] == 1 else f"{known[uid]}-{uid}")
         event.add("dtstamp", now.astimezone(UTC))
         event.add("dtstart", row["at"])
         event.add("duration", timedelta(minutes=30))

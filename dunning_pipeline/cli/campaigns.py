@@ -129,8 +129,10 @@ def calendar(
 
     ws = open_workspace(workspace)
     today: date = parse_date(None, ws)
-    first = parse_date(since, ws) if since else today - timedelta(days=7)
-    last = parse_date(until, ws) if until else today + timedelta(days=28)
+    first = parse_date(since, ws, option="--from") if since else today - timedelta(days=7)
+    last = parse_date(until, ws, option="--to") if until else max(today, first) + timedelta(days=28)
+    if last < first:
+        raise typer.BadParameter(f"{last} is before {first}", param_hint="--to")
     rows = entries(ws, first=first, last=last, now=_now())
     if ics is not None:
         ics.write_bytes(as_ics(rows, company=ws.company.name, now=_now()))

@@ -28,7 +28,7 @@ def open_workspace(workspace: str | None) -> Workspace:
     return Workspace(workspace)
 
 
-def parse_date(text: str | None, workspace: Workspace) -> date:
+def parse_date(text: str | None, workspace: Workspace, *, option: str = "--date") -> date:
     """`--date` as a date, else the business date in the company's time zone; a usage error (exit 2) otherwise."""
     from dunning_pipeline.settings.clock import business_date
 
@@ -37,7 +37,7 @@ def parse_date(text: str | None, workspace: Workspace) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date; write YYYY-MM-DD", param_hint="--date") from None
+        raise typer.BadParameter(f"{text!r} is no date; write YYYY-MM-DD", param_hint=option) from None
 
 
 def show(

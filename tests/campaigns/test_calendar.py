@@ -35,6 +35,9 @@ def test_planned_and_done_occurrences_and_messages_are_in_it(company: Workspace)
 
 def test_the_file_is_valid_and_an_entry_keeps_its_uid(company: Workspace) -> None:
     declare(company, DUNNING)
+    declare(company, MESSAGE)
+    for occurrence in ("one", "two"):  # of the same minute
+        run_campaign(company, "notes", now=NOW, actor="test", occurrence=occurrence)
     first = as_ics(entries(company, first=FIRST, last=LAST, now=NOW), company="Ä, B; C\\D", now=NOW)
     later = as_ics(
         entries(company, first=FIRST, last=LAST, now=NOW), company="Ä, B; C\\D", now=NOW + timedelta(hours=1)
@@ -64,6 +67,8 @@ def test_the_commands_answer(company: Workspace, monkeypatch: pytest.MonkeyPatch
     file = company.root / "plan.ics"
     assert run(app, ["calendar", "--ics", str(file)]).exit_code == 0
     assert file.read_bytes().startswith(b"BEGIN:VCALENDAR")
+    assert run(app, ["calendar", "--from", "2026-01-02", "--to", "2026-01-01"]).exit_code == 2
+    assert "--from" in run(app, ["calendar", "--from", "soon"]).stderr
 
 
 @pytest.mark.parametrize(
