@@ -77,7 +77,7 @@ def decide(
         opened.limit_to(account=scope.account, invoice=scope.invoice, segment=scope.segment)
         opened.bring_ledger(ws, wanted=ledger)
         load_policy_tables(opened.con, ws, processes=processes, catalogs=opened.catalogs)
-        _known_process(opened.con, scope)
+        known_process(opened.con, scope)
         seconds = run_models(opened, ws, dunning_date, scope)
         return _collect(opened, dunning_date, scope, seconds)
 
@@ -117,7 +117,8 @@ def ask_model(
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _known_process(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+def known_process(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+    """Raises NotThere for a process that is neither declared nor still run by cases that began in it."""
     if scope.process is None:
         return
     names = [name for (name,) in con.execute("select distinct process from policy.processes order by all").fetchall()]

@@ -4,6 +4,7 @@ Every proposed statement counts as sent on its day, in the scratch database only
 follow from there as they would in life.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import Any, Literal
 
 import duckdb
 
-from dunning_pipeline.dunning.decision import run_models
+from dunning_pipeline.dunning.decision import known_process, run_models
 from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.policy_tables import load_policy_tables
 from dunning_pipeline.dunning.processes import DeclaredProcess, load_processes, read_process
 from dunning_pipeline.dunning.scope import Scope
-from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.money import amount_text
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -50,7 +51,7 @@ class Played:
             "process": self.process,
             "level": self.level,
             "level_name": self.level_name,
-            "channels": self.channels,
+            "channels": json.loads(self.channels),
             "currency": self.currency,
             "please_pay": amount_text(self.please_pay_minor, self.currency),
             "items": self.items,
@@ -91,10 +92,16 @@ def backtest(
 
     Both are played from `start` to `end` (every `every` days) with the payments that really came, from no level on.
     One row per account and currency that differs or has statements: statements, messages, highest level and amount
-    asked last, now and changed.
+    asked last, now and changed. Raises NotThere where no process has that name.
     """
     declared = read_process(changed)
     now = load_processes(ws)
+    if declared.process.process not in now:
+        raise NotThere(
+            f"there is no process {declared.process.process!r} to compare with",
+            file=changed,
+            remedy=f"one of: {', '.join(now)}",
+        )
     days = (end - start).days + 1
     played = [
         _play(
@@ -126,14 +133,15 @@ def _play(
     processes: Mapping[str, DeclaredProcess] | None = None,
     progress: Progress | None = None,
 ) -> list[Played]:
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidInput(f"between 1 and {MAX_DAYS} days can be played", value=days)
+    if not 1 <= -(-days // every) <= MAX_DAYS:
+        raise InvalidInput(f"between 1 and {MAX_DAYS} days can be played", value=-(-days // every))
     scope = scope or Scope()
     found: list[Played] = []
     with open_facts(ws, facts=facts) as opened, _undone(opened.con):
         opened.limit_to(account=scope.account, invoice=scope.invoice, segment=scope.segment)
         opened.bring_ledger(ws, wanted=ledger)
         load_policy_tables(opened.con, ws, processes=processes, catalogs=opened.catalogs)
+        known_process(opened.con, scope)
         if pays == "observed":
             _pay_as_observed(opened, start)
         for offset in range(0, days, every):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.dunning.simulate import backtest, simulate
-from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from tests.dunning.world import World
 
@@ -47,6 +48,7 @@ def test_if_they_pay_as_late_as_they_are_used_to(world: World) -> None:
         Workspace(world.folder), start=date(2026, 1, 1), days=9, pays="observed", facts=world.database(), ledger=False
     )
     assert [(str(one.day), one.level) for one in played] == [("2026-01-02", 1)]
+    assert played[0].as_json()["channels"] == []  # nobody to write to here
 
 
 @pytest.mark.slow
@@ -68,6 +70,13 @@ def test_a_backtest_shows_what_a_change_would_have_done(world: World, tmp_path: 
     assert [(r["asked_last_now"], r["asked_last_changed"]) for r in rows] == [("100.00", None), ("105.00", "100.00")]
 
 
-def test_too_many_days_are_refused(world: World) -> None:
+def test_too_many_days_and_unknown_processes_are_refused(world: World, tmp_path: Path) -> None:
+    world.process(PROCESS)
+    ws, changed = Workspace(world.folder), tmp_path / "changed.yaml"
+    changed.write_text("process: another\nlevels: [{level: 1, when: {days: 5}, template: a}]\n", encoding="utf-8")
+    with pytest.raises(NotThere, match="no process 'another'"):
+        backtest(ws, changed, start=date(2026, 1, 1), end=date(2026, 1, 8), facts=world.database())
+    with pytest.raises(NotThere, match="no process 'nope'"):
+        simulate(ws, start=date(2026, 1, 1), days=1, scope=Scope(process="nope"), facts=world.database(), ledger=False)
     with pytest.raises(InvalidInput, match="between 1 and 400"):
         simulate(Workspace(world.folder), start=date(2026, 1, 1), days=4000)

@@ -120,10 +120,7 @@ def _outcome(played: list[Played]) -> dict[str, Any]:
         row = sums.setdefault((one.process, one.level, one.currency), {**names, "statements": 0, "minor": 0})
         row["statements"] += 1
         row["minor"] += one.please_pay_minor
-    rows = [
-        {**one.as_json(), "channels": orjson.loads(one.channels), "please_pay_minor": one.please_pay_minor}
-        for one in played[:SHOWN]
-    ]
+    rows = [{**one.as_json(), "please_pay_minor": one.please_pay_minor} for one in played[:SHOWN]]
     return {"count": len(played), "sums": [sums[key] for key in sorted(sums)], "played": rows}
 
 
