@@ -3,6 +3,7 @@
 import asyncio
 import os
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -109,11 +110,13 @@ class Hooks:
 
     async def preferences(self, request: Request) -> Response:
         token = request.path_params["token"]
+        accepted = request.headers.get("accept-language", "")
         try:
             if request.method == "GET":
-                return await run_in_threadpool(show_preferences, self._ws, token)
+                return await run_in_threadpool(show_preferences, self._ws, token, accepted=accepted)
             form = {name: str(value) for name, value in (await request.form()).items()}
-            return await run_in_threadpool(answer_preferences, self._ws, token, form, now=business_now())
+            answer = partial(answer_preferences, now=business_now(), accepted=accepted)
+            return await run_in_threadpool(answer, self._ws, token, form)
         except DunningError as error:
             return PlainTextResponse(error.message, status_code=400)
 

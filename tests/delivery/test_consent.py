@@ -150,6 +150,22 @@ def test_the_form_takes_both_choices_back_and_forth(desk: Desk, page, monkeypatc
     assert recorded(desk) == [("dunning", "opt_out"), ("dunning", "opt_in")]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "language", "title"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "de", "Ihre Einstellungen"),
+        ("en;q=0.4, fr-CA;q=0.8", "fr", "Vos préférences"),
+        ("tlh, es;q=0.3", "es", "Sus preferencias"),
+        ("", "en", "Your preferences"),
+        ('"><script>;q=x', "en", "Your preferences"),
+    ],
+)
+def test_the_page_speaks_the_readers_language(desk: Desk, accepted: str, language: str, title: str) -> None:
+    token = str(preference_link(desk.ws, "acme@example.com")).rpartition("/")[2]
+    shown = bytes(show_preferences(desk.ws, token, accepted=accepted).body).decode()
+    assert f'<html lang="{language}">' in shown and f"<title>{title}</title>" in shown
+
+
 def test_a_link_that_we_did_not_sign_is_refused(page) -> None:
     assert page("GET", path="/preferences/ImZvb0BiYXIi.x").status_code == 400
     assert page("POST", {"List-Unsubscribe": "One-Click"}, path="/preferences/forged").status_code == 400

@@ -7,18 +7,17 @@ from jinja2 import Environment
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from dunning_pipeline.delivery.permission.consent import consents_of, record_consent
+from dunning_pipeline.delivery.permission.preference_words import words_for
 from dunning_pipeline.delivery.permission.preferences import address_of
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.settings.workspace import Workspace
 
-CHOICES = {
-    "campaigns": "Notices and information",
-    "dunning": "Payment reminders by e-mail (without them we send letters)",
-}
+CHOICES = ("campaigns", "dunning")
 _PAGE = Environment(autoescape=True).from_string(
     """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><meta name="referrer" content="no-referrer"><title>Your preferences</title>
+<html lang="{{ language }}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><meta name="referrer" content="no-referrer"><title>{{ words.title }}</title>
 <style>
 body{font:17px/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem;color:#1b2430;background:#fff}
 fieldset{border:1px solid #c6ccd4;border-radius:8px;padding:1rem 1.25rem}label{display:block;padding:.4rem 0}
@@ -28,24 +27,30 @@ button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:8px;background:#
 .said{background:#1d3325}small{color:#a9b4c0}}
 </style></head><body>
 <h1>{{ company }}</h1>
-{% if saved %}<p class="said" role="status">Your choice is saved.</p>{% endif %}
-<p>What may we send to <strong>{{ address }}</strong>?</p>
-<form method="post"><fieldset><legend>By e-mail</legend>
-{% for name, text in choices.items() %}<label>
-<input type="checkbox" name="{{ name }}" value="yes"{% if name in wanted %} checked{% endif %}> {{ text }}</label>
-{% endfor %}</fieldset><p><input type="hidden" name="form" value="preferences"><button>Save</button></p></form>
+{% if saved %}<p class="said" role="status">{{ words.saved }}</p>{% endif %}
+<p>{{ words.question }}<br><strong>{{ address }}</strong></p>
+<form method="post"><fieldset><legend>{{ words.legend }}</legend>
+{% for name in choices %}<label>
+<input type="checkbox" name="{{ name }}" value="yes"{% if name in wanted %} checked{% endif %}>
+ {{ words[name] }}</label>
+{% endfor %}</fieldset>
+<p><input type="hidden" name="form" value="preferences"><button>{{ words.save }}</button></p></form>
 <p><small>{{ company }}, {{ postal }}</small></p></body></html>"""
 )
 
 
-def show_preferences(ws: Workspace, token: str, *, saved: bool = False) -> Response:
-    """The page; looking at it changes nothing, because mail scanners open every link. Raises Refused."""
+def show_preferences(ws: Workspace, token: str, *, accepted: str = "", saved: bool = False) -> Response:
+    """The page in the language that the browser asks for (`accepted`: its Accept-Language), else the company's; looking
+    at it changes nothing, because mail scanners open every link. Raises Refused."""
     address = address_of(ws, token)
     with reading(open_ledger(ws)) as connection:
         said = consents_of(connection, [address], channel="email")
     wanted = [name for name in CHOICES if said.get((address, name), _unsaid(ws, name)) == "opt_in"]
     where = ws.company.address
+    language, words = words_for(accepted, ws.company.default_language)
     page = _PAGE.render(
+        language=language,
+        words=words,
         company=ws.company.name,
         address=address,
         choices=CHOICES,
@@ -53,10 +58,12 @@ def show_preferences(ws: Workspace, token: str, *, saved: bool = False) -> Respo
         saved=saved,
         postal=f"{where.street}, {where.postal_code} {where.city}, {where.country}",
     )
-    return HTMLResponse(page, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(page, headers={"Cache-Control": "no-store", "Vary": "Accept-Language"})
 
 
-def answer_preferences(ws: Workspace, token: str, form: dict[str, str], *, now: datetime) -> Response:
+def answer_preferences(
+    ws: Workspace, token: str, form: dict[str, str], *, now: datetime, accepted: str = ""
+) -> Response:
     """Take the choice: `List-Unsubscribe=One-Click` (RFC 8058) is a no to notices. Raises Refused."""
     address = address_of(ws, token)
     one_click = form.get("List-Unsubscribe") == "One-Click"
@@ -78,7 +85,9 @@ def answer_preferences(ws: Workspace, token: str, form: dict[str, str], *, now: 
                     origin="one-click unsubscribe" if one_click else "preference page",
                     recorded_at=now,
                 )
-    return PlainTextResponse("unsubscribed") if one_click else show_preferences(ws, token, saved=True)
+    return (
+        PlainTextResponse("unsubscribed") if one_click else show_preferences(ws, token, accepted=accepted, saved=True)
+    )
 
 
 def _unsaid(ws: Workspace, subscription: str) -> str:
