@@ -1,5 +1,6 @@
 """Fills a template version with one merge document: e-mail (subject, preheader, HTML, text), SMS, letter wording."""
 
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -156,9 +157,9 @@ def _explained(error: Exception, version: TemplateVersion, part: str, template: 
     constructs = [(text, place) for text, place in version.places.get(part, {}).items() if text in written]
     message = error.message if isinstance(error, DunningError | UndefinedError) else str(error)
     name = _name_in(message or "")
-    telling = name or (
-        "{{" if isinstance(error, EmptyField) else "{% for" if "without end" in (message or "") else None
-    )
+    empty = _empty_field(error, template, version.compiled[part] or "") if isinstance(error, EmptyField) else None
+    message = f"{message}: {empty}" if empty else message
+    telling = name or empty or ("{% for" if "without end" in (message or "") else None)
     if telling:
         constructs = [(text, place) for text, place in constructs if telling in text] or constructs
     text, place = constructs[0] if constructs else (None, None)
@@ -166,7 +167,7 @@ def _explained(error: Exception, version: TemplateVersion, part: str, template: 
     return InvalidDeclaration(
         f"template {version.template} ({version.channel}, {version.language}), {part}: {message}",
         file=place.file if place else f"{version.channel}/{version.template}",
-        line=place.line if place else line,
+        line=place.line if place else line if part != "html" else None,  # of the compiled page: nobody has that
         column=place.column if place else None,
         value=text,
         remedy=f"did you mean {near!r}? Or say what to print instead: |default(\"…\")" if near else
@@ -175,8 +176,24 @@ def _explained(error: Exception, version: TemplateVersion, part: str, template: 
 
 
 def _failed_line(error: Exception, template: Template) -> int | None:
-    frames = [frame for frame in traceback.walk_tb(error.__traceback__) if frame[0].f_code.co_filename == "<template>"]
-    return template.get_corresponding_lineno(frames[-1][1]) if frames else None
+    line = _program_line(error)
+    return template.get_corresponding_lineno(line) if line else None
+
+
+def _program_line(error: Exception) -> int | None:
+    """The line of the Python that Jinja made of the template."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
+    return lines[-1] if lines else None
+
+
+def _empty_field(error: Exception, template: Template, source: str) -> str | None:
+    """The name of the field that was printed: each printed expression is a line of its own in Jinja's Python."""
+    line = _program_line(error)
+    if line is None:
+        return None
+    code = template.environment.compile(source, raw=True).split("\n")[line - 1]
+    root = re.search(r"\bl_\d+_(\w+)", code)
+    return ".".join([root[1], *re.findall(r"environment\.getattr\(it, '(\w+)'\)", code)]) if root else None
 
 
 def _name_in(message: str) -> str | None:

@@ -73,6 +73,24 @@ def test_a_missing_or_wrong_field_names_template_and_line(expression, message, a
     assert str(caught.value.file).endswith("probe.mjml") and caught.value.line == 3
 
 
+@pytest.mark.parametrize(
+    ("content", "field", "column"),
+    [
+        ("{{ company.name }} {{ account.vat_id }} {{ account.name }}", "account.vat_id", 29),
+        ("{{ company.name }} {{ statement.deadline|date }}", "statement.deadline", 29),
+        ("{{ company.name }}{% for item in items %}{{ item.invoice_number }}{{ item.reference }}{% endfor %}",
+         "item.reference", 76),
+    ],
+)  # fmt: skip
+def test_an_empty_field_is_named_where_many_stand_in_a_line(content, field, column, author, sample):
+    document = sample("final_reminder", "en")
+    with pytest.raises(InvalidDeclaration, match=f"without a value[^:]*: {field}") as caught:
+        render(author, sample, f"<mj-text>{content}</mj-text>",
+               account={**document["account"], "vat_id": None}, statement={**document["statement"], "deadline": None},
+               items=[{**item, "reference": None} for item in document["items"]])  # fmt: skip
+    assert (caught.value.line, caught.value.column) == (2, column)
+
+
 def test_a_field_that_is_gone_from_an_old_document_names_the_field(author, sample):
     document = sample("final_reminder", "en")
     account = {key: value for key, value in document["account"].items() if key != "number"}
