@@ -17,6 +17,7 @@ from dunning_pipeline.campaigns.audience import is_held_out
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.occurrences import planned
 from dunning_pipeline.campaigns.running import run_campaign, run_due
+from dunning_pipeline.campaigns.timing import due_at
 from dunning_pipeline.cli.daily import summary
 from dunning_pipeline.cli.sending import app
 from dunning_pipeline.delivery.reading import read_sends
@@ -225,6 +226,21 @@ def test_a_schedule_when_the_clocks_change(workspace: Workspace, cron: str, day:
     start = datetime.fromisoformat(day).replace(tzinfo=BERLIN)
     ticks = planned(campaign, workspace, after=start, until=start + timedelta(hours=20))
     assert [tick.isoformat() for tick in ticks] == [f"{day}T{hour[:5]}:00{hour[5:]}" for hour in hours]
+
+
+@pytest.mark.parametrize(
+    ("hour", "due"),
+    [
+        (22, "2025-11-11T07:00"),  # quiet from Friday evening to Saturday: on Monday at 22:00 it is quiet again
+        (9, "2025-11-10T09:00"),
+    ],
+)
+def test_quiet_hours_that_end_on_a_closed_day_wait_for_an_open_one(workspace: Workspace, hour: int, due: str) -> None:
+    send = {"hour": hour, "quiet_hours": "20:00-07:00", "holidays": "DE"}
+    campaign = Campaign(campaign="c", segment="s", send=send)
+    friday = datetime(2025, 11, 7, 22, tzinfo=BERLIN)
+    found = due_at(campaign, workspace, planned_for=friday, now=friday, time_zone="Europe/Berlin", at_once=False)
+    assert found == datetime.fromisoformat(due).replace(tzinfo=BERLIN)
 
 
 def test_a_plan_is_one_message_to_its_contact(company: Workspace) -> None:
