@@ -11,7 +11,7 @@ from dunning_pipeline.sql_models.folder.templating import did_you_mean
 from dunning_pipeline.sql_models.runner import Renderer
 from dunning_pipeline.sql_models.shapes import quoted
 
-SLICE_ROWS = 2_200_000  # of the tables that `slices_of` names together: one part stays below the build's memory
+SLICE_ROWS = 1_650_000  # of the tables that `slices_of` names together: one part stays below the build's memory
 
 
 def create(
