@@ -53,7 +53,7 @@ _RANK = ("queued", "already_queued", "fatigue_cap", "same_recipient", "opted_out
 
 def queue_to_members(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
-    now: datetime, actor: str, at_once: bool, only_account: str | None = None,
+    now: datetime, actor: str, at_once: bool, only: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One message per billing account of each member, and none twice to one contact point of the same party."""
@@ -62,7 +62,7 @@ def queue_to_members(
     seen: set[tuple[str, str]] = set()
     for row in _rows(ws, _ACCOUNTS):
         party = row["unified_account_id"]
-        if party not in outcomes or only_account not in (None, row["account_key"]):
+        if party not in outcomes or only not in (None, row["account_key"]):
             continue
         point = (party, ",".join(row["email_to"]).lower())
         outcome = "same_recipient" if row["email_to"] and point in seen else letters.send(row, row["account_key"])
@@ -74,7 +74,7 @@ def queue_to_members(
 
 def queue_plans(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
-    now: datetime, actor: str, at_once: bool, only_plan: str | None = None,
+    now: datetime, actor: str, at_once: bool, only: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One message per active collection plan of the members (or for one of them), to its contact or the account's."""
@@ -82,7 +82,7 @@ def queue_plans(
     outcomes = dict.fromkeys(accounts, "no_plan")
     plans: dict[str, list[dict[str, Any]]] = {}
     for plan in _rows(ws, _PLANS):
-        if only_plan in (None, plan["plan_key"]):
+        if only in (None, plan["plan_key"]):
             plans.setdefault(plan["account_key"], []).append(plan)
     for row in _rows(ws, _ACCOUNTS):
         party = row["unified_account_id"]

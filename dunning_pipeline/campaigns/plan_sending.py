@@ -1,9 +1,8 @@
 """Sends one message by hand, of a collection plan or of an account: recorded and queued like any other send."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from dunning_pipeline.campaigns.declaration import Campaign, Flow
 from dunning_pipeline.campaigns.message_flow import queue_plans, queue_to_members
@@ -28,16 +27,9 @@ where accounts.account_key = $1 or accounts.account_id = $1 order by accounts.ac
 """
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """What a message is of: a plan's or an account's key, and its party."""
-
-    key: str
-    unified_account_id: str
-
-
-def send_plan(
+def send_by_hand(
     ws: Workspace,
+    what: Literal["plan", "account"],
     text: str,
     *,
     template: str,
@@ -46,51 +38,38 @@ def send_plan(
     send_now: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> str:
-    """Queue the message of the plan with this key or source id, once a company day; `already_queued` where that day's
-    one reads otherwise. `overrides` as in message_flow.
+    """Queue the message of the collection plan or the account with this key or source id, once a company day.
 
-    Raises NotThere, InvalidInput for a typed address that is none, or Refused where nobody can be reached.
+    `already_queued` where that day's one reads otherwise. An account's has its own open items, nobody else's;
+    `overrides` as in message_flow. Raises NotThere, InvalidInput for a typed address that is none, or Refused where
+    nobody can be reached.
     """
-    plan = _found(ws, _PLAN, text)
-    if plan is None:
-        raise NotThere("there is no such collection plan", value=text)
-    campaign = _campaign(ws, template, "collection_plan", overrides)
-    outcomes = queue_plans(
-        ws, campaign, [plan.unified_account_id], occurrence=_day(ws, plan, now), planned_for=now, now=now,
-        actor=actor, at_once=send_now, only_plan=plan.key, overrides=overrides,
-    )  # fmt: skip
-    return _queued(outcomes[plan.unified_account_id])
+    is_plan = what == "plan"
+    found = _found(ws, _PLAN if is_plan else _ACCOUNT, text)
+    if found is None:
+        raise NotThere("there is no such collection plan" if is_plan else "there is no such account", value=text)
+    key, party = found
+    queue = queue_plans if is_plan else queue_to_members
+    outcome = queue(
+        ws, _campaign(ws, template, "collection_plan" if is_plan else "message", overrides), [party],
+        occurrence=f"{key}:{now.astimezone(ws.company.zone).date().isoformat()}", planned_for=now, now=now,
+        actor=actor, at_once=send_now, only=key, overrides=overrides,
+    )[party]  # fmt: skip
+    if outcome not in ("queued", "already_queued"):
+        raise Refused(
+            f"nothing was queued: {outcome.replace('_', ' ')}",
+            remedy="give the plan or its account a contact with an e-mail address, or end what forbids it",
+        )
+    return outcome
 
 
-def send_account(
-    ws: Workspace,
-    text: str,
-    *,
-    template: str,
-    now: datetime,
-    actor: str,
-    send_now: bool = False,
-    overrides: Mapping[str, Any] | None = None,
-) -> str:
-    """Queue a message of the account with this key or source id, as send_plan does: its open items, nobody else's."""
-    account = _found(ws, _ACCOUNT, text)
-    if account is None:
-        raise NotThere("there is no such account", value=text)
-    campaign = _campaign(ws, template, "message", overrides)
-    outcomes = queue_to_members(
-        ws, campaign, [account.unified_account_id], occurrence=_day(ws, account, now), planned_for=now, now=now,
-        actor=actor, at_once=send_now, only_account=account.key, overrides=overrides,
-    )  # fmt: skip
-    return _queued(outcomes[account.unified_account_id])
-
-
-def _found(ws: Workspace, query: str, text: str) -> _Subject | None:
+def _found(ws: Workspace, query: str, text: str) -> tuple[str, str] | None:
+    """The key of what the message is of, and its party (unified account id)."""
     con = open_snapshot(ws)
     try:
-        rows = con.execute(query, [text]).fetchall()
+        return con.execute(query, [text]).fetchone()
     finally:
         con.close()
-    return _Subject(*rows[0]) if rows else None
 
 
 def _campaign(ws: Workspace, template: str, flow: Flow, overrides: Mapping[str, Any] | None) -> Campaign:
@@ -100,16 +79,3 @@ def _campaign(ws: Workspace, template: str, flow: Flow, overrides: Mapping[str, 
         for address in (overrides or {}).get(part) or ():
             wire_email(address)
     return Campaign(campaign=NAME, segment=NAME, flow=flow, template=template)
-
-
-def _day(ws: Workspace, subject: _Subject, now: datetime) -> str:
-    return f"{subject.key}:{now.astimezone(ws.company.zone).date().isoformat()}"
-
-
-def _queued(outcome: str) -> str:
-    if outcome not in ("queued", "already_queued"):
-        raise Refused(
-            f"nothing was queued: {outcome.replace('_', ' ')}",
-            remedy="give the plan or its account a contact with an e-mail address, or end what forbids it",
-        )
-    return outcome

@@ -1,7 +1,7 @@
 """`dunning send`: deliver what is due, and look after single sends (list, resolve, retry, cancel, stop, resume)."""
 
 import getpass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -66,13 +66,8 @@ def plan(
     form: FormatOption = Format.table,
 ) -> None:
     """Queue the message of one collection plan; once per plan and day."""
-    from dunning_pipeline.campaigns.plan_sending import send_plan
-    from dunning_pipeline.settings.clock import business_now
-
     said = _said(to=to, cc=cc, bcc=bcc, subject=subject, body=body)
-    ws, me, at = open_workspace(workspace), getpass.getuser(), business_now()
-    outcome = send_plan(ws, plan, template=template, now=at, actor=me, send_now=now, overrides=said)
-    show([{"plan": plan, "outcome": outcome}], form)
+    _queue("plan", plan, template, said, at_once=now, workspace=workspace, form=form)
 
 
 @app.command()
@@ -89,13 +84,8 @@ def account(
     form: FormatOption = Format.table,
 ) -> None:
     """Queue a message of one account, with its open items; once per account and day. It changes no level."""
-    from dunning_pipeline.campaigns.plan_sending import send_account
-    from dunning_pipeline.settings.clock import business_now
-
     said = _said(to=to, cc=cc, bcc=bcc, subject=subject, body=body)
-    ws, me, at = open_workspace(workspace), getpass.getuser(), business_now()
-    outcome = send_account(ws, account, template=template, now=at, actor=me, send_now=now, overrides=said)
-    show([{"account": account, "outcome": outcome}], form)
+    _queue("account", account, template, said, at_once=now, workspace=workspace, form=form)
 
 
 @app.command("list")
@@ -211,6 +201,23 @@ def _progress(form: Format) -> Any:
             yield lambda text, done, total: progress.update(task, completed=done, total=total)
 
     return bar()
+
+
+def _queue(
+    what: Literal["plan", "account"],
+    text: str,
+    template: str,
+    said: dict[str, Any] | None,
+    *,
+    at_once: bool,
+    workspace: str | None,
+    form: Format,
+) -> None:
+    from dunning_pipeline.campaigns.plan_sending import send_by_hand
+
+    ws = open_workspace(workspace)
+    outcome = send_by_hand(ws, what, text, template=template, now=_now(), actor=_me(), send_now=at_once, overrides=said)
+    show([{what: text, "outcome": outcome}], form)
 
 
 def _said(**typed: str | None) -> dict[str, Any] | None:

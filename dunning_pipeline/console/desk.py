@@ -97,36 +97,33 @@ class Desk:
         """The page of a template, with what every page shows around it."""
         wording = self.wording
         notice = notices.waiting(self.request, self.user)
-        text = (
-            page_templates(wording.language)
-            .get_template(template)
-            .render(
-                desk=self,
-                user=self.user,
-                company=self.workspace.company,
-                csrf=self.user.csrf_token,
-                path=self.request.url.path,
-                query=self.request.query_params,
-                t=wording.text,
-                money=wording.money,
-                amount=wording.amount,
-                day=wording.day,
-                month=wording.month,
-                moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
-                number=wording.number,
-                badge=wording.badge,
-                listed=wording.listed,
-                act=wording.act,
-                said=lambda sentence: said(sentence, wording.language) if sentence else "",
-                remedy=lambda sentence: said(for_clerk(sentence), wording.language),
-                fact=lambda value, name="", currency=None: fact(value, name, currency, wording),
-                language=wording.language,
-                link=self.link,
-                notice=notice,
-                now=self.now,
-                test_clock=is_test_clock(),
-                **values,
-            )
+        shown = page_templates(wording.language).get_template(template)
+        text = shown.render(
+            desk=self,
+            user=self.user,
+            company=self.workspace.company,
+            csrf=self.user.csrf_token,
+            path=self.request.url.path,
+            query=self.request.query_params,
+            t=wording.text,
+            money=wording.money,
+            amount=wording.amount,
+            day=wording.day,
+            month=wording.month,
+            moment=functools.partial(wording.moment, zone=self.workspace.company.zone),
+            number=wording.number,
+            badge=wording.badge,
+            listed=wording.listed,
+            act=wording.act,
+            said=lambda sentence: said(sentence, wording.language) if sentence else "",
+            remedy=lambda sentence: said(for_clerk(sentence), wording.language),
+            fact=lambda value, name="", currency=None: fact(value, name, currency, wording),
+            language=wording.language,
+            link=self.link,
+            notice=notice,
+            now=self.now,
+            test_clock=is_test_clock(),
+            **values,
         )
         answer = HTMLResponse(text, status_code=http_status)
         if notice:

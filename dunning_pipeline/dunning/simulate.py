@@ -4,7 +4,6 @@ Every proposed statement counts as sent on its day, in the scratch database only
 follow from there as they would in life.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import orjson
 
 from dunning_pipeline.dunning.decision import known_process, run_models
 from dunning_pipeline.dunning.facts import Facts, open_facts
@@ -51,7 +51,7 @@ class Played:
             "process": self.process,
             "level": self.level,
             "level_name": self.level_name,
-            "channels": json.loads(self.channels),
+            "channels": orjson.loads(self.channels),
             "currency": self.currency,
             "please_pay": amount_text(self.please_pay_minor, self.currency),
             "items": self.items,

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -33,14 +33,14 @@ def write_zip(ws: Workspace, ids: Sequence[str], target: Path, *, pattern: str =
     if not target.parent.is_dir():
         raise NotThere("there is no such folder", value=str(target.parent), remedy="make it, or name another file")
     partial = target.with_name(f"{target.name}.partial")
-    names: list[str] = []
+    names: dict[str, None] = {}  # in their order
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:  # PDFs are compressed already
         for row, content in _pdfs(ws, ids):
-            name = _unique(file_name(row, pattern), names)
+            name = _unique(file_name(row, pattern), names.__contains__)
             archive.writestr(zipfile.ZipInfo(name, date_time=(*row["dunning_date"].timetuple()[:3], 0, 0, 0)), content)
-            names.append(name)
+            names[name] = None
     partial.replace(target)
-    return names
+    return list(names)
 
 
 def distribute(
@@ -106,8 +106,8 @@ class _Place:
         if path is not None and self.store.exists(path):
             return path, False
         if path is None:
-            others = {path for path, owner in self.owners.items() if owner != statement_id}
-            path = _unique(f"{self.root}/{file_name(row, pattern)}", others)
+            wanted = f"{self.root}/{file_name(row, pattern)}"
+            path = _unique(wanted, lambda place: self.owners.get(place, statement_id) != statement_id)
         if not self.protocols & _BUCKETS:
             self.store.makedirs(path.rpartition("/")[0], exist_ok=True)
         with self.store.open(path, "wb") as file:
@@ -156,12 +156,12 @@ def _check_pattern(pattern: str) -> None:
         raise InvalidInput("a file-name pattern ends with a name", value=pattern, remedy=f"such as {PATTERN}")
 
 
-def _unique(name: str, taken: Collection[str]) -> str:
+def _unique(name: str, is_taken: Callable[[str], bool]) -> str:
     stem, dot, ending = name.rpartition(".")
     if "/" in ending:  # a name without an ending, in a folder with a dot
         stem, dot, ending = "", "", name
     candidate, n = name, 1
-    while candidate in taken:
+    while is_taken(candidate):
         n += 1
         candidate = f"{stem}-{n}{dot}{ending}" if dot else f"{name}-{n}"
     return candidate

@@ -167,7 +167,7 @@ def trail(console: Console) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("route", list(ACTS))
 def test_an_act_is_in_the_audit_with_its_person(console: Console, route: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # what these two do needs a built warehouse and has its tests elsewhere; here it is about their trace
-    monkeypatch.setattr(plans, "send_plan", lambda *_, **__: "queued")
+    monkeypatch.setattr(plans, "send_by_hand", lambda *_, **__: "queued")
     published = SimpleNamespace(count=1, sql_sha256="x")
     monkeypatch.setattr(publications, "publish_segment", lambda *_, **__: published)
     given, action = ACTS[route]

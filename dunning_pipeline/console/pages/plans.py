@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dunning_pipeline.campaigns.plan_sending import send_plan
+from dunning_pipeline.campaigns.plan_sending import send_by_hand
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.pages.accounts import account_row
@@ -33,8 +33,9 @@ def show_plan(desk: Desk) -> Response:
 @allowed("collector")
 def send(desk: Desk) -> Response:
     plan = _plan(desk)
-    outcome = send_plan(
+    outcome = send_by_hand(
         desk.workspace,
+        "plan",
         plan["plan_key"],
         template=desk.typed("template"),
         now=desk.now,

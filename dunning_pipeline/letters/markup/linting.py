@@ -30,9 +30,8 @@ class _Reader(HTMLParser):
         self.source, self.constructs = source, constructs
         self.line_starts = [0, *(match.end() for match in re.finditer("\n", shadow))]
         self.stack: list[tuple[str, int]] = []
-        self.changes: list[tuple[int, tuple[int, ...]]] = [
-            (0, ())
-        ]  # from an offset on: where the open elements (mj-raw aside) began
+        # from an offset on: where the open elements (mj-raw aside) began
+        self.changes: list[tuple[int, tuple[int, ...]]] = [(0, ())]
         self.mistakes: list[Mistake] = []
         self.seen: set[str] = set()
 
