@@ -36,7 +36,14 @@ class DuckDBEngine:
     def __init__(self, con: duckdb.DuckDBPyConnection, *, observe: Observer | None = None) -> None:
         self.con = con
         self.observe = observe
-        con.execute(f"create schema if not exists {WORK}")
+        self.clear()
+        # tables beside the warehouse's file: what lies between the steps is neither logged nor checkpointed
+        con.execute(f"attach ':memory:' as {WORK}")
+
+    def clear(self) -> None:
+        """Give up the tables between the steps."""
+        self.con.execute(f"detach database if exists {WORK}")
+        self.con.execute(f"drop schema if exists {WORK} cascade")  # of an earlier version whose run broke off
 
     def run(self, step: Step) -> int:
         started = perf_counter()

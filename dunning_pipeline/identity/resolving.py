@@ -68,7 +68,7 @@ def resolve(
         engine.show(view)
     report.seconds["shared tables"] = perf_counter() - started
     if not keep_work:
-        con.execute(f"drop schema {WORK} cascade")
+        engine.clear()
     return report
 
 

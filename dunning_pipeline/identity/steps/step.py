@@ -7,7 +7,7 @@ positional string indexing, no QUALIFY. Filters on guarded values stand before t
 
 from typing import NamedTuple
 
-WORK = "identity_work"  # schema of the tables between the steps
+WORK = "identity_work"  # database in memory of the tables between the steps
 
 
 class Step(NamedTuple):
