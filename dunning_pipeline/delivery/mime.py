@@ -9,9 +9,11 @@ from functools import lru_cache
 
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.letters.printing import encoded
 
 _READABLE_BYTES = 8_000
 _LINE_CHARACTERS = 76  # of base64
+_WIDTH = 78  # of a header's line
 _SPECIAL = frozenset('()<>[]:;@\\,."')
 
 
@@ -41,14 +43,17 @@ def build_mime(message: Message, *, date: datetime, is_copy: bool = False) -> by
     body = _alternative(message, seed[:24], is_copy)
     if message.attachments:
         body = _mixed(body, message.attachments, seed[24:48])
-    lines = []
-    for name, value in headers:
-        if "\r" in value or "\n" in value:
-            raise InvalidInput(f"a line break in the header {name}", value=value)
-        lines.append(f"{name}: {_folded(value, len(name) + 2)}\r\n".encode("ascii"))
-    return b"".join(lines) + body
+    return b"".join([*(_header(name, value) for name, value in headers), body])
 
 
+def _header(name: str, value: str) -> bytes:
+    if "\r" in value or "\n" in value:
+        raise InvalidInput(f"a line break in the header {name}", value=value)
+    whole = f"{name}: {value}"
+    return (whole if len(whole) <= _WIDTH else f"{name}: {_folded(value, len(name) + 2)}").encode("ascii") + b"\r\n"
+
+
+@lru_cache(maxsize=256)
 def mailbox(name: str, address: str) -> str:
     """`"Name" <address>`, with the name quoted or encoded where it must be."""
     plain = one_line(name)
@@ -77,18 +82,14 @@ def encoded_words(text: str, *, used: int = 0) -> str:
     plain = one_line(text)
     if plain.isascii() and "=?" not in plain and len(plain) + used <= 900:
         return plain
-    words: list[str] = []
-    word: list[str] = []
-    size, room = 0, 45 - min(used, 30)
-    for character in plain:
-        width = len(character.encode())
-        if size + width > room:
-            words.append("".join(word))
-            word, size, room = [], 0, 45
-        word.append(character)
-        size += width
-    words.append("".join(word))
-    return " ".join(f"=?utf-8?B?{b64encode(word.encode()).decode()}?=" for word in words)
+    rest, words, room = plain.encode(), [], 45 - min(used, 30)
+    while rest:
+        end = room
+        while end < len(rest) and rest[end] & 0xC0 == 0x80:  # not inside a character
+            end -= 1
+        words.append(f"=?utf-8?B?{b64encode(rest[:end]).decode()}?=")
+        rest, room = rest[end:], 45
+    return " ".join(words)
 
 
 @lru_cache(maxsize=64)
@@ -97,8 +98,6 @@ def _date_text(date: datetime) -> str:
 
 
 def _folded(value: str, used: int) -> str:
-    if used + len(value) <= 78:
-        return value
     lines, line = [], ""
     for word in value.split(" "):
         if line and used + len(line) + 1 + len(word) > 76:
@@ -126,15 +125,24 @@ def _alternative(message: Message, boundary: str, is_copy: bool) -> bytes:
 
 
 def _text_part(subtype: str, text: str, is_copy: bool) -> bytes:
-    plain = (text.replace("\r\n", "\n") if "\r" in text else text).encode()
     if is_copy:
-        name, encoded = "8bit", plain.replace(b"\n", b"\r\n")
-    elif len(plain) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long
-        name, encoded = "base64", base64_lines(plain.replace(b"\n", b"\r\n"))
+        name, written = "8bit", encoded(text, _lines)
     else:
-        name, encoded = "quoted-printable", b2a_qp(plain, istext=True).replace(b"\n", b"\r\n")
+        written = _lines(text)
+        if len(written) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long
+            name, written = "base64", base64_lines(written)
+        else:
+            name, written = (
+                "quoted-printable",
+                b2a_qp(written.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n"),
+            )
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {name}\r\n\r\n"
-    return head.encode() + encoded
+    return head.encode() + written
+
+
+def _lines(text: str) -> bytes:
+    """UTF-8 with CRLF at the end of each line."""
+    return (text.replace("\r\n", "\n") if "\r" in text else text).encode().replace(b"\n", b"\r\n")
 
 
 def _mixed(body: bytes, attachments: tuple[Attachment, ...], boundary: str) -> bytes:

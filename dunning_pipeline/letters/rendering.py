@@ -23,6 +23,7 @@ from dunning_pipeline.letters.environment import (
     letter_environment,
 )
 from dunning_pipeline.letters.fields import AT_SENDING, nearest
+from dunning_pipeline.letters.printing import Plate, Print
 from dunning_pipeline.letters.sms import normalised
 from dunning_pipeline.letters.wording import BOLD, PARTS, UNBOLD, mark_bold
 
@@ -32,7 +33,8 @@ _PLAIN = letter_environment(autoescape=False)
 
 @dataclass(frozen=True)
 class RenderedEmail:
-    """One message; `subject` and `preheader` are single lines of plain text."""
+    """One message; `subject` and `preheader` are single lines of plain text, `html` and `text` Prints where a template
+    made them."""
 
     subject: str
     preheader: str
@@ -50,7 +52,7 @@ def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> Rende
         subject=one_line(texts.get("subject") or filling.part("subject")),
         preheader=one_line(filling.part("preheader")),
         html=html,
-        text=tidy(text),
+        text=Print(tidy(text), text.pieces, text.plate, is_tidied=True) if isinstance(text, Print) else tidy(text),
     )
 
 
@@ -96,12 +98,14 @@ class Programs:
     """The Jinja programs of one version, made when first used."""
 
     def __init__(self, compiled: Mapping[str, Any]) -> None:
-        self.compiled, self.made = compiled, {}  # type: Mapping[str, Any], dict[str, Template]
+        self.compiled = compiled
+        self.made: dict[str, tuple[Template, Plate]] = {}
 
-    def __getitem__(self, part: str) -> Template:
+    def __getitem__(self, part: str) -> tuple[Template, Plate]:
         if part not in self.made:
             environment = _HTML if part == "html" else _PLAIN
-            self.made[part] = environment.from_string(self.compiled[part] or "")
+            template = environment.from_string(self.compiled[part] or "")
+            self.made[part] = template, Plate(template)
         return self.made[part]
 
 
@@ -126,27 +130,29 @@ class _Filling:
         self._values: dict[str, Any] = {**AT_SENDING, **document, BUDGET: [MAX_STEPS], "range": counted_range}
         self._contexts: dict[Environment, Context] = {}
 
-    def part(self, name: str) -> str:
-        template = programs(self._version)[name]
+    def part(self, name: str) -> Print:
+        template, plate = programs(self._version)[name]
         context = self._contexts.get(template.environment)
         if context is None or context.vars:  # a part that sets names keeps them to itself
             context = template.new_context(self._values, shared=True)
             self._contexts[template.environment] = context
         try:
-            return "".join(_bounded(template.root_render_func(context)))
+            pieces = _bounded(template.root_render_func(context))
+            return Print("".join(pieces), pieces, plate)
         except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
                 ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
             raise _explained(error, self._version, name, template) from error
 
 
-def _bounded(chunks: Iterator[str]) -> Iterator[str]:
+def _bounded(printed: Iterator[str]) -> list[str]:
+    pieces: list[str] = []
     total = 0
-    while batch := list(islice(chunks, 256)):
-        text = "".join(batch)
-        total += len(text)
+    while batch := list(islice(printed, 1024)):
+        total += sum(map(len, batch))
         if total > MAX_OUTPUT_CHARACTERS:
             raise SecurityError(f"the message grew beyond {MAX_OUTPUT_CHARACTERS} characters")
-        yield text
+        pieces += batch
+    return pieces
 
 
 def _explained(error: Exception, version: TemplateVersion, part: str, template: Template) -> InvalidDeclaration:

@@ -3,13 +3,23 @@
 import io
 import re
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from email import message_from_bytes, policy
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from jinja2 import Template
 
+from dunning_pipeline.delivery.judging.leaks import words_of
+from dunning_pipeline.delivery.providers.protocol import Message
 from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.letters.catalogue import Catalogue
+from dunning_pipeline.letters.compiling import compile_template
+from dunning_pipeline.letters.environment import letter_environment
+from dunning_pipeline.letters.printing import Plate, Print
+from dunning_pipeline.letters.rendering import render_email
+from dunning_pipeline.letters.samples import sample_document
 from tests.delivery.desk import NOW, Desk
 
 
@@ -79,8 +89,6 @@ def test_five_thousand_accounts_stay_apart(desk: Desk) -> None:
 def test_what_only_the_html_or_the_pdf_says_is_seen_too(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    from dataclasses import replace
-
     from dunning_pipeline.delivery.rendering import Renderer
 
     desk.invoice("INV-00001", account="acme")
@@ -104,3 +112,63 @@ def test_what_only_the_html_or_the_pdf_says_is_seen_too(
     assert deliver(desk.ws, now=NOW)["failed"] == 1
     assert desk.attempts(key) == ["failed"] and "OTHER-00002" in desk.send(key)["reason"]
     assert desk.outbox() == []
+
+
+def _printed(source: str, **values: object) -> Print:
+    template = _templates.setdefault(source, letter_environment(autoescape=True).from_string(source))
+    plate = _plates.setdefault(source, Plate(template))
+    pieces = list(template.root_render_func(template.new_context(values)))
+    return Print("".join(pieces), pieces, plate)
+
+
+_templates: dict[str, Template] = {}
+_plates: dict[str, Plate] = {}
+_LETTER = Message(key="k", channel="email", to=("a@b.example",))
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        ("<p>INV-{{ a }}</p>", {"a": "00002"}),  # a word of the template's and a value
+        ("<p>{{ a }}{{ b }}</p>", {"a": "INV-0", "b": "0002"}),  # of two values
+        ("<p>{{ a }}-00002 is open</p>", {"a": "INV"}),
+        ("<p>I{{ a }}V-{% if a %}00002{% endif %}</p>", {"a": "N"}),
+        ('<a href="https://pay.example/{{ a }}">pay</a>', {"a": "INV-00002"}),
+        ("<p>Yours, INV-00002</p>{{ a }}", {"a": "x"}),  # said by the template itself
+        ("<p>{% if a %}INV-00002{% endif %}</p>", {"a": True}),
+        ("{% macro m(x) %}<p>INV-{{ x }}</p>{% endmacro %}{{ m(a) }}", {"a": "00002"}),
+        ("<p>{{ a|paragraphs }}</p>", {"a": "as INV-00002\n\nsays"}),
+        ("<p>{{ a }}</p>", {"a": "p"}),
+    ],
+)
+def test_what_is_filled_in_is_seen_however_it_touches_the_template(source: str, values: dict[str, object]) -> None:
+    for told in (dict.fromkeys(values, False), values):  # the second time, the template's own words are known
+        made = _printed(source, **told)
+        seen = words_of(replace(_LETTER, html=made), None)
+        assert words_of(replace(_LETTER, html=str(made)), None) <= seen
+    assert ("INV-00002" in seen) == ("INV-00002" in made)
+
+
+def test_what_one_message_says_is_not_taken_for_the_words_of_its_template() -> None:
+    first, second = (_printed("<p>{{ a }} 10042 {{ b }}</p>", a=value, b="x") for value in ("INV-00001", "INV-00002"))
+    assert words_of(replace(_LETTER, html=first), None) == {"INV-00001", "10042"}
+    assert words_of(replace(_LETTER, html=second), None) == {"INV-00002", "10042"}
+
+
+def test_a_colour_or_a_width_of_the_template_is_nobodys_number() -> None:
+    made = _printed(
+        '<td style="color:#333333;width:{{ w }}"><b style="x:444444">{{ a }}</b></td>', w=600, a="INV-00001"
+    )
+    assert not {"333333", "444444"} & words_of(replace(_LETTER, html=made), None)
+
+
+def test_each_word_of_a_shipped_message_is_seen(desk: Desk) -> None:
+    """Looked at piece by piece or as a whole: the same is found, for every template and language."""
+    for file in (desk.ws.root / "templates" / "email").glob("??/*.mjml"):
+        version = compile_template(Catalogue(desk.ws).find(file.stem, "email", file.parent.name))
+        document = sample_document(desk.ws.root / "templates", file.stem, file.parent.name)
+        for _ in range(2):
+            made = render_email(version, document)
+            message = replace(_LETTER, subject=made.subject, html=made.html, text=made.text)
+            whole = replace(message, html=str(made.html), text=str(made.text))
+            assert words_of(whole, None) <= words_of(message, None)

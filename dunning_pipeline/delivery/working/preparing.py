@@ -107,20 +107,24 @@ class Preparing:
         return replace(message, facts={**message.facts, **means})
 
     def _without_leaks(self, ready: Ready) -> tuple[Ready, Failed]:
-        words = {}
-        for row, message in ready:
-            statement = self._statements.get(row["statement_id"] or "")
-            said = words_of(message, document_of(row, statement))
-            words[row["send_key"]] = said - self._of_the_company - allowed_words(row, statement)
-        wanted = set().union(*words.values()) if words else set()
-        owners = self._session.owners(wanted)
+        words = [words_of(message, self._printed_document(row, message)) for row, message in ready]
+        owners = self._session.owners(set().union(*words) - self._of_the_company)
         clean: Ready = []
         leaking: Failed = []
-        for row, message in ready:
-            found = leaks(words[row["send_key"]], owners, account_key=row["account_key"])
+        for (row, message), said in zip(ready, words, strict=True):
+            found = leaks(said, owners, account_key=row["account_key"])
+            if found:
+                allowed = allowed_words(row, self._statements.get(row["statement_id"] or ""))
+                found = [word for word in found if word not in allowed]
             if found:
                 detail = f"names what belongs to another account: {', '.join(found[:5])}"
                 leaking.append((row, Answer("failed", status="leak", detail=detail), None))
             else:
                 clean.append((row, message))
         return clean, leaking
+
+    def _printed_document(self, row: Row, message: Message) -> dict[str, Any] | None:
+        """What an attached PDF was made from."""
+        if not message.attachments:
+            return None
+        return document_of(row, self._statements.get(row["statement_id"] or ""))
