@@ -71,18 +71,30 @@ def preview_segment(
 @app.command("diff")
 def diff_segment(
     name: NameArgument,
-    edited: Annotated[bool, typer.Option("--edited", help="The file as it is now with the last publication.")] = False,
-    back: Annotated[int, typer.Option("--back", help="Compare with the publication so many before the last.")] = 1,
+    edited: Annotated[
+        bool | None,
+        typer.Option(
+            "--edited/--published",
+            help="The file as it is now, or the publications only; default: the file where it was edited.",
+        ),
+    ] = None,
+    back: Annotated[
+        int, typer.Option("--back", help="Compare with the publication so many before the last.", min=1)
+    ] = 1,
     param: ParamOption = None,
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Who came and who went between the last two publications, or since the last one with --edited."""
-    from dunning_pipeline.sql_models.segmenting.publications import diff
+    """Who would come and go by the edited file; where it was not edited, who did between two publications."""
+    from dunning_pipeline.sql_models.segmenting.publications import diff, is_edited
 
     ws = open_workspace(workspace)
-    rows = diff(ws, name, back=back, edited=edited, parameters=_parameters(param))
+    of_file = bool(param) or is_edited(ws, name) if edited is None else edited
+    rows = diff(ws, name, back=back, edited=of_file, parameters=_parameters(param))
     show(rows.rows(), form, empty="Nobody came, nobody went.")
+    if form is Format.table:
+        compared = "the file as it is now with the last publication" if of_file else "the publications"
+        typer.echo(f"\ncompared: {compared}", err=True)
 
 
 @app.command("publish")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from dunning_pipeline.cli.segments import app
@@ -126,8 +127,24 @@ def test_publications_show_who_came_and_who_went(editable: Workspace) -> None:
     assert len(diff(editable, "overdue_1_30")) == len(changes)
 
 
+def test_the_command_compares_the_edited_file_until_it_is_published(editable: Workspace) -> None:
+    def changes(*options: str) -> Result:
+        return CliRunner().invoke(app, ["diff", "overdue_1_30", "--workspace", str(editable.root), *options])
+
+    assert isinstance(changes().exception, NotThere)
+    file = editable.models / "segments" / "overdue_1_30.sql"
+    file.write_text(file.read_text().replace("between 1 and 30", "between 11 and 45"))
+    edited = changes()
+    assert "came" in edited.output and "the file as it is now" in edited.output
+    assert isinstance(changes("--published").exception, NotThere)
+    publish_segment(editable, "overdue_1_30", now=LATER)
+    published = changes()
+    assert published.stdout == edited.stdout and "compared: the publications" in published.output
+    assert "Nobody came, nobody went." in changes("--edited").output
+
+
 def test_the_last_publications_are_kept(editable: Workspace) -> None:
-    with pytest.raises(NotThere, match="1 publications"):
+    with pytest.raises(NotThere, match="number 2 from the end, kept are 1"):
         diff(editable, "disputed")
     for _ in range(KEPT_PUBLICATIONS + 2):
         publish_segment(editable, "disputed", now=LATER)

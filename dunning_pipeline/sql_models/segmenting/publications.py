@@ -14,7 +14,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import MEMBER
 from dunning_pipeline.sql_models.reading import Rows
-from dunning_pipeline.sql_models.segmenting.segments import Segment, members_query
+from dunning_pipeline.sql_models.segmenting.segments import Segment, find_segment, members_query
 from dunning_pipeline.sql_models.snapshot import snapshot_date
 
 KEPT_PUBLICATIONS = 10
@@ -87,6 +87,12 @@ def history(ws: Workspace, name: str) -> list[Publication]:
     return [_read(file) for file in sorted(_folder(ws, name).glob("*.json"), reverse=True)]
 
 
+def is_edited(ws: Workspace, name: str) -> bool:
+    """Whether the segment's file is another one than was published last, or never was. Raises NotThere."""
+    last = next(iter(history(ws, name)), None)
+    return last is None or last.sql_sha256 != find_segment(ws, name).sql_sha256
+
+
 def published_members(ws: Workspace, name: str, *, back: int = 0) -> Rows:
     """Members of a publication, the newest or so many before it. Raises NotThere."""
     return Rows(duckdb.from_parquet(str(_nth(ws, name, back).members)).to_arrow_table())
@@ -123,8 +129,8 @@ def _nth(ws: Workspace, name: str, back: int) -> Publication:
     kept = history(ws, name)
     if back >= len(kept):
         raise NotThere(
-            f"{name} has {len(kept)} publications; number {back + 1} from the end is not there",
-            remedy=f"publish it first: dunning segment publish {name}",
+            f"{name} has no publication number {back + 1} from the end, kept are {len(kept)}",
+            remedy=f"publish it: dunning segment publish {name}",
         )
     return kept[back]
 
