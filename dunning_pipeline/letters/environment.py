@@ -207,6 +207,8 @@ def _shown_in_html(value: Any) -> str:
     """A printed value, escaped; Markup (the paragraphs filter, macros) as it is."""
     if value.__class__ is str:
         return _escape_inner(value)  # what escape() does for it, without an object around the result
+    if value.__class__ is int:
+        return str(value)
     if value is None:
         raise EmptyField("a field without a value is printed")
     return escape(value)

@@ -36,6 +36,7 @@ class Flights:
         self._wire = wire
         self._selector = selectors.DefaultSelector()
         self._landed: Landed = []
+        self._none_overdue_before = 0.0  # monotonic; an earlier look can be spared
         self.aloft = 0
 
     def depart(self, tag: Hashable, request: Request) -> None:
@@ -60,10 +61,12 @@ class Flights:
             self._read(flight)
             if flight.unsent and flight.connection.sock is not None:  # None where that was the end of it
                 self._write(flight)
-        now = time.monotonic()
-        for key in list(self._selector.get_map().values()):
-            if key.data.overdue_at < now:
-                self._fail(key.data, TimeoutError("timed out"))
+        if (now := time.monotonic()) > self._none_overdue_before:
+            for key in list(self._selector.get_map().values()):
+                if key.data.overdue_at < now:
+                    self._fail(key.data, TimeoutError("timed out"))
+            flying = [key.data.overdue_at for key in self._selector.get_map().values()]
+            self._none_overdue_before = min(flying, default=now)
         landed, self._landed = self._landed, []
         return landed
 

@@ -40,9 +40,9 @@ def classify(
     status: int, headers: Mapping[str, str], body: bytes, *, accepted: Collection[int], message_id: str | None = None
 ) -> Answer:
     """What an HTTP answer means for the message (domain §8)."""
-    told: dict[str, Any] = {"status": str(status), "detail": reason_in(body)}
     if status in accepted:
         return Answer("sent", status=str(status), message_id=message_id)
+    told: dict[str, Any] = {"status": str(status), "detail": reason_in(body)}
     if status in (401, 403) or 300 <= status < 400:
         # a redirect means that this is not the provider; following it would turn the POST into a GET
         return Answer("locked_out", **told)

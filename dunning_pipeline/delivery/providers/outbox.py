@@ -32,10 +32,13 @@ class Outbox:
     def send_batch(self, messages: Sequence[Message]) -> list[Answer]:
         """Write all, then make them durable with one sync; only then is anything called sent."""
         names: list[str] = []
+        answers = []
         for message in messages:
-            names += self._write(message)
+            written, digest = self._write(message)
+            names += written
+            answers.append(Answer("sent", status="written", message_id=message.key, sha256=digest))
         sync(self.folder, names)
-        return [Answer("sent", status="written", message_id=message.key) for message in messages]
+        return answers
 
     def send(self, message: Message) -> Answer:
         return self.send_batch([message])[0]
@@ -55,18 +58,20 @@ class Outbox:
     def close(self) -> None:
         pass
 
-    def _write(self, message: Message) -> list[str]:
+    def _write(self, message: Message) -> tuple[list[str], str | None]:
+        """The files and the SHA-256 of the message's own."""
         suffix, content = self._body(message)
-        beside = _sidecar(message)
+        beside, digest = _sidecar(message), None
         written = []
         base = f"{self.folder}/{message.key}"
         if suffix is not None:
             name = f"{base}.{suffix}"
             _write(name, content)
             written.append(name)
-            beside |= {"file": f"{message.key}.{suffix}", "sha256": hashlib.sha256(content).hexdigest()}
+            digest = hashlib.sha256(content).hexdigest()
+            beside |= {"file": f"{message.key}.{suffix}", "sha256": digest}
         _write(f"{base}.json", orjson.dumps(beside, default=str))
-        return [*written, f"{base}.json"]
+        return [*written, f"{base}.json"], digest
 
     def _body(self, message: Message) -> tuple[str | None, bytes]:
         if message.channel == "email":

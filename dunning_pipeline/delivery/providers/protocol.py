@@ -55,6 +55,7 @@ class Answer:
     suppress: str | None = None  # reason to suppress the address, such as stop_word
     declined: bool = False  # a payment that the bank declined
     address: str | None = None  # the address that `suppress` is about
+    sha256: str | None = None  # of what was handed over, where the provider knows it
 
 
 class Provider(Protocol):

@@ -1,7 +1,7 @@
 """HTTPS connections that stay open, one per request in flight: says surely whether a request began to leave."""
 
 import os
-import selectors
+import select
 import ssl
 import threading
 from collections.abc import Mapping
@@ -122,9 +122,11 @@ class Wire:
 
 
 def _says_something(sock: Any) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(sock, selectors.EVENT_READ)
-        return bool(selector.select(0.0))
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0.0)[0])
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def no_answer(error: Exception) -> Answer:

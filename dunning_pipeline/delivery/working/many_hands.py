@@ -1,17 +1,20 @@
 """The worker for a provider that is asked by HTTP: one thread that has many requests on their way at once."""
 
+import hashlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from dunning_pipeline.delivery.providers.flights import Flights
-from dunning_pipeline.delivery.providers.protocol import Answer, HttpProvider, Message
-from dunning_pipeline.delivery.working.lane import FIRST_AHEAD, MOST_AHEAD, Lane, digest_of
+from dunning_pipeline.delivery.providers.flights import Flights, Landed
+from dunning_pipeline.delivery.providers.protocol import Answer, HttpProvider
+from dunning_pipeline.delivery.working.lane import FIRST_AHEAD, Lane
 from dunning_pipeline.delivery.working.outcomes import leave_together, record
 from dunning_pipeline.delivery.working.preparing import Ready, Row
 from dunning_pipeline.delivery.working.session import Session
 
-Done = tuple[Row, Answer, str]
+Done = tuple[Row, Answer, str | None]
 _LOOK_SECONDS = 1.0  # how often it looks up from waiting for answers
+_TOGETHER_SECONDS = 0.005  # what each round writes and syncs takes about as long, for one answer or for twenty
 
 
 class ManyHands(Lane):
@@ -23,7 +26,7 @@ class ManyHands(Lane):
     def __init__(self, session: Session, number: int, *, channel: str, provider: HttpProvider, hands: int) -> None:
         super().__init__(session, number)
         self._channel, self._provider, self._hands = channel, provider, hands
-        self._aloft: dict[str, tuple[Row, Message]] = {}
+        self._aloft: dict[str, tuple[Row, str]] = {}  # with the SHA-256 of what is handed over
         self._answered: list[Done] = []
         self._ready: Ready = []
         self._more_to_claim = True
@@ -36,7 +39,7 @@ class ManyHands(Lane):
                 if not self._ready and self._may_go_on():
                     self._give_back_rest()
                     rows = session.claim(self.name, ahead, channels=[self._channel])
-                    ahead, self._more_to_claim = min(2 * ahead, MOST_AHEAD), bool(rows)
+                    ahead, self._more_to_claim = self._next_ahead(ahead), bool(rows)
                     self._held.update(row["send_key"] for row in rows)
                     self._ready = self._prepare(rows) if rows else []
                     if not rows and not self._aloft and not self._answered:
@@ -79,28 +82,35 @@ class ManyHands(Lane):
             self._write_down([])
             return
         could_go_on = len(self._aloft) < self._hands and (self._ready or self._more_to_claim) and self._may_go_on()
-        for key, response in flights.landed(0.0 if could_go_on else _LOOK_SECONDS):
+        for key, response in flights.landed(0.0) if could_go_on else self._landed(flights):
             self._take(key, self._provider.answer_of(response))
 
+    def _landed(self, flights: Flights) -> Landed:
+        """Wait for answers; once there is one, a moment longer for those that come with it: one writing for all."""
+        landed, together_until = flights.landed(_LOOK_SECONDS), time.monotonic() + _TOGETHER_SECONDS
+        while landed and len(landed) < len(self._aloft) and (rest := together_until - time.monotonic()) > 0:
+            landed += flights.landed(rest)
+        return landed
+
     def _depart(self, flights: Flights, leaving: Ready) -> None:
-        requests = [(row, message, self._provider.request_of(message)) for row, message in leaving]
-        for row, message, request in requests:
+        requests = [(row, self._provider.request_of(message)) for row, message in leaving]
+        for row, request in requests:
             if isinstance(request, Answer):
-                self._ended(row, request, message)
-        able = [(row, message, request) for row, message, request in requests if not isinstance(request, Answer)]
-        left = self._write_down([row for row, _, _ in able])
-        for row, message, request in able:
+                self._ended(row, request, None)
+        able = [(row, request) for row, request in requests if not isinstance(request, Answer)]
+        left = self._write_down([row for row, _ in able])
+        for row, request in able:
             if row["send_key"] in left:
-                self._aloft[row["send_key"]] = (row, message)
+                self._aloft[row["send_key"]] = (row, hashlib.sha256(request.body or b"").hexdigest())
                 flights.depart(row["send_key"], request)
 
     def _take(self, key: Any, answer: Answer) -> None:
-        row, message = self._aloft.pop(key)
+        row, digest = self._aloft.pop(key)
         self._session.took(self._channel, answer)
-        self._ended(row, answer, message)
+        self._ended(row, answer, digest)
 
-    def _ended(self, row: Row, answer: Answer, message: Message) -> None:
-        self._answered.append(({**row, "provider": self._provider.name}, answer, digest_of(message)))
+    def _ended(self, row: Row, answer: Answer, digest: str | None) -> None:
+        self._answered.append(({**row, "provider": self._provider.name}, answer, digest))
 
     def _write_down(self, leaving: Sequence[Row]) -> set[str]:
         """What was answered, and that these leave: the keys that may."""
