@@ -7,9 +7,9 @@ from dunning_pipeline.identity.constraints import Edge, split_cluster
 from dunning_pipeline.identity.engine import Engine
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
 from dunning_pipeline.identity.steps import clusters as steps
+from dunning_pipeline.identity.steps import edges as rule_steps
 from dunning_pipeline.identity.steps import guards, identifiers
 from dunning_pipeline.identity.steps.components import connect
-from dunning_pipeline.identity.steps.edges import PARTS, rule_steps
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.persons import nicknames
 from dunning_pipeline.identity.values.words import LONGEST_VALUE
@@ -47,37 +47,53 @@ def cluster_records(engine: Engine, ruleset: Ruleset) -> None:
     connect(engine, edges=edges, into=labels)
     _split_broken(engine, ruleset, labels)
     engine.run(steps.initial_clusters(kind, labels))
-    for rule in ruleset.merging:
-        if rule.when_unambiguous:
+    if joining := [rule for rule in ruleset.merging if rule.when_unambiguous]:
+        engine.run(steps.nodes(ruleset, joining))
+        engine.load(f"{WORK}.{kind}_moved", [("node_id", "bigint"), ("root", "bigint")], [])
+        for rule in joining:
             _join_where_one_fits(engine, ruleset, rule)
     _quarantine(engine, ruleset)
 
 
 def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: str) -> str:
-    parts = [
+    kind = ruleset.kind
+    decided = (
         f"select left_id, right_id, left_id as left_record, right_id as right_record, {DECIDED} as strength, true as is_same,"
-        f" cast(decision_id as varchar) as note from {WORK}.{ruleset.kind}_must_link"
-    ]
-    for rule in rules:
-        if table := _run_rule(engine, ruleset, rule):
-            parts.append(f"select * from {table}")
-    engine.run(Step(into, " union all ".join(parts)))
-    for rule in rules:
-        _drop_rule(engine, ruleset, rule)
+        f" cast(decision_id as varchar) as note from {WORK}.{kind}_must_link"
+    )
+    found = _run_rules(engine, ruleset, rules, records=steps.single_records(kind), into=f"{into}_found")
+    engine.run(Step(into, f"{decided} union all select * from {into}_found" if found else decided))
+    engine.drop(f"{into}_found")
     return into
 
 
-def _run_rule(
-    engine: Engine, ruleset: Ruleset, rule: MatchRule, *, clusters: str | None = None, also_contradicting: bool = False
-) -> str | None:
-    """Run the steps of one rule; the table of its edges, or None where no record has what the rule needs."""
-    table = None
-    for step in rule_steps(ruleset, rule, clusters=clusters, also_contradicting=also_contradicting):
-        if not engine.run(step) and table is None:
-            _drop_rule(engine, ruleset, rule)
-            return None
-        table = step.table
-    return table
+def _run_rules(
+    engine: Engine,
+    ruleset: Ruleset,
+    rules: list[MatchRule],
+    *,
+    records: str,
+    into: str,
+    moved: str | None = None,
+    also_contradicting: bool = False,
+) -> bool:
+    """Make the table of the edges of these rules; false where no two records have what a rule needs."""
+    found = []
+    for rule in rules:
+        if not engine.run(rule_steps.members(ruleset, rule, records=records, moved=moved)):
+            continue
+        rows = 0
+        for step in rule_steps.block_steps(ruleset, rule):
+            rows = engine.run(step)
+        engine.run(rule_steps.candidates(ruleset, rule, some_large=rows > 0))
+        found.append(rule)
+    if found:
+        engine.run(rule_steps.pairs(ruleset, found, into=into))
+        engine.run(rule_steps.edges(ruleset, found, into=into, also_contradicting=also_contradicting))
+        engine.drop(f"{into}_pairs")
+    for rule in rules:
+        engine.drop(*(f"{rule_steps.stem(ruleset, rule)}_{part}" for part in rule_steps.PARTS))
+    return bool(found)
 
 
 def _split_broken(engine: Engine, ruleset: Ruleset, labels: str) -> None:
@@ -131,20 +147,24 @@ def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, lis
 
 def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
     kind = ruleset.kind
-    clusters, groups = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_groups"
-    table = _run_rule(engine, ruleset, rule, clusters=clusters, also_contradicting=True)
-    if not table:
+    groups, moved, table = (f"{WORK}.{kind}_{name}" for name in ("groups", "moved", "fitting"))
+    records = f"{WORK}.{kind}_nodes"
+    if not _run_rules(engine, ruleset, [rule], records=records, into=table, moved=moved, also_contradicting=True):
         return
     connect(engine, edges=table, into=groups)
+    engine.run(steps.group_members(ruleset, rule, groups=groups))
     joined = steps.joining_groups(ruleset, rule, groups=groups)
     if engine.run(joined):
-        kept = f"select * from {WORK}.{kind}_edges union all select e.* from {table} as e join {joined.table} as j on j.node_id = e.left_id"
-        engine.run(Step(f"{WORK}.{kind}_edges_next", kept))
-        engine.rename(f"{WORK}.{kind}_edges_next", f"{WORK}.{kind}_edges")
-        engine.run(steps.joined_clusters(kind, joined.table))
-        engine.rename(f"{clusters}_next", clusters)
-    engine.drop(groups, joined.table)
-    _drop_rule(engine, ruleset, rule)
+        engine.append(
+            Step(
+                f"{WORK}.{kind}_edges",
+                f"select e.* from {table} as e join {joined.table} as j on j.node_id = e.left_id",
+            )
+        )
+        for step in (steps.joined_clusters(kind, joined.table), steps.moved_nodes(kind, joined.table)):
+            engine.run(step)
+            engine.rename(step.table, step.table.removesuffix("_next"))
+    engine.drop(groups, f"{groups}_members", joined.table, table)
 
 
 def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
@@ -168,18 +188,12 @@ def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
     engine.drop(crowded)
 
 
-def _drop_rule(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
-    engine.drop(*(f"{WORK}.{ruleset.kind}_{rule.rule}_{part}" for part in PARTS))
-
-
 def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
     """Make `<kind>_candidates`: edges of the rules that only suggest, between different clusters; the rules run."""
-    kind = ruleset.kind
-    parts = [f"select * from {WORK}.{kind}_edges where false"]
-    for rule in ruleset.suggesting:
-        if table := _run_rule(engine, ruleset, rule, clusters=f"{WORK}.{kind}_clusters"):
-            parts.append(f"select * from {table}")
-    engine.run(Step(f"{WORK}.{kind}_candidates", " union all ".join(parts)))
-    for rule in ruleset.suggesting:
-        _drop_rule(engine, ruleset, rule)
-    return [rule.rule for rule in ruleset.suggesting]
+    kind, rules = ruleset.kind, list(ruleset.suggesting)
+    into = f"{WORK}.{kind}_candidates"
+    if rules:
+        engine.run(steps.nodes(ruleset, rules))
+    if not rules or not _run_rules(engine, ruleset, rules, records=f"{WORK}.{kind}_nodes", into=into):
+        engine.run(Step(into, f"select * from {WORK}.{kind}_edges where false"))
+    return [rule.rule for rule in rules]

@@ -17,6 +17,10 @@ class Engine(Protocol):
         """Make the step's table; its number of rows."""
         ...
 
+    def append(self, step: Step) -> None:
+        """Add the rows of the step to its table, which is there and has the same columns."""
+        ...
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
 
     def load(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> None:
@@ -36,12 +40,19 @@ class DuckDBEngine:
     def __init__(self, con: duckdb.DuckDBPyConnection, *, observe: Observer | None = None) -> None:
         self.con = con
         self.observe = observe
-        self.clear()
+        self._clear()
         # tables beside the warehouse's file: what lies between the steps is neither logged nor checkpointed
         con.execute(f"attach ':memory:' as {WORK}")
+        self._checkpoints = con.execute("select current_setting('wal_autocheckpoint')").fetchall()[0][0]
+        con.execute("set wal_autocheckpoint = '1TB'")  # DuckDB would compress tables that are gone a moment later
 
-    def clear(self) -> None:
-        """Give up the tables between the steps."""
+    def close(self, *, keep_work: bool = False) -> None:
+        """Give up the tables between the steps, unless they are to be looked at."""
+        self.con.execute(f"set wal_autocheckpoint = '{self._checkpoints}'")
+        if not keep_work:
+            self._clear()
+
+    def _clear(self) -> None:
         self.con.execute(f"detach database if exists {WORK}")
         self.con.execute(f"drop schema if exists {WORK} cascade")  # of an earlier version whose run broke off
 
@@ -51,6 +62,9 @@ class DuckDBEngine:
         if self.observe:
             self.observe(step.table, rows, perf_counter() - started)
         return int(rows)
+
+    def append(self, step: Step) -> None:
+        self.con.execute(f"insert into {step.table} {step.sql}")
 
     def show(self, view: Step) -> None:
         """Make a view; a table of that name, as earlier versions had it, gives way."""

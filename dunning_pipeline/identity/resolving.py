@@ -54,21 +54,31 @@ def resolve(
     engine, report = DuckDBEngine(con, observe=observe), ResolveReport()
     con.execute("create schema if not exists identity")
     instant = now.astimezone(UTC).replace(tzinfo=None)
-    engine.run(Step(f"{WORK}.clock", f"select date '{instant.date()}' as current_day, timestamp '{instant}' as now"))
-    for kind in records.KINDS:
-        if progress:
-            progress(f"identity: {kind}s")
-        _resolve_kind(
-            engine, rulesets[kind], report, folder=folder, run_id=run_id, now=now, ledger=ledger, processes=processes
+    try:
+        engine.run(
+            Step(f"{WORK}.clock", f"select date '{instant.date()}' as current_day, timestamp '{instant}' as now")
         )
-    started = perf_counter()
-    for step in (*review.shared_outputs(records.KINDS), checks.names(records.KINDS)):
-        engine.run(step)
-    for view in (outputs.evidence(rulesets.values()), outputs.contact_points()):
-        engine.show(view)
-    report.seconds["shared tables"] = perf_counter() - started
-    if not keep_work:
-        engine.clear()
+        for kind in records.KINDS:
+            if progress:
+                progress(f"identity: {kind}s")
+            _resolve_kind(
+                engine,
+                rulesets[kind],
+                report,
+                folder=folder,
+                run_id=run_id,
+                now=now,
+                ledger=ledger,
+                processes=processes,
+            )
+        started = perf_counter()
+        for step in (*review.shared_outputs(records.KINDS), checks.names(records.KINDS)):
+            engine.run(step)
+        for view in (outputs.evidence(rulesets.values()), outputs.contact_points()):
+            engine.show(view)
+        report.seconds["shared tables"] = perf_counter() - started
+    finally:
+        engine.close(keep_work=keep_work)
     return report
 
 

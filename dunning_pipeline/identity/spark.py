@@ -32,6 +32,9 @@ class SparkEngine:
     def run(self, step: Step) -> int:
         return self._keep(step.table, self.spark.sql(spark_sql(step.sql)))
 
+    def append(self, step: Step) -> None:
+        self._keep(step.table, self.spark.table(view_name(step.table)).unionAll(self.spark.sql(spark_sql(step.sql))))
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.spark.sql(spark_sql(sql)).collect()]
 

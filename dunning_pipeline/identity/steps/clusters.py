@@ -1,9 +1,14 @@
 """Steps around the clusters: which break a constraint, and joining them where exactly one fits."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
+from collections.abc import Sequence
+
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
+from dunning_pipeline.identity.steps.edges import block_columns
 from dunning_pipeline.identity.steps.identifiers import constraint_columns, differs_within, slots
 from dunning_pipeline.identity.steps.step import WORK, Step
+
+_NAMES = ("first_name", "last_name", "name", "legal_form")  # may contradict without being an identifier
 
 
 def initial_clusters(kind: str, labels: str) -> Step:
@@ -12,6 +17,22 @@ def initial_clusters(kind: str, labels: str) -> Step:
         f"{WORK}.{kind}_clusters",
         f"select r.record_id, coalesce(l.root, r.record_id) as cluster_id from {WORK}.{kind}_identifiers as r"
         f" left join {labels} as l on l.node_id = r.record_id",
+    )
+
+
+def single_records(kind: str) -> str:
+    """The records as nodes of their own, for the rules that look at them before there are clusters."""
+    return f"(select *, record_id as node_id from {WORK}.{kind}_identifiers)"
+
+
+def nodes(ruleset: Ruleset, rules: Sequence[MatchRule]) -> Step:
+    """The records with what these rules look at, as nodes of their clusters."""
+    kind = ruleset.kind
+    columns = ", ".join(f"i.{column}" for column in block_columns(kind, rules))
+    return Step(
+        f"{WORK}.{kind}_nodes",
+        f"select i.record_id, c.cluster_id as node_id, i.name_id, i.variant, {columns} from {WORK}.{kind}_identifiers as i"
+        f" join {WORK}.{kind}_clusters as c on c.record_id = i.record_id",
     )
 
 
@@ -49,21 +70,35 @@ def crowded_clusters(kind: str, clusters: str, limit: int) -> Step:
     )
 
 
+def group_members(ruleset: Ruleset, rule: MatchRule, *, groups: str) -> Step:
+    """The records of the clusters that a rule would join, with what may contradict."""
+    kind = ruleset.kind
+    looked_at = [
+        column for name in rule.unless_conflict if name not in _NAMES for slot in slots(kind, name) for column in slot
+    ]
+    columns = dict.fromkeys(("record_id", *constraint_columns(ruleset).values(), *looked_at))
+    given, named = (
+        (", n.given", f" left join {WORK}.individual_names as n on n.name_id = i.name_id")
+        if kind == "individual"
+        else ("", "")
+    )
+    return Step(
+        f"{groups}_members",
+        f"select g.root, g.node_id, {', '.join(f'i.{column}' for column in columns)}{given} from {groups} as g"
+        f" join {WORK}.{kind}_clusters as c on c.cluster_id = g.node_id"
+        f" join {WORK}.{kind}_identifiers as i on i.record_id = c.record_id{named}",
+    )
+
+
 def joining_groups(ruleset: Ruleset, rule: MatchRule, *, groups: str) -> Step:
     """The groups of clusters (node_id → root) that a rule `when_unambiguous` may join: nothing in them contradicts."""
-    kind = ruleset.kind
-    members = (
-        f"select g.root, g.node_id, i.*{', n.given' if kind == 'individual' else ''} from {groups} as g"
-        f" join {WORK}.{kind}_clusters as c on c.cluster_id = g.node_id"
-        f" join {WORK}.{kind}_identifiers as i on i.record_id = c.record_id"
-        f"{f' left join {WORK}.individual_names as n on n.name_id = i.name_id' if kind == 'individual' else ''}"
-    )
+    kind, members = ruleset.kind, f"{groups}_members"
     contradictions = [differs_within(ruleset, "m"), f"count(*) > {ruleset.guards.cluster_size}"]
     for name in rule.unless_conflict:
         if name == "first_name":
             given = "case when length(m.given) > 1 then m.given end"
             contradictions.append(f"min({given}) <> max({given})")
-        elif name not in ("name", "last_name", "legal_form"):
+        elif name not in _NAMES:
             has_one = " or ".join(
                 f"(m.{column} is not null and (m.{guard} is null or m.{guard} = 'shared'))"
                 for column, guard in slots(kind, name)
@@ -71,11 +106,11 @@ def joining_groups(ruleset: Ruleset, rule: MatchRule, *, groups: str) -> Step:
             node = f"case when {has_one} then m.node_id end"
             contradictions.append(f"min({node}) <> max({node})")
     apart = (
-        f"select l.root from {WORK}.{kind}_cannot_link as x join ({members}) as l on l.record_id = x.left_id"
-        f" join ({members}) as r on r.record_id = x.right_id where l.root = r.root"
+        f"select l.root from {WORK}.{kind}_cannot_link as x join {members} as l on l.record_id = x.left_id"
+        f" join {members} as r on r.record_id = x.right_id where l.root = r.root"
     )
     refused = (
-        f"select m.root from ({members}) as m group by m.root having {' or '.join(contradictions)} union all {apart}"
+        f"select m.root from {members} as m group by m.root having {' or '.join(contradictions)} union all {apart}"
     )
     return Step(f"{groups}_joined", f"select node_id, root from {groups} where root not in ({refused})")
 
@@ -85,4 +120,13 @@ def joined_clusters(kind: str, joined: str) -> Step:
         f"{WORK}.{kind}_clusters_next",
         f"select c.record_id, coalesce(j.root, c.cluster_id) as cluster_id from {WORK}.{kind}_clusters as c"
         f" left join {joined} as j on j.node_id = c.cluster_id",
+    )
+
+
+def moved_nodes(kind: str, joined: str) -> Step:
+    """node_id → root: into which cluster the nodes of the table `nodes` came since it was made."""
+    return Step(
+        f"{WORK}.{kind}_moved_next",
+        f"select m.node_id, coalesce(j.root, m.root) as root from {WORK}.{kind}_moved as m left join {joined} as j on j.node_id = m.root"
+        f" union all select node_id, root from {joined} where node_id <> root",
     )

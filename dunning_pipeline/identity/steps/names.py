@@ -1,4 +1,4 @@
-"""Predicates over a pair `p` of named records of one block (columns `given_a`, `given_b` …): when two names are near enough."""
+"""Predicates over a pair `p` of named records of one block: when two names are near enough, and what that is made of."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.rulesets import Criterion
@@ -12,11 +12,11 @@ _IN_USE = (
     " and least(ga.given_count, gb.given_count) * 20 > greatest(ga.given_count, gb.given_count))"
 )
 # Julia and Julie, though one is also a short form of the other: sisters as often as one person
-_TWO_NAMES = f"({_IN_USE} and levenshtein(p.given_a, p.given_b) <= 1)"
+_TWO_NAMES = f"({_IN_USE} and levenshtein(n.given_a, n.given_b) <= 1)"
 
 
 def name_predicate(kind: str, criteria: tuple[Criterion, ...], *, form_matters: bool) -> str:
-    """SQL boolean over `p` (people: `nick`, and `ga`, `gb` with the use of the given names) that all name criteria hold; true without criteria."""
+    """SQL boolean over `p` that all name criteria hold; true without criteria. Of people, `p` has the `likenesses`, of companies the names."""
     parts = [_criterion(kind, criterion) for criterion in criteria]
     if kind == "account" and form_matters:
         parts.append("(p.form_a is null or p.form_b is null or p.form_a = p.form_b)")
@@ -74,34 +74,51 @@ def _account(criterion: Criterion) -> str:
 
 
 def _individual(criterion: Criterion) -> str:
-    same_given, near_given = f"(p.given_a = p.given_b or (nick.a is not null and not {_TWO_NAMES}))", _near_given()
-    near_family = f"(p.family_a = p.family_b or {_near('p.family_a', 'p.family_b', letters='family_letters')})"
     if criterion.field == "first_name":
-        given = "p.given_a = p.given_b" if criterion.method != "fuzzy" else f"({same_given} or {near_given})"
-        return f"(p.suffix_a = p.suffix_b and {given})"
+        given = "p.equal_given" if criterion.method != "fuzzy" else "(p.same_given or p.near_given)"
+        return f"(p.equal_suffix and {given})"
     if criterion.field == "last_name":
-        return "p.family_a = p.family_b" if criterion.method != "fuzzy" else near_family
+        return "p.equal_family" if criterion.method != "fuzzy" else "p.near_family"
     if criterion.method != "fuzzy":
-        return "(p.given_a = p.given_b and p.family_a = p.family_b and p.suffix_a = p.suffix_b)"
-    swapped = "(p.given_a = p.family_b and p.family_a = p.given_b)"
-    alike = f"({same_given} and {near_family}) or (p.family_a = p.family_b and {near_given}) or {swapped}"
+        return "(p.equal_given and p.equal_family and p.equal_suffix)"
+    alike = "(p.same_given and p.near_family) or (p.equal_family and p.near_given) or p.swapped"
     # Jr. and nothing: father and son, or one person who does not always write it
-    high = f"p.suffix_a = p.suffix_b and ({alike})"
-    initial = "(p.family_a = p.family_b and (length(p.given_a) = 1 or length(p.given_b) = 1) and substr(p.given_a, 1, 1) = substr(p.given_b, 1, 1))"
-    married = (
-        f"({same_given} and least(length(p.family_a), length(p.family_b)) >= 4"
-        " and (p.family_a like p.family_b || '%' or p.family_b like p.family_a || '%'"
-        " or p.family_a like '%' || p.family_b or p.family_b like '%' || p.family_a))"
+    high = f"p.equal_suffix and ({alike})"
+    wider = (
+        f"{alike} or (p.near_given and p.near_family) or (p.equal_family and p.initial) or (p.same_given and p.married)"
     )
-    wider = f"{alike} or ({near_given} and {near_family}) or {initial} or {married}"
-    medium = f"p.suffix_a = p.suffix_b and ({wider})"
-    low = f"{wider} or ({near_family} and substr(p.given_a, 1, 1) = substr(p.given_b, 1, 1)) or {same_given}"
+    medium = f"p.equal_suffix and ({wider})"
+    low = f"{wider} or (p.near_family and p.same_letter) or p.same_given"
     return "(" + {"high": high, "medium": medium, "low": low}[criterion.precision or "high"] + ")"
+
+
+def likenesses(near: str) -> dict[str, str]:
+    """Column → SQL of what the predicate `near` asks about a pair `n` of people's names, each found out once."""
+    return {name: sql for name, sql in _likenesses().items() if f"p.{name}" in near}
+
+
+def _likenesses() -> dict[str, str]:
+    return {
+        "equal_given": "n.given_a = n.given_b",
+        "equal_family": "n.family_a = n.family_b",
+        "equal_suffix": "n.suffix_a = n.suffix_b",
+        "same_given": f"(n.given_a = n.given_b or (nick.a is not null and not {_TWO_NAMES}))",
+        "near_given": _near_given(),
+        "near_family": f"(n.family_a = n.family_b or {_near('n.family_a', 'n.family_b', letters='n.family_letters')})",
+        "swapped": "(n.given_a = n.family_b and n.family_a = n.given_b)",
+        "initial": "((length(n.given_a) = 1 or length(n.given_b) = 1) and substr(n.given_a, 1, 1) = substr(n.given_b, 1, 1))",
+        "married": (
+            "(least(length(n.family_a), length(n.family_b)) >= 4"
+            " and (n.family_a like n.family_b || '%' or n.family_b like n.family_a || '%'"
+            " or n.family_a like '%' || n.family_b or n.family_b like '%' || n.family_a))"
+        ),
+        "same_letter": "substr(n.given_a, 1, 1) = substr(n.given_b, 1, 1)",
+    }
 
 
 def _near(left: str, right: str, *, shortest: int = SHORTEST_TYPO, letters: str | None = None) -> str:
     """One letter more, less or other, or two neighbours swapped (same letters, two changes)."""
-    swapped = f" or (p.{letters}_a = p.{letters}_b and levenshtein({left}, {right}) <= 2)" if letters else ""
+    swapped = f" or ({letters}_a = {letters}_b and levenshtein({left}, {right}) <= 2)" if letters else ""
     return (
         f"(least(length({left}), length({right})) >= {shortest} and abs(length({left}) - length({right})) <= 1"
         f" and (levenshtein({left}, {right}) <= 1{swapped}))"
@@ -110,12 +127,12 @@ def _near(left: str, right: str, *, shortest: int = SHORTEST_TYPO, letters: str 
 
 def _near_given() -> str:
     """A typo in the given name, unless both are names: Daniel and Daniela, Mario and Maria live at one address."""
-    longer = "case when length(p.given_a) > length(p.given_b) then p.given_a else p.given_b end"
-    shorter = "case when length(p.given_a) > length(p.given_b) then p.given_b else p.given_a end"
+    longer = "case when length(n.given_a) > length(n.given_b) then n.given_a else n.given_b end"
+    shorter = "case when length(n.given_a) > length(n.given_b) then n.given_b else n.given_a end"
     last = f"substr({longer}, length({longer}), 1)"
     gendered = (
-        f"(length(p.given_a) <> length(p.given_b) and {longer} like {shorter} || '_' and {last} in ('a', 'e', 'i', 'o'))"
-        " or (length(p.given_a) = length(p.given_b) and substr(p.given_a, 1, length(p.given_a) - 1) = substr(p.given_b, 1, length(p.given_b) - 1)"
-        " and substr(p.given_a, length(p.given_a), 1) in ('a', 'e', 'i', 'o') and substr(p.given_b, length(p.given_b), 1) in ('a', 'e', 'i', 'o'))"
+        f"(length(n.given_a) <> length(n.given_b) and {longer} like {shorter} || '_' and {last} in ('a', 'e', 'i', 'o'))"
+        " or (length(n.given_a) = length(n.given_b) and substr(n.given_a, 1, length(n.given_a) - 1) = substr(n.given_b, 1, length(n.given_b) - 1)"
+        " and substr(n.given_a, length(n.given_a), 1) in ('a', 'e', 'i', 'o') and substr(n.given_b, length(n.given_b), 1) in ('a', 'e', 'i', 'o'))"
     )
-    return f"({_near('p.given_a', 'p.given_b', letters='given_letters')} and not ({gendered}) and not {_IN_USE})"
+    return f"({_near('n.given_a', 'n.given_b', letters='n.given_letters')} and not ({gendered}) and not {_IN_USE})"
