@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, String, func, select, true, type_coerce
 
-from dunning_pipeline.campaigns.declaration import load_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, load_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
 from dunning_pipeline.campaigns.running import paused_campaigns
 from dunning_pipeline.campaigns.steering import claimed_text
@@ -22,17 +22,26 @@ NOT_SENT = ("queued", "in_flight", "held", "superseded", "cancelled", "failed", 
 
 
 def entries(
-    ws: Workspace, *, first: date, last: date, now: datetime, counted: MessageCounter | None = None
+    ws: Workspace,
+    *,
+    first: date,
+    last: date,
+    now: datetime,
+    counted: MessageCounter | None = None,
+    campaigns: Iterable[Campaign] | None = None,
 ) -> list[Entry]:
     """Rows {at, kind, name, status, messages, note} from `first` to `last` (company days), in order of time.
 
     Kinds: daily (the day's path), campaign, messages (sends of a day, channel and status), closed (no sends).
-    `counted` stands in for `messages` where somebody remembers what it counted.
+    `counted` stands in for `messages` where somebody remembers what it counted; `campaigns` (default: all, raising
+    InvalidDeclaration for a broken one) are those whose plans are shown.
     """
     zone = ws.company.zone
     start = datetime.combine(first, time(), tzinfo=zone)
     end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
-    found = [*_days(ws, first, last, now), *_campaigns(ws, start, end, now), *(counted or messages)(ws, start, end)]
+    planning = list(load_campaigns(ws).values() if campaigns is None else campaigns)
+    found = [*_days(ws, first, last, now), *_campaigns(ws, planning, start, end, now)]
+    found += (counted or messages)(ws, start, end)
     return sorted(found, key=lambda entry: (entry["at"], entry["kind"], entry["name"]))
 
 
@@ -48,9 +57,10 @@ def _days(ws: Workspace, first: date, last: date, now: datetime) -> Iterable[Ent
             yield _entry(at, "daily", "dunning run", "planned", note="ingest, build, decide, close, queue")
 
 
-def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> Iterable[Entry]:
+def _campaigns(
+    ws: Workspace, campaigns: Iterable[Campaign], start: datetime, end: datetime, now: datetime
+) -> Iterable[Entry]:
     c = campaign_occurrences.c
-    campaigns = load_campaigns(ws)
     with reading(open_ledger(ws)) as connection:
         rows = connection.execute(select(campaign_occurrences).where(c.planned_for >= start, c.planned_for < end)).all()
         paused = paused_campaigns(connection)
@@ -60,7 +70,7 @@ def _campaigns(ws: Workspace, start: datetime, end: datetime, now: datetime) -> 
         counts = row.counts or {}
         note = ", ".join(f"{count} {name}" for name, count in counts.items())
         yield _entry(row.planned_for, "campaign", row.campaign, row.status, messages=counts.get("queued"), note=note)
-    for campaign in campaigns.values():
+    for campaign in campaigns:
         for instant in planned(campaign, ws, after=max(start, now), until=end):
             if (campaign.campaign, occurrence_name(instant)) not in known:
                 status = "paused" if campaign.campaign in paused else "planned"

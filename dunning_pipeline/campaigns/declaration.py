@@ -1,6 +1,5 @@
 """Reads policies/campaigns/*.yaml: whom, with what, when; every mistake with file, line and column."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from dunning_pipeline.campaigns.naming import mistakes_in
 from dunning_pipeline.dunning.processes import Channel
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.company import Declared, Hour, TimeZone
@@ -154,6 +154,14 @@ def load_campaigns(ws: Workspace) -> dict[str, Campaign]:
     return {one.campaign.campaign: one.campaign for one in declared}
 
 
+def usable_campaigns(ws: Workspace) -> tuple[dict[str, Campaign], list[InvalidDeclaration]]:
+    """The campaigns that can run, by name, and what is wrong with the others' files."""
+    declared, mistakes = _read_each(ws)
+    mistakes += mistakes_in(ws, declared)
+    broken = {mistake.file for mistake in mistakes}
+    return {one.campaign.campaign: one.campaign for one in declared if one.file not in broken}, mistakes
+
+
 def find_campaign(ws: Workspace, name: str) -> Campaign:
     """One campaign; a mistake in another file does not matter. Raises NotThere, InvalidDeclaration."""
     file = ws.policies / "campaigns" / f"{name}.yaml"
@@ -169,84 +177,28 @@ def find_campaign(ws: Workspace, name: str) -> Campaign:
 
 def read_campaigns(ws: Workspace) -> list[DeclaredCampaign]:
     """The files as they are, by file name; raises InvalidDeclaration for a broken file or a name used twice."""
-    found: list[DeclaredCampaign] = []
-    for file in sorted((ws.policies / "campaigns").glob("*.y*ml")):
-        one = _read(file)
-        twin = next((d for d in found if d.campaign.campaign == one.campaign.campaign), None)
-        if twin is not None:
-            raise one.mistake(
-                ("campaign",), f"{one.campaign.campaign!r} is declared in {twin.file.name} too", remedy="rename one"
-            )
-        found.append(one)
+    found, mistakes = _read_each(ws)
+    if mistakes:
+        raise mistakes[0]
     return found
+
+
+def _read_each(ws: Workspace) -> tuple[list[DeclaredCampaign], list[InvalidDeclaration]]:
+    found: dict[str, DeclaredCampaign] = {}
+    mistakes: list[InvalidDeclaration] = []
+    for file in sorted((ws.policies / "campaigns").glob("*.y*ml")):
+        try:
+            one = _read(file)
+        except InvalidDeclaration as error:
+            mistakes.append(error)
+            continue
+        twin = found.setdefault(one.campaign.campaign, one)
+        if twin is not one:
+            message = f"{one.campaign.campaign!r} is declared in {twin.file.name} too"
+            mistakes.append(one.mistake(("campaign",), message, remedy="rename one"))
+    return list(found.values()), mistakes
 
 
 def _read(file: Path) -> DeclaredCampaign:
     tree = read_yaml(file)
     return DeclaredCampaign(validated(Campaign, tree, file), file, tree)
-
-
-def mistakes_in(ws: Workspace, declared: Iterable[DeclaredCampaign]) -> Iterator[InvalidDeclaration]:
-    """What the campaigns name and the workspace does not have: segments, templates, processes, levels."""
-    from dunning_pipeline.dunning.processes import load_processes
-    from dunning_pipeline.sql_models.folder.templating import did_you_mean
-
-    segments = segment_names(ws)
-    processes = load_processes(ws)
-    for one in declared:
-        campaign = one.campaign
-        for name in campaign.segments:
-            if name not in segments:
-                hint = did_you_mean(name, segments, "see `dunning segment list`")
-                yield one.mistake(_where(campaign, name), f"there is no segment {name!r}", remedy=hint)
-        yield from _template_mistakes(ws, one)
-        if campaign.consolidate is not None:
-            hint = "leave the line out: each account gets a message of its own"
-            yield one.mistake(("consolidate",), "one digest over several accounts is not available", remedy=hint)
-        if campaign.process is not None and campaign.process not in processes:
-            hint = did_you_mean(campaign.process, processes, "see `dunning process list`")
-            yield one.mistake(("process",), f"there is no process {campaign.process!r}", remedy=hint)
-            continue
-        meant = [processes[campaign.process]] if campaign.process else processes.values()
-        levels = {level.level for declared_process in meant for level in declared_process.process.levels}
-        for place, level in enumerate(campaign.levels):
-            if level not in levels:
-                hint = f"there are the levels {', '.join(map(str, sorted(levels)))}"
-                message = f"{campaign.process or 'no process'} has {'no' if campaign.process else 'a'} level {level}"
-                yield one.mistake(("levels", place), message, remedy=hint)
-
-
-def _template_mistakes(ws: Workspace, one: DeclaredCampaign) -> Iterator[InvalidDeclaration]:
-    """A template that is missing on a channel of the campaign, in the company's language and its fallbacks."""
-    from dunning_pipeline.letters.catalogue import Catalogue
-    from dunning_pipeline.sql_models.folder.templating import did_you_mean
-
-    campaign, catalogue = one.campaign, Catalogue(ws)
-    if campaign.template is None:
-        return
-    for channel in campaign.channels or ("email",):
-        if channel not in ("email", "sms", "letter"):
-            continue
-        try:
-            catalogue.find(campaign.template, channel, ws.company.default_language)
-        except NotThere:
-            hint = did_you_mean(campaign.template, catalogue.names(), "see `dunning template list`")
-            message = f"there is no {channel} template {campaign.template!r}"
-            yield one.mistake(("template",), message, remedy=hint, value=campaign.template)
-
-
-def segment_names(ws: Workspace) -> set[str]:
-    """Segments and waterfalls of the workspace."""
-    from dunning_pipeline.sql_models.segmenting.waterfalls import load_waterfalls
-
-    folder = ws.models / "segments"
-    waterfalls = load_waterfalls(folder / "waterfalls.yml")
-    return {file.stem for file in folder.rglob("*.sql")} | {waterfall.waterfall for waterfall in waterfalls}
-
-
-def _where(campaign: Campaign, name: str) -> tuple[Any, ...]:
-    if campaign.segment is not None:
-        return ("segment",)
-    if isinstance(campaign.waterfall, str):
-        return ("waterfall",)
-    return ("waterfall", list(campaign.waterfall or ()).index(name))

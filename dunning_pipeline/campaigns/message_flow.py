@@ -13,6 +13,7 @@ from dunning_pipeline.campaigns.timing import due_at
 from dunning_pipeline.delivery.queue import queue_message
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.workspace import Workspace
@@ -69,6 +70,7 @@ def queue_to_members(
         if outcome in ("queued", "already_queued"):
             seen.add(point)
         outcomes[party] = _better(outcomes[party], outcome)
+    letters.tell_failures()
     return outcomes
 
 
@@ -90,6 +92,7 @@ def queue_plans(
             to = [plan["contact_email"]] if plan["contact_email"] else row["email_to"]
             outcome = letters.send({**row, "email_to": to}, plan["plan_key"], kind="collection_plan")
             outcomes[party] = _better(outcomes[party], outcome)
+    letters.tell_failures()
     return outcomes
 
 
@@ -122,6 +125,7 @@ class _Messages:
         shared = _rows(ws, _SHARED_POINTS) if self.cap is not None else ()
         self.sharing: dict[str, list[str]] = {row["point"]: row["account_keys"] for row in shared}
         self.language = ws.company.default_language
+        self.failures: dict[str, list[str]] = {}  # why a message could not be queued → the accounts it was for
 
     def send(self, row: Mapping[str, Any], recipient: str, *, kind: str = "campaign") -> str:
         """Queue on the first channel that reaches somebody (on all that the campaign names); the outcome."""
@@ -153,8 +157,23 @@ class _Messages:
                         bcc=self.said.get("bcc", ()), overrides=self.said or None,
                     )  # fmt: skip
         except DunningError as error:
-            return "already_queued" if "queued already" in str(error) else "failed"
+            if "queued already" in str(error):
+                return "already_queued"
+            self.failures.setdefault(str(error), []).append(row["account_key"])
+            return "failed"
         return "queued"
+
+    def tell_failures(self) -> None:
+        """A finding that says why messages of this occurrence could not be queued, and whose."""
+        if not self.failures:
+            return
+        told = [f"{', '.join(keys[:5])}{' …' if keys[5:] else ''}: {why}" for why, keys in self.failures.items()]
+        with self.engine.begin() as connection:
+            raise_finding(
+                connection, kind="messages_not_queued", object_kind="campaign", object_id=self.campaign.campaign,
+                severity="error", detail={"occurrence": self.occurrence, "accounts": self.failures}, at=self.now,
+                message=f"messages of {self.occurrence} could not be queued: {'; '.join(told)}",
+            )  # fmt: skip
 
     def _due(self, row: Mapping[str, Any]) -> datetime:
         return due_at(

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.campaigns.audience import members, split
-from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, load_campaigns, read_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, usable_campaigns
 from dunning_pipeline.campaigns.dunning_flow import Outcomes, queue_claimed
 from dunning_pipeline.campaigns.occurrences import due, occurrence_name
-from dunning_pipeline.errors import Busy, DunningError, Refused
+from dunning_pipeline.errors import Busy, Refused
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.leases import hold
@@ -74,10 +74,8 @@ def run_campaign(
 def run_due(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) -> list[CampaignReport]:
     """Run every campaign whose time has come since; paused ones wait, older missed occurrences are cancelled."""
     reports = []
-    try:
-        campaigns = load_campaigns(ws)
-    except DunningError:
-        campaigns = _valid_ones(ws, problems)
+    campaigns, mistakes = usable_campaigns(ws)
+    problems += [f"a campaign was not run: {mistake}" for mistake in mistakes]
     for name, campaign in campaigns.items():
         with reading(open_ledger(ws)) as connection:
             instant, missed = due(connection, campaign, ws, now=now)
@@ -115,24 +113,6 @@ def is_paused(connection: Connection, name: str) -> bool:
 def paused_campaigns(connection: Connection) -> set[str]:
     names = connection.scalars(select(switches.c.name).where(switches.c.name.startswith("campaign:")))
     return {name.removeprefix("campaign:") for name in names}
-
-
-def _valid_ones(ws: Workspace, problems: list[str]) -> dict[str, Campaign]:
-    from dunning_pipeline.campaigns.declaration import mistakes_in
-
-    try:
-        declared = read_campaigns(ws)
-    except DunningError as error:
-        problems.append(f"no campaign was run: {error}")
-        return {}
-    found = {}
-    for one in declared:
-        mistake = next(mistakes_in(ws, [one]), None)
-        if mistake is None:
-            found[one.campaign.campaign] = one.campaign
-        else:
-            problems.append(f"campaign {one.campaign.campaign} was not run: {mistake}")
-    return found
 
 
 def _known(connection: Connection, name: str, occurrence: str) -> Any:

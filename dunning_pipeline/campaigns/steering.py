@@ -1,5 +1,6 @@
 """What people do with campaigns: list, plan, pause, resume; each act is written to the audit trail."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,13 +19,16 @@ from dunning_pipeline.settings.workspace import Workspace
 HORIZON = timedelta(days=60)
 
 
-def list_campaigns(ws: Workspace, *, now: datetime) -> list[dict[str, Any]]:
-    """One row per campaign: what it does, when it runs next, how its last occurrence went."""
+def list_campaigns(
+    ws: Workspace, *, now: datetime, campaigns: Iterable[Campaign] | None = None
+) -> list[dict[str, Any]]:
+    """One row per campaign (default: all, raising InvalidDeclaration for a broken one): what it does, when it runs
+    next, how its last occurrence went."""
     rows = []
     c = campaign_occurrences.c
     with reading(open_ledger(ws)) as connection:
         paused = paused_campaigns(connection)
-        for campaign in load_campaigns(ws).values():
+        for campaign in load_campaigns(ws).values() if campaigns is None else campaigns:
             last = connection.execute(
                 select(c.occurrence, c.status, c.counts)
                 .where(c.campaign == campaign.campaign)

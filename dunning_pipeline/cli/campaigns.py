@@ -1,6 +1,7 @@
 """`dunning campaign …` and `dunning calendar`: run, plan, pause and judge campaigns; what is planned and was sent."""
 
 import getpass
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from dunning_pipeline.cli.output import (
     print_json,
     show,
 )
+from dunning_pipeline.errors import DunningError
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: list, run, schedule, pause, resume, report.")
 
@@ -25,12 +27,16 @@ Reason = Annotated[str | None, typer.Option("--reason", help="Kept in the audit 
 
 @app.command("list")
 def list_(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
-    """Every campaign: what it claims, when it runs next, how it went last."""
+    """Every campaign: what it claims, when it runs next, how it went last; a broken file is told apart (exit 1)."""
+    from dunning_pipeline.campaigns.declaration import usable_campaigns
     from dunning_pipeline.campaigns.steering import list_campaigns
 
-    rows = list_campaigns(open_workspace(workspace), now=_now())
+    ws = open_workspace(workspace)
+    campaigns, mistakes = usable_campaigns(ws)
+    rows = list_campaigns(ws, now=_now(), campaigns=campaigns.values())
     columns = ["campaign", "state", "flow", "audience", "claims", "schedule", "next", "last_status"]
     show(rows, form, columns=columns, empty="No campaign is declared; see policies/campaigns/.")
+    _tell(mistakes)
 
 
 @app.command()
@@ -126,6 +132,7 @@ def calendar(
 ) -> None:
     """What was sent, what is queued, what is planned, by company day."""
     from dunning_pipeline.campaigns.calendar import as_ics, entries
+    from dunning_pipeline.campaigns.declaration import usable_campaigns
 
     ws = open_workspace(workspace)
     today: date = parse_date(None, ws)
@@ -133,10 +140,12 @@ def calendar(
     last = parse_date(until, ws, option="--to") if until else max(today, first) + timedelta(days=28)
     if last < first:
         raise typer.BadParameter(f"{last} is before {first}", param_hint="--to")
-    rows = entries(ws, first=first, last=last, now=_now())
+    campaigns, mistakes = usable_campaigns(ws)
+    rows = entries(ws, first=first, last=last, now=_now(), campaigns=campaigns.values())
     if ics is not None:
         ics.write_bytes(as_ics(rows, company=ws.company.name, now=_now()))
         typer.echo(f"{len(rows)} entries written to {ics}", err=form is not Format.table)
+        _tell(mistakes)
         return
     zone = ws.company.zone
     if form is Format.table:
@@ -144,6 +153,15 @@ def calendar(
     else:
         rows = [{**row, "at": row["at"].isoformat()} for row in rows]
     show(rows, form, empty="Nothing is planned and nothing was sent in these days.")
+    _tell(mistakes)
+
+
+def _tell(mistakes: Sequence[DunningError]) -> None:
+    """What is missing in what was shown, and why; exit code 1 then."""
+    for mistake in mistakes:
+        typer.echo(f"dunning: {mistake}", err=True)
+    if mistakes:
+        raise typer.Exit(1)
 
 
 def _counts(counts: dict[str, Any] | None) -> str:

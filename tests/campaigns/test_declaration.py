@@ -4,8 +4,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from dunning_pipeline.campaigns.declaration import find_campaign, load_campaigns
+from dunning_pipeline.campaigns.declaration import find_campaign, load_campaigns, usable_campaigns
+from dunning_pipeline.cli.main import app
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -119,3 +121,21 @@ def test_a_broken_neighbour_does_not_hide_a_good_campaign(workspace: Workspace) 
     assert find_campaign(workspace, "monthly-overdue").segment == "overdue_1_30"
     with pytest.raises(NotThere, match="no such campaign"):
         find_campaign(workspace, "unheard-of")
+
+
+def test_the_list_and_the_calendar_show_the_good_ones_and_name_the_broken(workspace: Workspace) -> None:
+    write(workspace, GOOD)
+    broken = [
+        write(workspace, "campaign: broken\nsegment: nowhere\n", "broken"),
+        write(workspace, "campaign: torn\nsegment: [\n", "torn"),
+        write(workspace, GOOD, "twin"),  # a name that is taken: the first file keeps it
+    ]
+    campaigns, mistakes = usable_campaigns(workspace)
+    assert "monthly-overdue" in campaigns and not {"broken", "torn"} & set(campaigns)
+    assert sorted(str(mistake.file) for mistake in mistakes) == sorted(map(str, broken))
+    for command in (["campaign", "list", "--format", "json"], ["calendar"]):
+        told = CliRunner().invoke(app, [*command, "--workspace", str(workspace.root)])
+        assert told.exit_code == 1
+        assert "monthly-overdue" in told.stdout
+        assert f"{broken[0]}:2:1: there is no segment 'nowhere'" in told.stderr and "→" in told.stderr
+        assert all(str(file) in told.stderr for file in broken)

@@ -24,7 +24,7 @@ from dunning_pipeline.delivery.reading import read_sends
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, sends, statements
+from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, findings, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 from tests.campaigns.conftest import BERLIN, NOW, TODAY
 
@@ -311,3 +311,15 @@ def test_planning_an_occurrence_by_hand(company: Workspace) -> None:
     assert run_due(company, now=NOW, actor="test", problems=[]) == []
     assert [one.status for one in run_due(company, now=at, actor="test", problems=[])] == ["done"]
     assert run_due(company, now=at + timedelta(days=1), actor="test", problems=[]) == []
+
+
+def test_why_a_message_was_not_queued_is_a_finding(company: Workspace) -> None:
+    declare(company, MESSAGE)
+    (company.root / "templates" / "email" / "en" / "account_statement.subject.j2").write_text("{{ nonsense }}")
+    for language in ("de", "es", "fr"):
+        (company.root / "templates" / "email" / language / "account_statement.subject.j2").unlink(missing_ok=True)
+    report = run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    assert report.counts == {"failed": report.audience} and report.audience > 0
+    [found] = rows(company, select(findings).where(findings.c.kind == "messages_not_queued"))
+    assert found.object_id == "notes" and "of one could not be queued" in found.message
+    assert sum(map(len, found.detail["accounts"].values())) == report.audience

@@ -1,0 +1,76 @@
+"""What campaigns name and the workspace does not have: segments, templates, processes, levels."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from dunning_pipeline.errors import InvalidDeclaration, NotThere
+from dunning_pipeline.settings.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dunning_pipeline.campaigns.declaration import Campaign, DeclaredCampaign
+
+
+def mistakes_in(ws: Workspace, declared: "Iterable[DeclaredCampaign]") -> Iterator[InvalidDeclaration]:
+    """Each of them with its place; for a process that is not there, its levels are not looked at."""
+    from dunning_pipeline.dunning.processes import load_processes
+    from dunning_pipeline.sql_models.folder.templating import did_you_mean
+
+    segments = segment_names(ws)
+    processes = load_processes(ws)
+    for one in declared:
+        campaign = one.campaign
+        for name in campaign.segments:
+            if name not in segments:
+                hint = did_you_mean(name, segments, "see `dunning segment list`")
+                yield one.mistake(_where(campaign, name), f"there is no segment {name!r}", remedy=hint)
+        yield from _template_mistakes(ws, one)
+        if campaign.consolidate is not None:
+            hint = "leave the line out: each account gets a message of its own"
+            yield one.mistake(("consolidate",), "one digest over several accounts is not available", remedy=hint)
+        if campaign.process is not None and campaign.process not in processes:
+            hint = did_you_mean(campaign.process, processes, "see `dunning process list`")
+            yield one.mistake(("process",), f"there is no process {campaign.process!r}", remedy=hint)
+            continue
+        meant = [processes[campaign.process]] if campaign.process else processes.values()
+        levels = {level.level for declared_process in meant for level in declared_process.process.levels}
+        for place, level in enumerate(campaign.levels):
+            if level not in levels:
+                hint = f"there are the levels {', '.join(map(str, sorted(levels)))}"
+                message = f"{campaign.process or 'no process'} has {'no' if campaign.process else 'a'} level {level}"
+                yield one.mistake(("levels", place), message, remedy=hint)
+
+
+def _template_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[InvalidDeclaration]:
+    """A template that is missing on a channel of the campaign, in the company's language and its fallbacks."""
+    from dunning_pipeline.letters.catalogue import Catalogue
+    from dunning_pipeline.sql_models.folder.templating import did_you_mean
+
+    campaign, catalogue = one.campaign, Catalogue(ws)
+    if campaign.template is None:
+        return
+    for channel in campaign.channels or ("email",):
+        if channel not in ("email", "sms", "letter"):
+            continue
+        try:
+            catalogue.find(campaign.template, channel, ws.company.default_language)
+        except NotThere:
+            hint = did_you_mean(campaign.template, catalogue.names(), "see `dunning template list`")
+            message = f"there is no {channel} template {campaign.template!r}"
+            yield one.mistake(("template",), message, remedy=hint, value=campaign.template)
+
+
+def segment_names(ws: Workspace) -> set[str]:
+    """Segments and waterfalls of the workspace."""
+    from dunning_pipeline.sql_models.segmenting.waterfalls import load_waterfalls
+
+    folder = ws.models / "segments"
+    waterfalls = load_waterfalls(folder / "waterfalls.yml")
+    return {file.stem for file in folder.rglob("*.sql")} | {waterfall.waterfall for waterfall in waterfalls}
+
+
+def _where(campaign: "Campaign", name: str) -> tuple[Any, ...]:
+    if campaign.segment is not None:
+        return ("segment",)
+    if isinstance(campaign.waterfall, str):
+        return ("waterfall",)
+    return ("waterfall", list(campaign.waterfall or ()).index(name))
