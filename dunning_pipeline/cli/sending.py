@@ -157,12 +157,29 @@ def cancel(key: str, reason: Reason = None, workspace: WorkspaceOption = None) -
 
 
 @app.command()
-def retry(key: str, workspace: WorkspaceOption = None) -> None:
+def retry(
+    key: str,
+    newest_template: Annotated[
+        bool, typer.Option("--newest-template", help="With the template published now, not the one it was queued with.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
     """Queue a failed or held send again, after its cause was corrected."""
     from dunning_pipeline.delivery.queue import requeue
+    from dunning_pipeline.delivery.renewing import has_newer_template, renew_template
 
-    _write(workspace, lambda c, ws: requeue(c, key, now=_now(), actor=_me()))
+    def write(connection: Any, ws: Any) -> bool:
+        if newest_template:
+            renew_template(connection, ws, key, now=_now(), actor=_me())
+        requeue(connection, key, now=_now(), actor=_me())
+        return has_newer_template(connection, key)
+
+    is_behind = _write(workspace, write)
     typer.echo(f"{key}: queued again")
+    if is_behind:
+        typer.echo(
+            "It keeps the template it was queued with; --newest-template takes the one published since.", err=True
+        )
 
 
 def _write(workspace: str | None, work: Any) -> Any:

@@ -164,8 +164,7 @@ def queue_row(
         version = pin(
             connection, ws, template=row["template"], channel=row["channel"], language=row["language"], now=now
         )
-    named = ("kind", "channel", "recipients", "template", "language", "overrides", "document")
-    digest = content_hash({**facts, **{name: row.get(name) for name in named}, "version": version})
+    digest = content_of(row, facts, version)
     if known is None:
         state = {"status": "queued", "due_at": due_at, "send_now": send_now, "attempts": 0}
         origin = {"template_version": version, "content_sha256": digest, "queued_at": now, "created_by": actor}
@@ -178,6 +177,12 @@ def queue_row(
             remedy="cancel it with `dunning send cancel`, or send it again deliberately (a resend)",
         )
     return False
+
+
+def content_of(row: Mapping[str, Any], facts: Mapping[str, Any], version: str | None) -> str:
+    """The hash of all that determines a send's message; `facts` are those of its statement."""
+    named = ("kind", "channel", "recipients", "template", "language", "overrides", "document")
+    return content_hash({**facts, **{name: row.get(name) for name in named}, "version": version})
 
 
 def recipients_of(
