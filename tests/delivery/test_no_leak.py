@@ -149,6 +149,17 @@ def test_what_is_filled_in_is_seen_however_it_touches_the_template(source: str, 
     assert ("INV-00002" in seen) == ("INV-00002" in made)
 
 
+@pytest.mark.parametrize("number", ["R-7", "Nº-20517", "RÃ¤-1", "Ä2025", "第12号", "R+D-7", "(R/7)"])
+def test_a_short_or_garbled_number_is_seen(number: str) -> None:
+    for letter in (
+        replace(_LETTER, text=f"Please pay {number}, thank you"),
+        replace(_LETTER, text=_printed("Please pay {{ a }}, thank you", a=number)),
+    ):
+        seen = words_of(letter, None)
+        assert number.strip("()") in seen
+    assert words_of(replace(_LETTER, text="within 14 days of 2025, 100 in all"), None) == set()
+
+
 def test_what_one_message_says_is_not_taken_for_the_words_of_its_template() -> None:
     first, second = (_printed("<p>{{ a }} 10042 {{ b }}</p>", a=value, b="x") for value in ("INV-00001", "INV-00002"))
     assert words_of(replace(_LETTER, html=first), None) == {"INV-00001", "10042"}

@@ -12,11 +12,13 @@ from dunning_pipeline.letters.printing import Plate, Print
 from dunning_pipeline.settings.company import Company
 
 PDF = "application/pdf"
-SHORTEST = 5
-# At least five characters; of these, words of letters alone are no invoice number and no e-mail address.
+SHORTEST = 3
+# At least five characters; of these, words of letters alone are no invoice number and no e-mail address. What stands
+# between blanks counts as a whole, too: short numbers, and such with letters that are not ASCII (or were garbled).
 _WORD = re.compile(r"[A-Za-z0-9][\w.%+/@-]{3,}[A-Za-z0-9]")
 # A piece up to where its first word may have begun before it, and from where its last one may go on after it.
-_EDGES = re.compile(r"([\w.%+/@-]*).*?([\w.%+/@-]*)", re.DOTALL)
+_AROUND = ".,;:!?()[]<>{}\"'«»„“”‚‘’*"
+_EDGES = re.compile(r"""([^\s<>;"]*).*?([^\s<>;"]*)""", re.DOTALL)
 
 
 def words_of(message: Message, document: Mapping[str, Any] | None) -> set[str]:
@@ -93,8 +95,14 @@ def company_words(company: Company) -> set[str]:
 
 def _words(text: str) -> set[str]:
     found = {word for word in _WORD.findall("\n".join(_likely(text))) if not word.isalpha()}
+    found.update(filter(_may_be_number, (token.strip(_AROUND) for token in _likely(text))))
     found.update([word.lower() for word in found if "@" in word])
     return found
+
+
+def _may_be_number(token: str) -> bool:
+    """Whether a whole token may be an invoice number; a few digits alone are counts, years and days."""
+    return len(token) >= SHORTEST and not token.isalpha() and not (token.isdecimal() and len(token) < 5)
 
 
 def _likely(text: str) -> set[str]:
