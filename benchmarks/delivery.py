@@ -243,11 +243,12 @@ def inner_memory(count: int, rounds: int) -> None:
     sizes = []
     with desk() as place:
         for number in range(rounds):
-            queue(place, count // rounds, occurrence=str(number))
+            queue_copies(place, count // rounds, occurrence=str(number))
             assert deliver(place.ws, now=NOW)["sent"] == count // rounds
             for file in place.ws.outbox.iterdir():
                 file.unlink()
             sizes.append(_resident_mb())
+            print(f"{(number + 1) * (count // rounds)} sends: {sizes[-1]} MB", file=sys.stderr)
     print(json.dumps({"sends": count, "mb_after_each_tenth": sizes, "growth_mb": round(sizes[-1] - sizes[1], 1)}))
 
 
@@ -284,6 +285,22 @@ def queue(place: Any, count: int, *, occurrence: str = "1") -> list[str]:
                     )
                 )  # fmt: skip
     return keys
+
+
+def queue_copies(place: Any, count: int, *, occurrence: str) -> None:
+    """As many queued messages as fast as the ledger takes rows: one is queued, the others are copies of its row."""
+    from dunning_pipeline.ledger.schema import sends
+
+    [key] = queue(place, 1, occurrence=occurrence)
+    own = {"send_key": "send_key || n", "account_key": "account_key || n",
+           "recipients": """replace(recipients, '"r0@', '"r' || n || '@')"""}  # fmt: skip
+    names = sends.columns.keys()
+    with place.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {count - 1}) "
+            f"insert into sends ({', '.join(names)}) select {', '.join(own.get(name, name) for name in names)} "
+            f"from sends, numbers where send_key = ?", (key,)
+        )  # fmt: skip
 
 
 def queue_statements(place: Any, count: int, **more: Any) -> None:

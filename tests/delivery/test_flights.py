@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import func, select
 
+from dunning_pipeline.delivery.providers.answers import Response
 from dunning_pipeline.delivery.providers.flights import Flights
 from dunning_pipeline.delivery.providers.protocol import Answer
-from dunning_pipeline.delivery.providers.wire import Request, Response, Wire
+from dunning_pipeline.delivery.providers.wire import Request, Wire
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import sends

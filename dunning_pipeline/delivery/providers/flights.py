@@ -5,12 +5,12 @@ import ssl
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from io import BufferedReader, BytesIO, RawIOBase
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+from dunning_pipeline.delivery.providers.answers import Response, Unusual, plain_answer, read_answer
 from dunning_pipeline.delivery.providers.protocol import Answer
-from dunning_pipeline.delivery.providers.wire import Headers, Request, Response, Wire, no_answer, request_bytes
+from dunning_pipeline.delivery.providers.wire import Request, Wire, no_answer, request_bytes
 
 _READ_BYTES = 1 << 16
 _AGAIN = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
@@ -99,9 +99,10 @@ class Flights:
             while some and isinstance(sock, ssl.SSLSocket) and sock.pending():
                 flight.heard += sock.recv(_READ_BYTES)
             try:
-                response = _plain(flight.heard)
-            except _Unusual:
-                response = self._rest_of(flight)
+                response = plain_answer(flight.heard)
+            except Unusual:
+                sock.settimeout(self._wire.read_seconds)
+                response = read_answer(sock, flight.method, heard=bytes(flight.heard))
             if response is None and not some:
                 raise ConnectionResetError("the answer broke off")
         except _AGAIN:
@@ -112,21 +113,10 @@ class Flights:
         if response is not None:
             self._land(flight, response, keep=bool(some) and not flight.unsent and not flight.sends_no_more)
 
-    def _rest_of(self, flight: _Flight) -> Response:
-        """An answer of unknown length: read to its end as http.client does it."""
-        flight.connection.sock.settimeout(self._wire.read_seconds)
-        answer = HTTPResponse(_Replayed(bytes(flight.heard), flight.connection.sock), method=flight.method)  # type: ignore[arg-type]
-        answer.begin()
-        data = answer.read()
-        headers = Headers((name.lower(), value) for name, value in answer.headers.items())
-        if answer.will_close:
-            headers["connection"] = "close"
-        return Response(answer.status, headers, data)
-
     def _land(self, flight: _Flight, response: Response, *, keep: bool) -> None:
         self._selector.unregister(flight.connection.sock)
         self.aloft -= 1
-        if keep and (response.headers.get("Connection") or "").lower() != "close":
+        if keep and not response.ends_connection:
             self._wire.keep(flight.url, flight.connection)
         else:
             flight.connection.close()
@@ -142,42 +132,3 @@ class Flights:
         sock = flight.connection.sock
         if self._selector.get_key(sock).events != events:
             self._selector.modify(sock, events, flight)
-
-
-class _Replayed(RawIOBase):
-    """What was read of an answer already, then the rest from the socket; as much of a socket as HTTPResponse needs."""
-
-    def __init__(self, heard: bytes, sock: Any) -> None:
-        self._heard, self._sock = BytesIO(heard), sock
-
-    def makefile(self, mode: str) -> BufferedReader:
-        return BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._heard.readinto(buffer) or self._sock.recv_into(buffer)
-
-
-class _Unusual(Exception):
-    """An answer for http.client to read: in chunks, without a length, or not the final one."""
-
-
-def _plain(heard: bytearray) -> Response | None:
-    """A whole HTTP/1.1 answer of declared length, None where it is not all there; raises _Unusual for other kinds."""
-    end = heard.find(b"\r\n\r\n")
-    if end < 0:
-        if len(heard) > _READ_BYTES:
-            raise _Unusual
-        return None
-    first, *lines = bytes(heard[:end]).decode("latin-1").split("\r\n")
-    headers = Headers((name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines))
-    status, length = first[9:12], headers.get("Content-Length") or ""
-    is_plain = first.startswith("HTTP/1.1 ") and status.isdecimal() and status >= "200" and status not in ("204", "304")
-    if not is_plain or not length.isdecimal() or "transfer-encoding" in headers:
-        raise _Unusual
-    whole = end + 4 + int(length)
-    if len(heard) > whole:
-        headers["connection"] = "close"  # more than it announced: what follows on this connection answers nothing
-    return Response(int(status), headers, bytes(heard[end + 4 : whole])) if len(heard) >= whole else None

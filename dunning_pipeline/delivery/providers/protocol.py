@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from dunning_pipeline.delivery.providers.wire import Request, Response, Wire
+    from dunning_pipeline.delivery.providers.answers import Response
+    from dunning_pipeline.delivery.providers.wire import Request, Wire
 
 Kind = Literal["sent", "refused", "locked_out", "failed", "unknown", "validated"]
 

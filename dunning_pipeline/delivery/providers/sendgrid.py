@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 
 import orjson
 
+from dunning_pipeline.delivery.providers.answers import Response
 from dunning_pipeline.delivery.providers.http import checked_host, classify
 from dunning_pipeline.delivery.providers.protocol import Answer, Attachment, Message, shorten
-from dunning_pipeline.delivery.providers.wire import Request, Response, Wire
+from dunning_pipeline.delivery.providers.wire import Request, Wire
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.letters.printing import Print, encoded
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from dunning_pipeline.delivery.providers.answers import Response, read_answer
 from dunning_pipeline.delivery.providers.protocol import Answer, shorten
 
 CONNECT_SECONDS = 5.0
@@ -25,20 +26,6 @@ class Request:
     url: str
     body: bytes | None
     headers: Mapping[str, str]
-
-
-class Headers(dict[str, str]):
-    """Kept in small letters; `get` finds them in any case."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name.lower(), default)
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    headers: Headers
-    data: bytes
 
 
 def read_seconds() -> float:
@@ -146,12 +133,10 @@ def _exchange(connection: HTTPConnection, request: Request) -> Response:
     """One request and its answer."""
     with suppress(BrokenPipeError):  # it answered before it had read everything (413, say): the answer may be there
         connection.sock.sendall(request_bytes(connection, request))
-    response = HTTPResponse(connection.sock, method=request.method)
-    response.begin()
-    data = response.read()
-    if response.will_close:
+    response = read_answer(connection.sock, request.method)
+    if response.ends_connection:
         connection.close()
-    return Response(response.status, Headers((n.lower(), v) for n, v in response.headers.items()), data)
+    return response
 
 
 @lru_cache(maxsize=64)
