@@ -107,7 +107,9 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     reads = connection.get_execution_options().get("ledger_reads")
-    connection.exec_driver_sql("begin" if reads else "begin immediate")
+    driver = connection.connection.driver_connection  # SQLAlchemy's way to it takes longer than the beginning
+    assert driver is not None
+    driver.execute("begin" if reads else "begin immediate")
 
 
 def _begin_postgres(connection: Connection) -> None:

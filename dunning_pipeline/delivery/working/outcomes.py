@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.ledger.bulk import chunks, write_stored
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import sends, stream_loads
+from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.ledger.types import instant_text
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -59,12 +59,14 @@ select told.value ->> 'attempt_id', told.value ->> 'send_key', cast(told.value -
     told.value ->> 'rendered_sha256', told.value ->> 'at', told.value ->> 'by'
 from {told}
 """
-_LOADS = select(func.count()).select_from(stream_loads)
+_LOADS = "select count(*) from stream_loads"
 
 
 def number_of_loads(connection: Connection) -> int:
     """How many loads the ledger knows: another number than before means that something was read since."""
-    return connection.scalar(_LOADS) or 0
+    driver = connection.connection.driver_connection  # asked before each departure
+    assert driver is not None
+    return int(driver.execute(_LOADS).fetchone()[0])
 
 
 Leaving = tuple[Sequence[Mapping[str, Any]], str, int]  # claimed rows, provider, number of loads they were judged on
