@@ -27,6 +27,8 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
         engine.run(identifiers.givens())
         engine.run(identifiers.mobile_numbers())
     limits = {name: limit for name, limit in ruleset.guards.names_per_value.items() if limit is not None}
+    for name in guards.COUNTED[kind]:
+        engine.run(guards.counted_values(kind, name))
     for step in (guards.shared_values(kind, limits), guards.household_values(kind), guards.guards(kind)):
         engine.run(step)
     for step in (*identifiers.numbers(kind), identifiers.variants(ruleset)):
@@ -80,7 +82,9 @@ def _run_rules(
     """Make the table of the edges of these rules; false where no two records have what a rule needs."""
     found = []
     for rule in rules:
-        if not engine.run(rule_steps.members(ruleset, rule, records=records, moved=moved)):
+        members = rule_steps.members(ruleset, rule, records=records, moved=moved)
+        if not engine.run(members):
+            engine.drop(members.table)
             continue
         rows = 0
         for step in rule_steps.block_steps(ruleset, rule):
@@ -91,7 +95,7 @@ def _run_rules(
         engine.run(rule_steps.pairs(ruleset, found, into=into))
         engine.run(rule_steps.edges(ruleset, found, into=into, also_contradicting=also_contradicting))
         engine.drop(f"{into}_pairs")
-    for rule in rules:
+    for rule in found:
         engine.drop(*(f"{rule_steps.stem(ruleset, rule)}_{part}" for part in rule_steps.PARTS))
     return bool(found)
 

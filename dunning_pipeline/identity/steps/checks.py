@@ -38,9 +38,12 @@ def _one(kind: str, name: str, severity: str, failing: str, message: str) -> str
 
 
 def _not_once(kind: str) -> str:
+    """Records without a profile, and, where there are more rows than records, those with two."""
+    profiles, records = f"{WORK}.{kind}_profiles", f"{WORK}.{kind}_records"
+    more = f"(select count(*) from {profiles}) > (select count(*) from {records})"
     return (
-        f"select record_id from {WORK}.{kind}_profiles group by record_id having count(*) > 1"
-        f" union all select record_id from {WORK}.{kind}_records where record_id not in (select record_id from {WORK}.{kind}_profiles)"
+        f"select record_id from {records} where record_id not in (select record_id from {profiles})"
+        f" union all select record_id from {profiles} where {more} group by record_id having count(*) > 1"
     )
 
 

@@ -27,13 +27,16 @@ _FOUND_BY = {"account": ("core",), "individual": ("given", "family", "given_root
 def members(ruleset: Ruleset, rule: MatchRule, *, records: str, moved: str | None) -> Step:
     """The records with all that the rule needs, of the blocks that several nodes share: most blocks hold one node alone.
 
-    Nodes are the `node_id` of `records`, or where `moved` (node_id → root) has joined them since.
+    Nodes are the `node_id` of `records`, or where `moved` (node_id → root) has joined them since. Where people's names
+    have to be equal, those of one name must be several; blocks of two identifiers are judged by all their names first.
     """
-    keys = _keys(rule)
+    keys, same = _keys(rule), _same_block(rule, "s", "m")
+    if _alike(ruleset.kind, rule) == "g.name_id" and len(rule.identifiers) == 1:
+        keys, same = f"{keys}, name_id", f"{same} and s.name_id = m.name_id"
     sql = f"""
         with usable as ({_usable_records(ruleset.kind, rule, records, moved)}),
         several as (select {keys} from usable group by {keys} having min(node_id) <> max(node_id))
-        select m.* from usable as m join several as s on {_same_block(rule, "s", "m")}
+        select m.* from usable as m join several as s on {same}
     """
     return Step(f"{stem(ruleset, rule)}_members", sql)
 

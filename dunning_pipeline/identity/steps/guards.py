@@ -23,6 +23,28 @@ def _values(kind: str, name: str) -> str:
     return f"select v.value, v.name_id, v.record_id from ({both}) as v join {WORK}.individual_mobile_numbers as m on m.id = v.value"
 
 
+# identifiers whose values are counted once for both questions: how many names share them, and are these of one family
+COUNTED = {"individual": ("email", "phone"), "account": ()}
+
+
+def counted_values(kind: str, name: str) -> Step:
+    """The values of one kind of identifier that several records have, with their number, and the least and greatest name."""
+    rows = _values(kind, name)
+    return Step(
+        f"{WORK}.{kind}_{name}_counts",
+        f"select value, count(*) as records, min(name_id) as least_name, max(name_id) as greatest_name from ({rows}) as v"
+        " group by value having count(*) > 1",
+    )
+
+
+def _crowded(kind: str, name: str, limit: int) -> str:
+    """Query of the values that more rows than `limit` have; every mobile number is counted as a phone as well."""
+    counted = "phone" if name == "mobile" else name
+    if limit and counted in COUNTED[kind]:
+        return f"select value from {WORK}.{kind}_{counted}_counts where records > {limit}"
+    return f"select value from ({_values(kind, name)}) as c group by value having count(*) > {limit}"
+
+
 def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
     """Values that more different names share than the ruleset allows.
 
@@ -36,11 +58,10 @@ def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
             else "value as id, cast(null as varchar) as written"
         )
         rows = _values(kind, name)
-        crowded = f"select value from ({rows}) as c group by value having count(*) > {limit}"
         parts.append(
             f"select {text(name)} as kind, {shown}, names, records, example from ("
             " select value, count(distinct name_id) as names, count(*) as records, min(record_id) as example"
-            f" from ({rows}) as v where value in ({crowded}) group by value) as n where names > {limit}"
+            f" from ({rows}) as v where value in ({_crowded(kind, name, limit)}) group by value) as n where names > {limit}"
         )
     return Step(f"{WORK}.{kind}_shared_values", " union all ".join(parts))
 
@@ -62,7 +83,7 @@ def household_values(kind: str) -> Step:
     }
     named = " union all ".join(
         f"select distinct '{name}' as kind, v.id, n.family, n.given from ({rows}) as v"
-        f" join (select id from ({rows}) as x group by id having min(name_id) <> max(name_id)) as s on s.id = v.id"
+        f" join (select value as id from {WORK}.individual_{name}_counts where least_name <> greatest_name) as s on s.id = v.id"
         f" join {names} as n on n.name_id = v.name_id"
         for name, rows in values.items()
     )

@@ -25,14 +25,11 @@ def _members(kind: str, columns: str) -> str:
 
 
 def filled(kind: str) -> str:
-    """Query of two columns per field: whether some record has a value, and whether some value is empty or has spaces around it."""
+    """Query of two columns per field: whether some record has a value, and whether some may be empty or have spaces around it."""
     columns = (
-        f"count({field}) > 0, "
-        + (
-            "false"
-            if field == "birth_date"
-            else f"coalesce(bool_or({field} = '' or {field} like ' %' or {field} like '% '), false)"
-        )
+        f"max({field}) is not null, "
+        # '!' is the first sign after the space: the least value tells whether any begins with one, or is empty
+        + ("false" if field == "birth_date" else f"coalesce(min({field}) < '!' or bool_or({field} like '% '), false)")
         for field in FIELDS[kind]
     )
     return f"select {', '.join(columns)} from {WORK}.{kind}_records"
