@@ -17,6 +17,7 @@ the share is that of the time after it, as the floor's processes are warm, too.
 
 import argparse
 import base64
+import gc
 import json
 import multiprocessing
 import os
@@ -41,6 +42,7 @@ NOW = datetime(2025, 11, 4, 9, 0, tzinfo=UTC)
 
 
 def main() -> None:
+    gc.set_threshold(50_000, 20, 20)  # as `dunning` and its delivering processes do
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
     parser.add_argument("only", nargs="*", help="names of measurements")

@@ -3,8 +3,8 @@
 import re
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -37,9 +37,14 @@ class RenderedEmail:
     made them."""
 
     subject: str
-    preheader: str
     html: str
     text: str
+    filling: "_Filling" = field(repr=False, compare=False)
+
+    @cached_property
+    def preheader(self) -> str:
+        """What mail programs show beside the subject; the HTML has it too, so that sending never asks for it."""
+        return one_line(self.filling.part("preheader"))
 
 
 def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> RenderedEmail:
@@ -50,8 +55,8 @@ def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> Rende
     text = filling.part("text") if version.compiled.get("text") else _text_of(html)
     return RenderedEmail(
         subject=one_line(texts.get("subject") or filling.part("subject")),
-        preheader=one_line(filling.part("preheader")),
         html=html,
+        filling=filling,
         text=Print(tidy(text), text.pieces, text.plate, is_tidied=True) if isinstance(text, Print) else tidy(text),
     )
 
@@ -137,22 +142,22 @@ class _Filling:
             context = template.new_context(self._values, shared=True)
             self._contexts[template.environment] = context
         try:
-            pieces = _bounded(template.root_render_func(context))
-            return Print("".join(pieces), pieces, plate)
+            return Print(*_bounded(template.root_render_func(context)), plate)
         except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
                 ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
             raise _explained(error, self._version, name, template) from error
 
 
-def _bounded(printed: Iterator[str]) -> list[str]:
-    pieces: list[str] = []
-    total = 0
-    while batch := list(islice(printed, 1024)):
-        total += sum(map(len, batch))
-        if total > MAX_OUTPUT_CHARACTERS:
-            raise SecurityError(f"the message grew beyond {MAX_OUTPUT_CHARACTERS} characters")
-        pieces += batch
-    return pieces
+def _bounded(printed: Iterator[str]) -> tuple[str, list[str]]:
+    """The text and its pieces."""
+    pieces = list(islice(printed, 1024))
+    text = "".join(pieces)
+    while len(text) <= MAX_OUTPUT_CHARACTERS and (more := list(islice(printed, 1024))):
+        pieces += more
+        text += "".join(more)
+    if len(text) > MAX_OUTPUT_CHARACTERS:
+        raise SecurityError(f"the message grew beyond {MAX_OUTPUT_CHARACTERS} characters")
+    return text, pieces
 
 
 def _explained(error: Exception, version: TemplateVersion, part: str, template: Template) -> InvalidDeclaration:

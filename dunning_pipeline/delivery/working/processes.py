@@ -1,6 +1,7 @@
 """Spreads delivery over several processes; each is a worker of its own that may die without harm."""
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -70,6 +71,7 @@ def _main() -> None:
     from dunning_pipeline.delivery.working.session import Session
     from dunning_pipeline.delivery.working.worker import run_threads
 
+    gc.set_threshold(50_000, 20, 20)  # as the command itself: rows in bulk are no garbage
     _end_with_parent()
     told = orjson.loads(sys.argv[1])
     ws = Workspace(told["root"])

@@ -18,6 +18,7 @@ from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.delivery.working.claims import claim, renew_lease
 from dunning_pipeline.delivery.working.recorder import Recorder
 from dunning_pipeline.errors import NotThere
+from dunning_pipeline.ledger.bulk import uncollected
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.processes import process_mark
@@ -72,17 +73,18 @@ class Session:
     def claim(self, worker: str, limit: int, channels: Collection[str] | None = None) -> list[dict[str, Any]]:
         if self.stopping.is_set():
             return []
-        return self.recorder.run(
-            lambda connection: claim(
-                connection,
-                worker=worker,
-                now=self.now(),
-                limit=limit,
-                send_now=self.send_now,
-                channels=channels,
-                avoid=self.closed_channels,
+        with uncollected():
+            return self.recorder.run(
+                lambda connection: claim(
+                    connection,
+                    worker=worker,
+                    now=self.now(),
+                    limit=limit,
+                    send_now=self.send_now,
+                    channels=channels,
+                    avoid=self.closed_channels,
+                )
             )
-        )
 
     def count(self, outcome: str, number: int = 1) -> None:
         with self._lock:
