@@ -114,15 +114,31 @@ def iso(value: date | str | None) -> str | None:
     return value.isoformat()[:10]
 
 
+def last_day(statement: Mapping[str, Any], invoices: Sequence[Mapping[str, Any]]) -> date | None:
+    """The last day on which a reminder with these invoice lines may be said: its deadline or, while nothing is overdue,
+    the first due date that it speaks of; None for what sets no date."""
+    if statement["kind"] != "dunning":
+        return None
+    if not _is_overdue(invoices):
+        return min((line["due_date"] for line in invoices if line["due_date"]), default=None)
+    deadline: date | None = statement["due_date"]
+    return deadline
+
+
+def _is_overdue(invoices: Sequence[Mapping[str, Any]]) -> bool:
+    """Charges alone are overdue."""
+    return not invoices or max([line["days_overdue"] or 0 for line in invoices]) > 0
+
+
 def _statement(row: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    # before the due date there is no new deadline: the invoices' own due dates hold; charges alone are overdue
-    is_overdue = not items or max([item["days_overdue"] or 0 for item in items]) > 0
+    # before the due date there is no new deadline: the invoices' own due dates hold
+    has_deadline = row["kind"] == "dunning" and _is_overdue(items)
     return {
         "id": row["statement_id"],
         "number": row.get("number"),
         "kind": row["kind"],
         "date": iso(row["dunning_date"]),
-        "deadline": iso(row.get("due_date")) if is_overdue and row["kind"] == "dunning" else None,
+        "deadline": iso(row.get("due_date")) if has_deadline else None,
         "level": row.get("level"),
         "level_name": row.get("level_name"),
         "process": row.get("process"),

@@ -18,7 +18,7 @@ from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import details_of
 from dunning_pipeline.ledger.schema import statement_details, statements
 from dunning_pipeline.ledger.types import canonical_json, instant_text
-from dunning_pipeline.letters.document import statement_document
+from dunning_pipeline.letters.document import last_day, statement_document
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.booking.numbering import next_numbers
 from dunning_pipeline.statements.booking.posting import post_charges, settled_since
@@ -191,6 +191,9 @@ class _Closing:
         # what has been listed since the check is not in `standing`, so it counts as changed
         if (changed := change_of(details, self.standing[row["dunning_date"]], kind=row["kind"])) is not None:
             return changed
+        last = last_day(row, [detail for detail in details if detail["type"] == "invoice"])
+        if last is not None and last < self.now.astimezone(self.ws.company.zone).date():
+            return f"it asks to pay by {last.isoformat()}, which has passed since the run; run again, or set a new date"
         return lacks_second_person(self.connection, row, self.ws.company, actor=self.actor, now=self.now)
 
     def _number(self, rows: Sequence[Row]) -> None:

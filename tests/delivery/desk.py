@@ -1,6 +1,6 @@
 """A desk to tell delivery stories at: a workspace with a ledger, a published snapshot, statements and messages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
@@ -141,7 +141,7 @@ class Desk:
     # -- messages --------------------------------------------------------------------------------------------
     def statement(
         self, account: str, *, lines: dict[str, int], channels: tuple[str, ...] = ("email",), status: str = "closed",
-        claims_fee_of: str | None = None, **more: Any,
+        claims_fee_of: str | None = None, line: Mapping[str, Any] | None = None, **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
         """A closed statement over invoices (number → open amount in cents); its row."""
         total = sum(lines.values())
@@ -167,7 +167,7 @@ class Desk:
                 "statement_id": row["statement_id"], "position": position, "type": "invoice",
                 "invoice_key": f"salesforce:{number}", "invoice_id": number, "invoice_number": number,
                 "instalment": 1, "level": 1, "due_date": date(2025, 10, 1), "days_overdue": 34,
-                "original_minor": cents, "open_minor": cents, "amount_minor": cents, "advances": True,
+                "original_minor": cents, "open_minor": cents, "amount_minor": cents, "advances": True, **(line or {}),
             }
             for position, (number, cents) in enumerate(lines.items(), 1)
         ]  # fmt: skip

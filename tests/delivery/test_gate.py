@@ -101,6 +101,44 @@ def test_all_channels_of_a_changed_statement_are_cancelled(desk: Desk, acme: dic
     assert status_of(desk, acme) == "voided"
 
 
+def test_a_reminder_that_waited_beyond_its_deadline_does_not_leave(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    late = datetime(2025, 11, 19, 9, tzinfo=UTC)  # the stop button was pressed for two weeks, or a provider was down
+    desk.payments_read(late)
+
+    assert deliver(desk.ws, now=late)["cancelled"] == 1
+    assert desk.send(key)["reason"] == "deadline_passed"
+    assert status_of(desk, acme) == "voided"  # so that the next run proposes it with a new one
+
+
+def test_an_sms_that_waited_too_long_goes_alone_where_the_email_arrived(desk: Desk, acme: dict) -> None:
+    email, sms = desk.queue(acme, channels=["email", "sms"])
+    night = datetime(2025, 11, 4, 2, tzinfo=UTC)
+    desk.payments_read(night)
+    assert (counts := deliver(desk.ws, now=night))["sent"] == counts["held"] == 1
+    late = datetime(2025, 11, 19, 9, tzinfo=UTC)
+    desk.payments_read(late)
+
+    assert deliver(desk.ws, now=late)["cancelled"] == 1
+    assert (desk.send(email)["status"], desk.send(sms)["reason"]) == ("sent", "deadline_passed")
+    assert status_of(desk, acme) == "closed"
+    with desk.engine.begin() as connection:
+        again = next_resend(connection, acme["statement_id"])
+    [copy] = desk.queue(acme, kind=again, channels=["email"])
+    deliver(desk.ws, now=late)
+    assert desk.send(copy)["status"] == "sent"  # a person asked for this copy
+
+
+def test_a_notice_does_not_leave_once_its_invoices_are_overdue(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme", amount="100.00", due_date="2025-11-06")
+    desk.publish()
+    notice = desk.statement("acme", lines={"INV-1": 10000}, line={"due_date": date(2025, 11, 6), "days_overdue": -2})
+    [key] = desk.queue(notice)
+    desk.payments_read(NOW + timedelta(days=3))
+    assert deliver(desk.ws, now=NOW + timedelta(days=3))["cancelled"] == 1
+    assert desk.send(key)["reason"] == "deadline_passed"
+
+
 def test_an_invoice_that_left_the_books_cancels(desk: Desk, acme: dict) -> None:
     [key] = desk.queue(acme)
     desk.invoices["salesforce:INV-00002"]["status"] = "cancelled"

@@ -122,6 +122,18 @@ def test_what_changed_since_the_run_is_not_closed(world: World) -> None:
     assert {one["totals"]["please_pay"] for one in world.statements(status="draft")} == {"60.00", "100.00"}
 
 
+def test_nothing_is_closed_that_asks_to_pay_by_a_day_in_the_past(world: World) -> None:
+    world.process(WITH_FEES)
+    world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
+    [one] = world.draft("2026-01-08").statement_ids
+    [draft] = world.statements(ids=[one])
+    assert draft["due_date"] == "2026-01-15"
+    assert "has passed since the run" in world.close("2026-01-16", [one]).refused[one]
+    told = {"row_version": draft["row_version"], "now": noon("2026-01-16"), "actor": "clerk"}
+    editing.edit(world.ws, one, {"due_date": "2026-01-30"}, **told)
+    assert world.close("2026-01-16", [one]).closed == [one]
+
+
 def test_an_unsent_statement_is_replaced_by_the_next_run(world: World) -> None:
     world.process(WITH_FEES)
     world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")

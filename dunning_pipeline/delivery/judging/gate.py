@@ -41,6 +41,7 @@ class Facts:
     is_stopped: bool
     paused_campaigns: set[str]
     agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise, settled charge … since its closing
+    last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
     loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
 
@@ -86,7 +87,15 @@ def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, a
         return Verdict("cancel", f"statement_{status or 'gone'}")
     if row["kind"] == "account":
         return None
-    return _amounts_stand(_listed(row, facts), facts)
+    return _amounts_stand(_listed(row, facts), facts) or _deadline_stands(row, facts, business_day(now, company))
+
+
+def _deadline_stands(row: Any, facts: Facts, today: date) -> Verdict | None:
+    # a message that waited too long would ask for a date in the past; a re-send is a copy on purpose
+    last = facts.last_days.get(row["statement_id"])
+    if last is None or last >= today or row["kind"] != "dunning" or row["channel"] not in ("email", "sms", "letter"):
+        return None
+    return Verdict("cancel", "deadline_passed", detail=f"it asks to pay by {last.isoformat()}")
 
 
 def _amounts_stand(listed: Mapping[Item, int], facts: Facts) -> Verdict | None:

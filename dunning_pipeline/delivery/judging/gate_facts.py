@@ -1,11 +1,12 @@
 """Gathers what the gate judges a batch of sends on: the ledger of this moment and the newest published snapshot."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Date, bindparam, func, or_, select, text
+from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, select, text
 
 from dunning_pipeline.delivery.judging.facts import Item, ItemNow, PublishedFacts
 from dunning_pipeline.delivery.judging.gate import Facts, business_day
@@ -15,6 +16,7 @@ from dunning_pipeline.delivery.permission.suppressions import suppressed
 from dunning_pipeline.delivery.working.outcomes import number_of_loads
 from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
+from dunning_pipeline.letters.document import last_day
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.company import Company
 from dunning_pipeline.statements.assigning import paused
@@ -25,6 +27,18 @@ _PAYMENTS_LOADED_AT = select(func.max(stream_loads.c.loaded_at)).where(
     or_(_object.like("payment"), _object.like("payments"), _object.like("paymentline%"), _object.like("payment_alloc%"))
 )
 _SWITCHES = select(switches.c.name)
+_ASKED: BindParameter[Any] = bindparam("ids", expanding=True)
+_STATEMENTS = select(statements.c.statement_id, statements.c.kind, statements.c.status, statements.c.due_date).where(
+    statements.c.statement_id.in_(_ASKED)
+)
+_LINES = select(
+    statement_details.c.statement_id,
+    statement_details.c.invoice_key,
+    statement_details.c.instalment,
+    statement_details.c.open_minor,
+    statement_details.c.days_overdue,
+    statement_details.c.due_date,
+).where(statement_details.c.statement_id.in_(_ASKED), statement_details.c.type == "invoice")
 _BLOCKS = select(blocks.c.target_key, blocks.c.kind).where(
     blocks.c.target_key.in_(bindparam("keys", expanding=True)),
     blocks.c.valid_from <= bindparam("day"),
@@ -72,7 +86,8 @@ def gather(
     """The facts for these sends, and the normal form of each of their addresses."""
     today = business_day(now, company)
     ids = {row["statement_id"] for row in rows if row["statement_id"]}
-    listed = {**_listed(connection, ids), **_listed_in_documents(rows)}
+    closed = _of_statements(connection, ids)
+    listed = {**closed.listed, **_listed_in_documents(rows)}
     invoices = {item[0] for items in listed.values() for item in items}
     items = _items(published, invoices, today, needed=bool(ids))
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
@@ -85,8 +100,9 @@ def gather(
     }
     number = number_of_loads(connection)
     facts = Facts(
-        statements=_statuses(connection, ids),
+        statements=closed.statuses,
         listed=listed,
+        last_days=closed.last_days,
         items=items,
         blocks=blocks_in_force(connection, keys | invoices, on=today),
         agreed=_agreed(connection, ids, today),
@@ -136,29 +152,33 @@ def _agreed(connection: Connection, ids: Collection[str], on: date) -> dict[str,
     return dict(connection.execute(_AGREED, {"ids": list(ids), "day": on}).tuples().all()) if ids else {}
 
 
-def _listed(connection: Connection, ids: Collection[str]) -> dict[str, dict[Item, int]]:
-    listed: dict[str, dict[Item, int]] = {}
-    if ids:
-        rows = connection.execute(
-            select(
-                statement_details.c.statement_id,
-                statement_details.c.invoice_key,
-                statement_details.c.instalment,
-                statement_details.c.open_minor,
-            ).where(statement_details.c.statement_id.in_(list(ids)), statement_details.c.type == "invoice")
-        )
-        for statement_id, invoice, instalment, open_minor in rows:
-            listed.setdefault(statement_id, {})[invoice, instalment or 1] = open_minor
-    return listed
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """What the ledger says of the statements of a batch, by statement_id."""
+
+    statuses: dict[str, str] = field(default_factory=dict)
+    listed: dict[str, dict[Item, int]] = field(default_factory=dict)
+    last_days: dict[str, date] = field(default_factory=dict)
 
 
-def _statuses(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
+    found = _Statements()
     if not ids:
-        return {}
-    rows = connection.execute(
-        select(statements.c.statement_id, statements.c.status).where(statements.c.statement_id.in_(list(ids)))
-    )
-    return {row.statement_id: row.status for row in rows}
+        return found
+    lines: dict[str, list[Any]] = {}
+    for line in connection.execute(_LINES, {"ids": list(ids)}).mappings():
+        lines.setdefault(line["statement_id"], []).append(line)
+    row: Any
+    for row in connection.execute(_STATEMENTS, {"ids": list(ids)}).mappings():
+        statement_id = row["statement_id"]
+        invoices = lines.get(statement_id, [])
+        found.statuses[statement_id] = row["status"]
+        found.listed[statement_id] = {
+            (line["invoice_key"], line["instalment"] or 1): line["open_minor"] for line in invoices
+        }
+        if (last := last_day(row, invoices)) is not None:
+            found.last_days[statement_id] = last
+    return found
 
 
 def _listed_in_documents(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[Item, int]]:

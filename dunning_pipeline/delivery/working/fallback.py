@@ -12,6 +12,7 @@ from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends, statements
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.booking.superseding import has_left
 
 ACTOR = "delivery"
 _ALIVE = ("queued", "in_flight", "sent", "unknown")
@@ -21,10 +22,12 @@ UNREACHABLE = ("suppressed", "consent")
 def obstructed(
     connection: Connection, ws: Workspace, row: Mapping[str, Any], verdict: Verdict, *, now: datetime
 ) -> None:
-    """What follows from a verdict: a voided statement where an amount changed, a letter where nobody may be written
+    """What follows from a verdict: a voided statement where it says what is true no more, a letter where nobody may be written
     to, a finding where a person has to look."""
     if verdict.reason == "amount_changed" and row["statement_id"]:
         _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
+    elif verdict.reason == "deadline_passed" and not has_left(connection, [row["statement_id"]]):
+        _void(connection, ws, row["statement_id"], reason=f"not sent in time: {verdict.detail}", now=now)
     elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
         elsewhere(connection, ws, row, now=now, why=f"{verdict.reason}: {verdict.detail}")
     elif verdict.reason == "not_configured":
