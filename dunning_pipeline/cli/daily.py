@@ -50,9 +50,11 @@ def summary(report: "DailyReport") -> list[tuple[str, str]]:
         built = sum(1 for model in report.build.models if model.status == "built")
         lines.append(("built", f"{built} models" + (", nothing published" if report.build.withheld else "")))
     proposed = sum(counts_of(run).get("proposed", 0) for run in report.runs)
-    lines += [("proposed", f"{proposed:,} statements in {len(report.runs)} runs")]
+    lines += [("proposed", f"{proposed:,} statements in {len(report.runs)} run{'s' * (len(report.runs) != 1)}")]
     lines += [("closed", f"{len(report.closed):,} statements"), ("queued", f"{len(report.queued):,} messages")]
     lines += [("waiting", f"{count} drafts for campaign {name}") for name, count in report.claimed.items()]
+    kept = proposed - len(report.closed) - sum(report.claimed.values())
+    lines += [("for a person", f"{kept:,} drafts: dunning statement list --status draft")] if kept > 0 else []
     lines += [("campaign", f"{one.campaign} {one.occurrence}: {one.status}") for one in report.campaigns]
     return lines
 
