@@ -121,12 +121,16 @@ def hostile_shapes(*, chain: int, star: int, contacts: int) -> None:
 
 
 def _connected(sql: str, size: int) -> float:
-    con = duckdb.connect()
-    engine = DuckDBEngine(con)
-    con.execute(f"create table edges as {sql} from range({size})")
-    started = time.process_time()
-    connect(engine, edges="edges", into="labels")
-    return time.process_time() - started
+    """The least CPU seconds of three times: what takes a tenth of a second is otherwise judged by what else goes on."""
+    taken = []
+    for _ in range(3):
+        con = duckdb.connect()
+        engine = DuckDBEngine(con)
+        con.execute(f"create table edges as {sql} from range({size})")
+        started = time.process_time()
+        connect(engine, edges="edges", into="labels")
+        taken.append(time.process_time() - started)
+    return min(taken)
 
 
 def _resolved(phone: str, size: int) -> float:

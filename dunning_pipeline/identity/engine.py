@@ -9,6 +9,10 @@ import duckdb
 
 from dunning_pipeline.identity.steps.step import WORK, Step
 
+FEW_ROWS = (
+    10_000  # are handed over as lists: Arrow's first array imports pandas where that is installed, for half a second
+)
+
 Observer = Callable[[str, int, float], None]  # table, rows, seconds
 
 
@@ -80,6 +84,12 @@ class DuckDBEngine:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns)
         self.con.execute(f"create or replace table {table} ({declared})")
         if not rows:
+            return
+        if len(rows) <= FEW_ROWS:
+            unnested = ", ".join("unnest(?)" for _ in columns)
+            self.con.execute(
+                f"insert into {table} select {unnested}", [list(values) for values in zip(*rows, strict=True)]
+            )
             return
         import pyarrow as pa
 
