@@ -22,7 +22,7 @@ UNREACHABLE = ("suppressed", "consent")
 def obstructed(
     connection: Connection, ws: Workspace, row: Mapping[str, Any], verdict: Verdict, *, now: datetime
 ) -> None:
-    """What follows from a verdict: a voided statement where it says what is true no more, a letter where nobody may be written
+    """What follows from a verdict: a voided statement where what it says is over, a letter where nobody may be written
     to, a finding where a person has to look."""
     if verdict.reason == "amount_changed" and row["statement_id"]:
         _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
