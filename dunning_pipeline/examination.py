@@ -61,7 +61,7 @@ def _clock(ws: Workspace, now: datetime) -> Iterator[Examined]:
 def _company(ws: Workspace, now: datetime) -> Iterator[Examined]:
     company = ws.company
     yield Examined("company", "ok", f"{company.name}, {company.address.city}; sends at {company.send_hour:02d}:00")
-    if ".example" in company.email_from:
+    if company.is_shipped_example:
         yield Examined(
             "company", "info", f"it is still the shipped example: {company.email_from}", "edit policies/company.yaml"
         )

@@ -21,6 +21,7 @@ def console(
 
     from dunning_pipeline.console.access import make_first_admin
     from dunning_pipeline.console.app import build_app
+    from dunning_pipeline.delivery.providers.http import is_loopback
 
     ws = open_workspace(workspace)
     app = build_app(ws)
@@ -33,16 +34,6 @@ def console(
     # a page gives up the interpreter at every query of the ledger; it would wait 5 ms behind one that renders
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def webhook(

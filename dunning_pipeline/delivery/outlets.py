@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from dunning_pipeline.delivery.providers.http import is_loopback, is_sandbox
 from dunning_pipeline.delivery.providers.outbox import Outbox
 from dunning_pipeline.delivery.providers.protocol import BatchProvider, Provider
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
 
 AnyProvider = Provider | BatchProvider
+# Where providers of messages are told to be elsewhere than at their own address.
+_ADDRESSES = {"smtp": "DUNNING_SMTP_URL", "sendgrid": "SENDGRID_HOST", "twilio": "TWILIO_HOST"}
 
 
 class Outlets:
@@ -27,13 +31,15 @@ class Outlets:
     def of(self, channel: str) -> AnyProvider | None:
         """The provider of a channel; None where nothing is configured for it.
 
-        Raises InvalidInput for a configuration that cannot work.
+        Raises InvalidInput for a configuration that cannot work, and for the shipped example company's messages on
+        their way out of this machine.
         """
         with self._lock:
             if channel not in self._made:
                 made = self._make(channel)
                 if made is None:
                     return None
+                self._refuse_the_example(made.name)
                 self._made[channel] = made
             return self._made[channel]
 
@@ -80,6 +86,18 @@ class Outlets:
             return TaskWebhook.from_environment()
         # rehearsals: while mail goes to the outbox, texts and tasks go there too
         return self._outbox() if mail == "outbox" else None
+
+    def _refuse_the_example(self, provider: str) -> None:
+        company = self._ws.company
+        if not company.is_shipped_example or provider not in _ADDRESSES:
+            return
+        host = urlsplit(os.environ.get(_ADDRESSES[provider], "")).hostname
+        if not is_loopback(host or "") and not (provider == "sendgrid" and is_sandbox()):
+            raise InvalidInput(
+                f"{provider} would send for the shipped example company, with its bank account",
+                value=company.email_from,
+                remedy="write your own company into policies/company.yaml, or use DUNNING_MAIL=outbox",
+            )
 
     def _mail(self, name: str) -> AnyProvider:
         if name == "outbox":

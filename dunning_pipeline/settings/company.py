@@ -93,6 +93,11 @@ class Company(Declared):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    @property
+    def is_shipped_example(self) -> bool:
+        """Whether nobody has put their own company in its place yet (RFC 2606: `.example` is nobody's)."""
+        return ".example" in self.email_from
+
 
 def load_company(file: Path) -> Company:
     """The company declaration; raises InvalidDeclaration with file, line and column."""

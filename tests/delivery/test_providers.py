@@ -281,3 +281,25 @@ def test_an_unverified_copy_address_fails_clearly(desk: Desk) -> None:
     key = desk.message("acme", cc=["not an address"])
     assert deliver(desk.ws, now=NOW)["failed"] == 1
     assert "not an address" in desk.send(key)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "environment"),
+    [
+        ("email", {"DUNNING_MAIL": "sendgrid", "SENDGRID_API_KEY": "SG.key"}),
+        ("email", {"DUNNING_MAIL": "smtp", "DUNNING_SMTP_URL": "smtp://mail.northwind.com"}),
+        ("sms", {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "token", "TWILIO_FROM": "+4930123"}),
+    ],
+)
+def test_the_shipped_example_writes_to_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, channel: str, environment: dict[str, str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert desk.ws.company.is_shipped_example
+    key = desk.message("acme", channel=channel, **({"to": "+4915112345678"} if channel == "sms" else {}))
+    with pytest.raises(InvalidInput, match="shipped example company"):
+        deliver(desk.ws, now=NOW)
+    monkeypatch.undo()
+    assert deliver(desk.ws, now=NOW)["sent"] == 1  # into the outbox: it was not lost
+    assert desk.send(key)["status"] == "sent"

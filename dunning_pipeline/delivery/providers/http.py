@@ -1,5 +1,6 @@
 """The HTTP side of providers: which hosts are allowed, and one classification of every answer."""
 
+import os
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,12 +29,18 @@ def checked_host(url: str, variable: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
     if host == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_sandbox() -> bool:
+    """Whether SendGrid is to validate only (`SENDGRID_SANDBOX=1`): a dry run."""
+    return os.environ.get("SENDGRID_SANDBOX", "") in ("1", "true", "yes")
 
 
 def classify(

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import orjson
 
 from dunning_pipeline.delivery.providers.answers import Response
-from dunning_pipeline.delivery.providers.http import checked_host, classify
+from dunning_pipeline.delivery.providers.http import checked_host, classify, is_sandbox
 from dunning_pipeline.delivery.providers.protocol import Answer, Attachment, Message, shorten
 from dunning_pipeline.delivery.providers.wire import Request, Wire
 from dunning_pipeline.errors import InvalidInput
@@ -46,7 +46,7 @@ class SendGrid:
         return cls(
             key,
             host=os.environ.get("SENDGRID_HOST") or PUBLIC_HOST,
-            sandbox=os.environ.get("SENDGRID_SANDBOX", "") in ("1", "true", "yes"),
+            sandbox=is_sandbox(),
             ca_file=os.environ.get("SENDGRID_CA_FILE"),
         )
 
