@@ -20,7 +20,7 @@ from dunning_pipeline.data_streams.files.rejects import (
 )
 from dunning_pipeline.data_streams.files.staging import STAGE, stage_file
 from dunning_pipeline.data_streams.files.staging_sql import Shape
-from dunning_pipeline.data_streams.files.suspicions import refuse_ambiguous_dates, refuse_cut_off
+from dunning_pipeline.data_streams.files.suspicions import refuse_ambiguous_dates, refuse_cut_off, refuse_lost_rows
 from dunning_pipeline.data_streams.landing_tables import quoted
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
@@ -82,6 +82,7 @@ class Extraction:
             text, header, rows = self._read(file.path, encoding="cp1252")
             structural = reader_rejects(self.con, text, file.path.name)
         refuse_cut_off(file.path, text, structural)
+        refuse_lost_rows(self.con, file.path, text, header, rows=rows, rejected=len(structural))
         refuse_ambiguous_dates(self.con, self.stream, self.name, header, file.path)
         _refuse_half_written(file.path, "rows", rows + len(structural), marker.rows if marker else None)
         self._set_aside(file.path.name, text, header, rows, structural)

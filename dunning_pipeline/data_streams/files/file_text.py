@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy
+
 from dunning_pipeline.data_streams.declaration import Format
 from dunning_pipeline.errors import InvalidInput
 
 _SAMPLE_BYTES = 1 << 20
+_LINE_BREAK = ord("\n")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -36,6 +39,15 @@ def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
             yield stream  # type: ignore[misc]
     except (OSError, EOFError, gzip.BadGzipFile) as error:
         raise InvalidInput(f"cannot be read: {error}", file=path, remedy="deliver the file again") from None
+
+
+def line_count(path: Path) -> int:
+    """Physical lines, the last one also without its line break."""
+    breaks, last = 0, b"\n"
+    with opened_bytes(path) as stream:
+        while chunk := stream.read(_SAMPLE_BYTES):
+            breaks, last = breaks + int(numpy.count_nonzero(numpy.frombuffer(chunk, numpy.uint8) == _LINE_BREAK)), chunk
+    return breaks + (not last.endswith(b"\n"))
 
 
 def readable(path: Path, form: Format, scratch: Path, *, encoding: str | None = None) -> ReadableFile:

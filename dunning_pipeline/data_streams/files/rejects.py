@@ -8,7 +8,7 @@ from typing import NamedTuple
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource, table_name
-from dunning_pipeline.data_streams.files.file_text import ReadableFile, opened_bytes
+from dunning_pipeline.data_streams.files.file_text import ReadableFile, line_count, opened_bytes
 from dunning_pipeline.data_streams.files.header import Header
 from dunning_pipeline.data_streams.files.staging import STAGE
 from dunning_pipeline.data_streams.landing_tables import quoted
@@ -105,18 +105,9 @@ def place_lines(rejects: list[Reject], broken: list[Reject], rows: int, file: Re
         return rejects
     skipped = sorted(reject.line or 0 for reject in broken)
     wanted = sorted({reject.line or 0 for reject in rejects})
-    lines = (
-        _counted(wanted, skipped) if _is_one_line_per_row(file, rows + len(broken)) else _read(wanted, skipped, file)
-    )
+    is_line_per_row = line_count(file.path) == rows + len(broken) + 1
+    lines = _counted(wanted, skipped) if is_line_per_row else _read(wanted, skipped, file)
     return [reject._replace(line=lines.get(reject.line or 0, reject.line)) for reject in rejects]
-
-
-def _is_one_line_per_row(file: ReadableFile, rows: int) -> bool:
-    breaks, last = 0, b""
-    with opened_bytes(file.path) as stream:
-        while chunk := stream.read(1 << 20):
-            breaks, last = breaks + chunk.count(b"\n"), chunk
-    return breaks + (not last.endswith(b"\n")) == rows + 1
 
 
 def _counted(wanted: list[int], skipped: list[int]) -> dict[int, int]:

@@ -71,7 +71,7 @@ def stage_sql(
     texts = [f"{_text_of(shape, header, column)} as {place}" for column, place in places.items()]
     values = [f"{_value_of(shape, column, place)} as {quoted(column)}" for column, place in places.items()]
     unknown = [quoted(name) for name in header.unknown]
-    read = f"select {', '.join([*texts, *unknown])} from {_reader(header, file)}"
+    read = f"select {', '.join([*texts, *unknown])} from {reader_sql(header, file)}"
     typed = f"select {', '.join([*values, *unknown, *places.values()])} from ({read})"
     checks = [check for column, place in places.items() for check in _checks(shape, file, column, place, deleted)]
     columns = [*(quoted(column) for column in header.present), *unknown]
@@ -135,7 +135,8 @@ def sql_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _reader(header: Header, file: ReadableFile) -> str:
+def reader_sql(header: Header, file: ReadableFile, *, line_bytes: int = MAX_LINE_BYTES) -> str:
+    """A table function call with every column as text; lines that are none go to _reader_errors."""
     if file.path.suffix == ".parquet":
         columns = ", ".join(f"cast({quoted(name)} as varchar) as {quoted(name)}" for name in header.names)
         return f"(select {columns} from read_parquet({sql_text(str(file.path))}))"
@@ -143,6 +144,6 @@ def _reader(header: Header, file: ReadableFile) -> str:
     return (
         f"read_csv({sql_text(str(file.path))}, header = true, auto_detect = false, columns = {{{columns}}}, "
         f"delim = {sql_text(file.delimiter)}, quote = {sql_text(file.quote)}, escape = {sql_text(file.quote)}, "
-        f"max_line_size = {MAX_LINE_BYTES}, store_rejects = true, "
+        f"max_line_size = {line_bytes}, store_rejects = true, "
         "rejects_table = '_reader_errors', rejects_scan = '_reader_scans')"
     )
