@@ -75,10 +75,11 @@ def decide_close_queue(ws: Workspace, now: datetime = NOW) -> daily.DailyReport:
 def test_the_summary_of_a_day_counts_what_was_proposed_closed_and_queued(company: Workspace) -> None:
     told = dict(summary(decide_close_queue(company)))
     assert (told["proposed"], told["closed"], told["queued"]) == (
-        "5 statements in 1 runs",
+        "5 statements in 1 run",
         "5 statements",
         "5 messages",
     )
+    assert "for a person" not in told
 
 
 def test_without_a_campaign_the_daily_path_queues_everything(company: Workspace) -> None:
