@@ -19,13 +19,13 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the segment: its file
 @app.command("list")
 def list_segments(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """Every segment: kind, owner, what it is, and its last publication."""
-    from dunning_pipeline.sql_models.segmenting.publications import history
+    from dunning_pipeline.sql_models.segmenting.publications import is_edited, last_publication
     from dunning_pipeline.sql_models.segmenting.segments import load_segments
 
     ws = open_workspace(workspace)
     rows = []
     for segment in load_segments(ws):
-        last = next(iter(history(ws, segment.name)), None)
+        last = last_publication(ws, segment.name)
         rows.append(
             {
                 "segment": segment.name,
@@ -35,7 +35,7 @@ def list_segments(workspace: WorkspaceOption = None, form: FormatOption = Format
                 "parameters": [f"{p.name}: {p.type} = {p.default}" for p in segment.parameters],
                 "members": last.count if last else None,
                 "published_at": last.published_at if last else None,
-                "is_edited_since": last is not None and last.sql_sha256 != segment.sql_sha256,
+                "is_edited_since": is_edited(segment, last),
                 "mistake": str(segment.model.error) if segment.model.error else None,
             }
         )
@@ -86,14 +86,17 @@ def diff_segment(
     form: FormatOption = Format.table,
 ) -> None:
     """Who would come and go by the edited file; where it was not edited, who did between two publications."""
-    from dunning_pipeline.sql_models.segmenting.publications import diff, is_edited
+    from dunning_pipeline.sql_models.segmenting.publications import diff, is_edited, last_publication
+    from dunning_pipeline.sql_models.segmenting.segments import find_segment
 
     ws = open_workspace(workspace)
-    of_file = bool(param) or is_edited(ws, name) if edited is None else edited
-    rows = diff(ws, name, back=back, edited=of_file, parameters=_parameters(param))
+    if edited is None:
+        last = last_publication(ws, name)
+        edited = bool(param) or last is None or is_edited(find_segment(ws, name), last)
+    rows = diff(ws, name, back=back, edited=edited, parameters=_parameters(param))
     show(rows.rows(), form, empty="Nobody came, nobody went.")
     if form is Format.table:
-        compared = "the file as it is now with the last publication" if of_file else "the publications"
+        compared = "the file as it is now with the last publication" if edited else "the publications"
         typer.echo(f"\ncompared: {compared}", err=True)
 
 

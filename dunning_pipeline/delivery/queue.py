@@ -79,8 +79,9 @@ def queue_statement(
             "campaign": campaign,
             "occurrence": occurrence,
         }
-        facts = {"statement": statement.get("content_sha256"), "attach_invoices": statement["attach_invoices"]}
-        queue_row(connection, ws, row=row, facts=facts, now=now, due_at=due, send_now=send_now, actor=actor)
+        queue_row(
+            connection, ws, row=row, facts=facts_of(statement), now=now, due_at=due, send_now=send_now, actor=actor
+        )
         keys.append(key)
     return keys
 
@@ -177,6 +178,11 @@ def queue_row(
             remedy="cancel it with `dunning send cancel`, or send it again deliberately (a resend)",
         )
     return False
+
+
+def facts_of(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a statement determines its messages."""
+    return {"statement": statement.get("content_sha256"), "attach_invoices": statement["attach_invoices"]}
 
 
 def content_of(row: Mapping[str, Any], facts: Mapping[str, Any], version: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from dunning_pipeline.delivery.queue import RENDERED, content_of
+from dunning_pipeline.delivery.queue import RENDERED, content_of, facts_of
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.schema import sends, statements, template_versions
@@ -44,7 +44,7 @@ def renew_template(connection: Connection, ws: Workspace, key: str, *, now: date
             value=row["template_version"],
             remedy=f"correct it, publish it with `dunning template publish {row['template']}`, then try again",
         )
-    facts = {name: statement[of] for name, of in _FACTS.items()} if statement else {}
+    facts = facts_of(statement) if statement else {}
     connection.execute(
         update(sends)
         .where(sends.c.send_key == key, sends.c.status == row["status"])
@@ -72,9 +72,6 @@ def has_newer_template(connection: Connection, key: str) -> bool:
     language = connection.scalar(pinned_language)
     newest = published(connection, row.template, row.channel, language or row.language)
     return newest is not None and newest.version != row.template_version
-
-
-_FACTS = {"statement": "content_sha256", "attach_invoices": "attach_invoices"}  # see queue.queue_statement
 
 
 def _statement_of(connection: Connection, row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import duckdb
 
 from dunning_pipeline.identity.steps.step import WORK, Step
+from dunning_pipeline.sql_models.inserting import insert_rows
 
-FEW_ROWS = (
-    10_000  # are handed over as lists: Arrow's first array imports pandas where that is installed, for half a second
-)
+FEW_ROWS = 10_000  # are handed over as lists; beyond that Arrow is worth its imports
 
 Observer = Callable[[str, int, float], None]  # table, rows, seconds
 
@@ -83,13 +82,8 @@ class DuckDBEngine:
     def load(self, table: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> None:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns)
         self.con.execute(f"create or replace table {table} ({declared})")
-        if not rows:
-            return
         if len(rows) <= FEW_ROWS:
-            unnested = ", ".join("unnest(?)" for _ in columns)
-            self.con.execute(
-                f"insert into {table} select {unnested}", [list(values) for values in zip(*rows, strict=True)]
-            )
+            insert_rows(self.con, table, rows)
             return
         import pyarrow as pa
 

@@ -145,6 +145,7 @@ class _Closing:
     ) -> None:
         self.connection, self.ws, self.graphs, self.standing = connection, ws, graphs, standing
         self.now, self.actor = now, actor
+        self.today = now.astimezone(ws.company.zone).date()
 
     def close(self, ids: Sequence[str], report: CloseReport) -> None:
         rows, details = self._locked(ids)
@@ -192,7 +193,7 @@ class _Closing:
         if (changed := change_of(details, self.standing[row["dunning_date"]], kind=row["kind"])) is not None:
             return changed
         last = last_day(row, [detail for detail in details if detail["type"] == "invoice"])
-        if last is not None and last < self.now.astimezone(self.ws.company.zone).date():
+        if last is not None and last < self.today:
             return f"it asks to pay by {last.isoformat()}, which has passed since the run; run again, or set a new date"
         return lacks_second_person(self.connection, row, self.ws.company, actor=self.actor, now=self.now)
 

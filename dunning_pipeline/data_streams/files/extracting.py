@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource
-from dunning_pipeline.data_streams.files.file_text import ReadableFile, header_of, readable
+from dunning_pipeline.data_streams.files.file_text import ReadableFile, header_of, line_count, readable
 from dunning_pipeline.data_streams.files.header import Header, match_header
 from dunning_pipeline.data_streams.files.inbox import InboxFile, done_marker
 from dunning_pipeline.data_streams.files.rejects import (
@@ -24,6 +24,7 @@ from dunning_pipeline.data_streams.files.suspicions import refuse_ambiguous_date
 from dunning_pipeline.data_streams.landing_tables import quoted
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.inserting import insert_rows
 
 EXTRACT = 'landing."_extract"'
 KEPT = "_kept_keys"  # keys of rejected rows, as text: their older versions stay
@@ -82,10 +83,13 @@ class Extraction:
             text, header, rows = self._read(file.path, encoding="cp1252")
             structural = reader_rejects(self.con, text, file.path.name)
         refuse_cut_off(file.path, text, structural)
-        refuse_lost_rows(self.con, file.path, text, header, rows=rows, rejected=len(structural))
+        is_csv = text.path.suffix != ".parquet"
+        is_line_per_row = is_csv and line_count(text.path) == rows + len(structural) + 1
+        if is_csv and not is_line_per_row:
+            refuse_lost_rows(self.con, file.path, text, header, rows=rows)
         refuse_ambiguous_dates(self.con, self.stream, self.name, header, file.path)
         _refuse_half_written(file.path, "rows", rows + len(structural), marker.rows if marker else None)
-        self._set_aside(file.path.name, text, header, rows, structural)
+        self._set_aside(file.path.name, text, header, rows, structural, is_line_per_row=is_line_per_row)
         self.found.unknown_columns.update(header.unknown)
         self.found.missing_columns.update(header.missing)
         if not text.encoding.startswith("utf-8"):
@@ -114,19 +118,24 @@ class Extraction:
         return known is not None and self.con.execute(query).fetchone() is not None
 
     def _set_aside(
-        self, name: str, text: ReadableFile, header: Header, rows: int, structural: list[tuple[Reject, str]]
+        self,
+        name: str,
+        text: ReadableFile,
+        header: Header,
+        rows: int,
+        structural: list[tuple[Reject, str]],
+        *,
+        is_line_per_row: bool,
     ) -> None:
         """Move bad rows and older duplicates out of STAGE; remember their keys, places and reasons."""
         broken = [reject for reject, _ in structural]
         bad = [*value_rejects(self.con, name), *duplicate_rejects(self.con, self._key, name)]
-        placed = [*broken, *place_lines(bad, broken, rows, text)]
+        placed = [*broken, *place_lines(bad, broken, text, is_line_per_row=is_line_per_row)]
         self.found.rejects.extend(sorted(placed, key=lambda reject: reject.line or 0))
         columns = ", ".join(f"cast({quoted(column)} as varchar)" for column in self._key)
         self.con.execute(f"insert into {KEPT} select {columns} from {STAGE} where _bad is not null")
         keys = keys_of_lines(structural, header, text, self._key)
-        if keys:
-            unnested = ", ".join("unnest(?)" for _ in self._key)
-            self.con.execute(f"insert into {KEPT} select {unnested}", [list(part) for part in zip(*keys, strict=True)])
+        insert_rows(self.con, KEPT, keys or [])
         self.found.has_unknown_keys |= keys is None
         gone = self.con.execute(f"delete from {STAGE} where _bad is not null").fetchone()
         self.con.execute(f"alter table {STAGE} drop column _bad")

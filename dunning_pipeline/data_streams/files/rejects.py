@@ -8,11 +8,12 @@ from typing import NamedTuple
 import duckdb
 
 from dunning_pipeline.data_streams.declaration import StreamSource, table_name
-from dunning_pipeline.data_streams.files.file_text import ReadableFile, line_count, opened_bytes
+from dunning_pipeline.data_streams.files.file_text import ReadableFile, opened_bytes
 from dunning_pipeline.data_streams.files.header import Header
 from dunning_pipeline.data_streams.files.staging import STAGE
 from dunning_pipeline.data_streams.landing_tables import quoted
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.inserting import insert_rows
 
 _VALUE_LENGTH = 500
 FIRST_RECORD = 2  # of a file, behind the header; rows of STAGE are in the order of the file, from 0
@@ -99,13 +100,14 @@ def duplicate_rejects(con: duckdb.DuckDBPyConnection, key: tuple[str, ...], file
     ]
 
 
-def place_lines(rejects: list[Reject], broken: list[Reject], rows: int, file: ReadableFile) -> list[Reject]:
+def place_lines(
+    rejects: list[Reject], broken: list[Reject], file: ReadableFile, *, is_line_per_row: bool
+) -> list[Reject]:
     """Turn record numbers into the file's physical lines; `broken` are the lines that were not counted as records."""
     if not rejects or file.path.suffix == ".parquet":
         return rejects
     skipped = sorted(reject.line or 0 for reject in broken)
     wanted = sorted({reject.line or 0 for reject in rejects})
-    is_line_per_row = line_count(file.path) == rows + len(broken) + 1
     lines = _counted(wanted, skipped) if is_line_per_row else _read(wanted, skipped, file)
     return [reject._replace(line=lines.get(reject.line or 0, reject.line)) for reject in rejects]
 
@@ -151,9 +153,7 @@ def write_rejects(
     if not rejects:
         target.unlink(missing_ok=True)
         return None
-    columns = [list(column) for column in zip(*rejects, strict=True)]
-    unnested = ", ".join("unnest(?)" for _ in columns)
-    con.execute(f"insert into landing._rejects select ?, ?, {unnested}", [stream.source, name, *columns])
+    insert_rows(con, "landing._rejects", [(stream.source, name, *reject) for reject in rejects])
     ws.rejects.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")

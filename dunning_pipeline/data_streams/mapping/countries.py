@@ -5,6 +5,8 @@ from functools import cache
 
 import duckdb
 
+from dunning_pipeline.sql_models.inserting import insert_rows
+
 # as people write them; names in the listed languages come from CLDR
 _SPOKEN = {
     "usa": "US", "u.s.a.": "US", "u.s.": "US", "united states of america": "US", "america": "US",
@@ -47,7 +49,7 @@ def create_country_macro(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create table if not exists landing._countries (name varchar, code varchar)")
     if con.execute("select count(*) from landing._countries").fetchone() != (len(names),):
         con.execute("delete from landing._countries")
-        con.execute("insert into landing._countries select unnest(?), unnest(?)", [list(names), list(names.values())])
+        insert_rows(con, "landing._countries", list(names.items()))
     con.execute(
         "create or replace macro mapped.country_code(written) as coalesce("
         "(select code from landing._countries where name = lower(trim(written))), nullif(trim(written), ''))"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from dunning_pipeline.delivery.events.vocabulary import ARRIVED, RANKS, UNDELIVERED
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import suppressed
-from dunning_pipeline.delivery.queue import queue_statement
+from dunning_pipeline.delivery.queue import RENDERED, queue_statement
 from dunning_pipeline.delivery.working.fallback import ACTOR, elsewhere
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.ledger.findings import raise_finding
@@ -73,7 +73,7 @@ def _follow_up(connection: Connection, ws: Workspace, row: Mapping[str, Any], no
             sends.c.statement_id == row["statement_id"],
             sends.c.send_key != row["send_key"],
             sends.c.status == "sent",
-            sends.c.channel.in_(("email", "sms", "letter")),
+            sends.c.channel.in_(RENDERED),
             sends.c.kind != "draft",
         )
     ).all()

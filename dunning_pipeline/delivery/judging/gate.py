@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from dunning_pipeline.delivery.judging.facts import Item, ItemNow
 from dunning_pipeline.delivery.judging.hours import allowed_at, is_closed_day, next_allowed, next_send_time, zone_or
+from dunning_pipeline.delivery.queue import RENDERED
 from dunning_pipeline.settings.company import Company
 
 # Consent to what: subscriptions that an opt-out of speaks against the message.
@@ -93,7 +94,7 @@ def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, a
 def _deadline_stands(row: Any, facts: Facts, today: date) -> Verdict | None:
     # a message that waited too long would ask for a date in the past; a re-send is a copy on purpose
     last = facts.last_days.get(row["statement_id"])
-    if last is None or last >= today or row["kind"] != "dunning" or row["channel"] not in ("email", "sms", "letter"):
+    if last is None or last >= today or row["kind"] != "dunning" or row["channel"] not in RENDERED:
         return None
     return Verdict("cancel", "deadline_passed", detail=f"it asks to pay by {last.isoformat()}")
 
@@ -193,7 +194,7 @@ def _in_time(row: Any, now: datetime, company: Company, send_now: bool) -> Verdi
         if not allowed_at(now, allowed=allowed, quiet=quiet, zones=zones):
             until = next_allowed(now, allowed=allowed, quiet=quiet, zones=zones)
             return Verdict("hold", "quiet_hours", until=until)
-    if send_now or row["send_now"] or channel not in ("email", "sms", "letter"):
+    if send_now or row["send_now"] or channel not in RENDERED:
         return None
     closed = is_closed_day(now.astimezone(company.zone).date(), company.holidays)
     if closed is None:

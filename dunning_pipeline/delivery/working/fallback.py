@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dunning_pipeline.delivery.judging.gate import Verdict
-from dunning_pipeline.delivery.queue import queue_statement
+from dunning_pipeline.delivery.queue import RENDERED, queue_statement
 from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends, statements
@@ -64,7 +64,7 @@ def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, 
         select(sends.c.channel, sends.c.status, sends.c.delivery).where(
             sends.c.statement_id == row["statement_id"],
             sends.c.send_key != row["send_key"],
-            sends.c.channel.in_(("email", "sms", "letter")),
+            sends.c.channel.in_(RENDERED),
             sends.c.kind != "draft",
             sends.c.status.in_(_ALIVE),
         )

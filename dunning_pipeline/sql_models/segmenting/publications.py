@@ -14,7 +14,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import MEMBER
 from dunning_pipeline.sql_models.reading import Rows
-from dunning_pipeline.sql_models.segmenting.segments import Segment, find_segment, members_query
+from dunning_pipeline.sql_models.segmenting.segments import Segment, members_query
 from dunning_pipeline.sql_models.snapshot import snapshot_date
 
 KEPT_PUBLICATIONS = 10
@@ -87,10 +87,13 @@ def history(ws: Workspace, name: str) -> list[Publication]:
     return [_read(file) for file in sorted(_folder(ws, name).glob("*.json"), reverse=True)]
 
 
-def is_edited(ws: Workspace, name: str) -> bool:
-    """Whether the segment's file is another one than was published last, or never was. Raises NotThere."""
-    last = next(iter(history(ws, name)), None)
-    return last is None or last.sql_sha256 != find_segment(ws, name).sql_sha256
+def last_publication(ws: Workspace, name: str) -> Publication | None:
+    return next(iter(history(ws, name)), None)
+
+
+def is_edited(segment: Segment, last: Publication | None) -> bool:
+    """Whether the segment's file is another one than was published last; false where none was."""
+    return last is not None and last.sql_sha256 != segment.sql_sha256
 
 
 def published_members(ws: Workspace, name: str, *, back: int = 0) -> Rows:
