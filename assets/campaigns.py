@@ -1,14 +1,16 @@
 """Campaigns as assets: one per file of policies/campaigns, each with the schedule that its file declares."""
 
-from collections.abc import Iterator
+import re
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.forms import CampaignConfig, chosen
 from assets.place import SNAPSHOT, workspace
-from dunning_pipeline.campaigns.declaration import Campaign, load_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, usable_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
@@ -20,9 +22,65 @@ def campaign_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["campaigns", name])
 
 
-def campaign_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
-    """One asset per campaign; materialising it runs the campaign once, or resumes the run that is under way."""
-    return [_asset(campaign) for campaign in load_campaigns(ws).values()]
+@dataclass
+class Campaigns:
+    """What the files of policies/campaigns become."""
+
+    assets: list[dg.AssetsDefinition] = field(default_factory=list)
+    schedules: list[dg.ScheduleDefinition] = field(default_factory=list)
+
+
+def campaign_definitions(ws: Workspace) -> Campaigns:
+    """One asset per campaign, whose materialisation runs it once or resumes its run, and a schedule where it has one.
+
+    A file with a mistake takes nothing else away: it is an asset that says the mistake and fails, and a warning.
+    """
+    found = Campaigns()
+    campaigns, mistakes = usable_campaigns(ws)
+    told: dict[str, list[str]] = {}
+    for mistake in mistakes:
+        told.setdefault(Path(str(mistake.file)).name, []).append(str(mistake))
+    for campaign in campaigns.values():
+        found.assets.append(_asset(campaign))
+        if campaign.schedule is not None:
+            found.schedules.append(_schedule(campaign, ws))
+    names = set(campaigns)
+    for file, said in told.items():
+        name = _free_name(file, names)
+        names.add(name)
+        found.assets.append(_broken(name, file, "\n\n".join(said)))
+    return found
+
+
+def _free_name(file: str, taken: set[str]) -> str:
+    """A key's last part for a file that may be named anything: two assets of one name would stop all of them."""
+    known = {_plain(name) for name in taken}
+    name = Path(file).stem if _plain(Path(file).stem) not in known else file
+    while _plain(name) in known:
+        name += "_"
+    return name if re.fullmatch(r"[\w.-]+", name) else _plain(name)
+
+
+def _plain(name: str) -> str:
+    """As Dagster makes a step's name of an asset's key."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def _broken(name: str, file: str, mistakes: str) -> dg.AssetsDefinition:
+    dg.get_dagster_logger().warning("the campaign file %s is left out: %s", file, mistakes)
+
+    @dg.asset(
+        key=campaign_key(name),
+        group_name="campaigns",
+        kinds={"yaml"},
+        tags={"dunning/broken": "true"},
+        description=f"**This file has a mistake: it runs nothing until it is mended and Dagster has reloaded.**\n\n"
+        f"```\n{mistakes}\n```\n\nDeclared in `policies/campaigns/{file}`.",
+    )
+    def tell() -> None:
+        raise dg.Failure(f"policies/campaigns/{file} has a mistake: {mistakes}", allow_retries=False)
+
+    return tell
 
 
 def _asset(campaign: Campaign) -> dg.AssetsDefinition:
@@ -72,13 +130,6 @@ def campaign_job() -> dg.JobDefinition:
         run_campaign_op()
 
     return campaign
-
-
-def campaign_schedules(ws: Workspace) -> Iterator[dg.ScheduleDefinition]:
-    """A schedule for each file that declares one, in its own time zone."""
-    for campaign in load_campaigns(ws).values():
-        if campaign.schedule is not None:
-            yield _schedule(campaign, ws)
 
 
 def _schedule(campaign: Campaign, ws: Workspace) -> dg.ScheduleDefinition:

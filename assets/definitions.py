@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.campaigns import campaign_assets, campaign_job, campaign_schedules
+from assets.campaigns import campaign_definitions, campaign_job
 from assets.dunning import dunning_assets
 from assets.jobs import jobs
 from assets.model_specs import outside_specs
@@ -16,10 +16,11 @@ from dunning_pipeline.settings.workspace import Workspace
 
 def build_definitions(ws: Workspace) -> dg.Definitions:
     """The flow of one workspace. One process runs a whole job: a process per step would cost seconds each."""
+    campaigns = campaign_definitions(ws)
     return dg.Definitions(
-        assets=[*outside_specs(), stream_assets(ws), model_assets(ws), *dunning_assets(ws), *campaign_assets(ws)],
+        assets=[*outside_specs(), stream_assets(ws), model_assets(ws), *dunning_assets(ws), *campaigns.assets],
         jobs=[*jobs(), campaign_job()],
-        schedules=[*schedules(ws), *campaign_schedules(ws)],
+        schedules=[*schedules(ws), *campaigns.schedules],
         sensors=sensors(),
         executor=dg.in_process_executor,
     )

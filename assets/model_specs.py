@@ -13,6 +13,7 @@ from dunning_pipeline.sql_models.snapshot import SERVED
 
 TESTS = "its_tests"
 ALL_BUILD = "every_model_builds"
+CAMPAIGNS_READ = "every_campaign_file_is_right"
 STAGES = {
     "data_lake": "what the sources sent, in their words",
     "data_model": "our view of it, in our words",
@@ -97,7 +98,8 @@ def outside_specs() -> list[dg.AssetSpec]:
 
 
 def check_specs(project: Project) -> list[dg.AssetCheckSpec]:
-    """One check per model with tests, all its tests in it, and one of the snapshot that names every broken model.
+    """One check per model with tests, all its tests in it, and two of the snapshot that name every broken model and
+    campaign.
 
     A check per test would cost more than the tests: each is three events in Dagster's own database.
     """
@@ -109,6 +111,11 @@ def check_specs(project: Project) -> list[dg.AssetCheckSpec]:
     return [
         *found,
         dg.AssetCheckSpec(ALL_BUILD, asset=SNAPSHOT, description="Passes when every SQL file could be run."),
+        dg.AssetCheckSpec(
+            CAMPAIGNS_READ,
+            asset=SNAPSHOT,
+            description="Passes when every file of `policies/campaigns` can be read, and what it names is there.",
+        ),
     ]
 
 

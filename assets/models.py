@@ -7,10 +7,20 @@ import dagster as dg
 
 from assets.forms import BuildConfig
 from assets.model_metadata import Shown, outcome_of_tests
-from assets.model_specs import ALL_BUILD, TESTS, check_specs, identity_spec, model_spec, snapshot_spec, tests_of
+from assets.model_specs import (
+    ALL_BUILD,
+    CAMPAIGNS_READ,
+    TESTS,
+    check_specs,
+    identity_spec,
+    model_spec,
+    snapshot_spec,
+    tests_of,
+)
 from assets.place import IDENTITY, SNAPSHOT, WRITER, dunning_date, model_key, workspace
 from assets.streams import shown_streams
 from assets.tables import as_markdown
+from dunning_pipeline.campaigns.declaration import usable_campaigns
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import IDENTITY_INPUTS, BuildReport, ModelResult, build
@@ -109,6 +119,8 @@ def _results(context: dg.AssetExecutionContext, ws: Workspace, report: BuildRepo
             yield dg.MaterializeResult(asset_key=IDENTITY, metadata=shown.identity())
     if dg.AssetCheckKey(SNAPSHOT, ALL_BUILD) in asked:
         yield _all_build(report.models)
+    if dg.AssetCheckKey(SNAPSHOT, CAMPAIGNS_READ) in asked:
+        yield _campaigns_read(ws)
     if SNAPSHOT in selected and report.snapshot is not None:
         size = report.snapshot.stat().st_size
         steps = {what: round(seconds, 2) for what, seconds in report.steps}
@@ -139,4 +151,18 @@ def _all_build(models: list[ModelResult]) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{len(broken)} of {len(models)} models were not built",
         metadata={"broken": dg.MetadataValue.md(as_markdown(rows, longest=1_000))} if broken else {},
+    )
+
+
+def _campaigns_read(ws: Workspace) -> dg.AssetCheckResult:
+    """Here, because every day builds: a campaign that is left out asks for nothing that could fail."""
+    campaigns, mistakes = usable_campaigns(ws)
+    rows = [{"where": one.where, "mistake": one.message, "value": one.value, "remedy": one.remedy} for one in mistakes]
+    return dg.AssetCheckResult(
+        check_name=CAMPAIGNS_READ,
+        asset_key=SNAPSHOT,
+        passed=not mistakes,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(campaigns)} campaigns are right, {len({one.file for one in mistakes})} files are not",
+        metadata={"mistakes": dg.MetadataValue.md(as_markdown(rows, longest=1_000))} if rows else {},
     )

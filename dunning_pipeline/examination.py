@@ -89,9 +89,11 @@ def _processes(ws: Workspace, now: datetime) -> Iterator[Examined]:
 
 
 def _campaigns(ws: Workspace, now: datetime) -> Iterator[Examined]:
-    from dunning_pipeline.campaigns.declaration import load_campaigns
+    from dunning_pipeline.campaigns.declaration import usable_campaigns
 
-    names = _names(load_campaigns(ws), "campaign")
+    names, mistakes = usable_campaigns(ws)
+    for mistake in mistakes:
+        yield Examined("campaigns", "error", mistake.message, f"{mistake.where} {mistake.remedy or ''}".strip())
     yield Examined("campaigns", "ok", f"{len(names)} declared: {', '.join(names) or 'none'}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, String, func, select, true, type_coerce
 
-from dunning_pipeline.campaigns.declaration import Campaign, load_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
 from dunning_pipeline.campaigns.running import paused_campaigns
 from dunning_pipeline.campaigns.steering import claimed_text
@@ -23,24 +23,23 @@ NOT_SENT = ("queued", "in_flight", "held", "superseded", "cancelled", "failed", 
 
 def entries(
     ws: Workspace,
+    campaigns: Iterable[Campaign],
     *,
     first: date,
     last: date,
     now: datetime,
     counted: MessageCounter | None = None,
-    campaigns: Iterable[Campaign] | None = None,
 ) -> list[Entry]:
     """Rows {at, kind, name, status, messages, note} from `first` to `last` (company days), in order of time.
 
     Kinds: daily (the day's path), campaign, messages (sends of a day, channel and status), closed (no sends).
-    `counted` stands in for `messages` where somebody remembers what it counted; `campaigns` (default: all, raising
-    InvalidDeclaration for a broken one) are those whose plans are shown.
+    `campaigns` are those whose plans are shown; `counted` stands in for `messages` where somebody remembers what it
+    counted.
     """
     zone = ws.company.zone
     start = datetime.combine(first, time(), tzinfo=zone)
     end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
-    planning = list(load_campaigns(ws).values() if campaigns is None else campaigns)
-    found = [*_days(ws, first, last, now), *_campaigns(ws, planning, start, end, now)]
+    found = [*_days(ws, first, last, now), *_campaigns(ws, campaigns, start, end, now)]
     found += (counted or messages)(ws, start, end)
     return sorted(found, key=lambda entry: (entry["at"], entry["kind"], entry["name"]))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dunning_pipeline.campaigns.audience import members
-from dunning_pipeline.campaigns.declaration import Campaign, mistakes_in, read_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, usable_campaigns
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -43,17 +43,7 @@ def claims(campaign: Campaign, statement: Mapping[str, Any]) -> bool:
 
 def dunning_campaigns(ws: Workspace, *, problems: list[str] | None = None) -> list[Campaign]:
     """The valid campaigns of the flow dunning, by file name."""
-    try:
-        declared = [one for one in read_campaigns(ws) if one.campaign.flow == "dunning"]
-    except DunningError as error:
-        if problems is not None:
-            problems.append(f"campaigns claim nothing: {error}")
-        return []
-    found = []
-    for one in declared:
-        mistake = next(mistakes_in(ws, [one]), None)
-        if mistake is None:
-            found.append(one.campaign)
-        elif problems is not None:
-            problems.append(f"campaign {one.campaign.campaign} claims nothing: {mistake}")
-    return found
+    campaigns, mistakes = usable_campaigns(ws)
+    if problems is not None:
+        problems += [f"a campaign claims nothing: {mistake}" for mistake in mistakes]
+    return [campaign for campaign in campaigns.values() if campaign.flow == "dunning"]

@@ -146,16 +146,8 @@ class DeclaredCampaign:
         return InvalidDeclaration(message, file=self.file, line=line, column=column, value=value, remedy=remedy)
 
 
-def load_campaigns(ws: Workspace) -> dict[str, Campaign]:
-    """All campaigns by name; raises InvalidDeclaration for the first mistake, what it names is checked too."""
-    declared = read_campaigns(ws)
-    for mistake in mistakes_in(ws, declared):
-        raise mistake
-    return {one.campaign.campaign: one.campaign for one in declared}
-
-
 def usable_campaigns(ws: Workspace) -> tuple[dict[str, Campaign], list[InvalidDeclaration]]:
-    """The campaigns that can run, by name, and what is wrong with the others' files."""
+    """The campaigns that can run, by name, and what is wrong with the others' files; what they name is checked too."""
     declared, mistakes = _read_each(ws)
     mistakes += mistakes_in(ws, declared)
     broken = {mistake.file for mistake in mistakes}
@@ -165,9 +157,9 @@ def usable_campaigns(ws: Workspace) -> tuple[dict[str, Campaign], list[InvalidDe
 def find_campaign(ws: Workspace, name: str) -> Campaign:
     """One campaign; a mistake in another file does not matter. Raises NotThere, InvalidDeclaration."""
     file = ws.policies / "campaigns" / f"{name}.yaml"
-    declared = [_read(file)] if file.is_file() else [d for d in read_campaigns(ws) if d.campaign.campaign == name]
+    declared = [_read(file)] if file.is_file() else []
     if not declared or declared[0].campaign.campaign != name:
-        declared = [d for d in read_campaigns(ws) if d.campaign.campaign == name]
+        declared = [one for one in _read_each(ws)[0] if one.campaign.campaign == name]
     if not declared:
         raise NotThere("there is no such campaign", value=name, remedy="see `dunning campaign list`")
     for mistake in mistakes_in(ws, declared):
@@ -175,15 +167,8 @@ def find_campaign(ws: Workspace, name: str) -> Campaign:
     return declared[0].campaign
 
 
-def read_campaigns(ws: Workspace) -> list[DeclaredCampaign]:
-    """The files as they are, by file name; raises InvalidDeclaration for a broken file or a name used twice."""
-    found, mistakes = _read_each(ws)
-    if mistakes:
-        raise mistakes[0]
-    return found
-
-
 def _read_each(ws: Workspace) -> tuple[list[DeclaredCampaign], list[InvalidDeclaration]]:
+    """The files by file name, each by itself; of two that use one name, the second is a mistake."""
     found: dict[str, DeclaredCampaign] = {}
     mistakes: list[InvalidDeclaration] = []
     for file in sorted((ws.policies / "campaigns").glob("*.y*ml")):
@@ -192,9 +177,9 @@ def _read_each(ws: Workspace) -> tuple[list[DeclaredCampaign], list[InvalidDecla
         except InvalidDeclaration as error:
             mistakes.append(error)
             continue
-        twin = found.setdefault(one.campaign.campaign, one)
+        twin = found.setdefault(one.campaign.campaign.replace("-", "_"), one)  # as its schedule is named
         if twin is not one:
-            message = f"{one.campaign.campaign!r} is declared in {twin.file.name} too"
+            message = f"{twin.campaign.campaign!r} is declared in {twin.file.name} too"
             mistakes.append(one.mistake(("campaign",), message, remedy="rename one"))
     return list(found.values()), mistakes
 

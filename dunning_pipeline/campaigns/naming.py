@@ -11,12 +11,19 @@ if TYPE_CHECKING:
 
 
 def mistakes_in(ws: Workspace, declared: "Iterable[DeclaredCampaign]") -> Iterator[InvalidDeclaration]:
-    """Each of them with its place; for a process that is not there, its levels are not looked at."""
+    """Each of them with its place; for a process that is not there, its levels are not looked at.
+
+    A mistake in a process's own file is one only of the campaigns that name a process or levels.
+    """
     from dunning_pipeline.dunning.processes import load_processes
     from dunning_pipeline.sql_models.folder.templating import did_you_mean
 
     segments = segment_names(ws)
-    processes = load_processes(ws)
+    broken: InvalidDeclaration | None = None
+    try:
+        processes = load_processes(ws)
+    except InvalidDeclaration as error:
+        processes, broken = {}, error
     for one in declared:
         campaign = one.campaign
         for name in campaign.segments:
@@ -27,6 +34,10 @@ def mistakes_in(ws: Workspace, declared: "Iterable[DeclaredCampaign]") -> Iterat
         if campaign.consolidate is not None:
             hint = "leave the line out: each account gets a message of its own"
             yield one.mistake(("consolidate",), "one digest over several accounts is not available", remedy=hint)
+        if broken is not None:
+            if campaign.process is not None or campaign.levels:
+                yield one.mistake(("process",), f"its process cannot be read: {broken.message}", remedy=broken.where)
+            continue
         if campaign.process is not None and campaign.process not in processes:
             hint = did_you_mean(campaign.process, processes, "see `dunning process list`")
             yield one.mistake(("process",), f"there is no process {campaign.process!r}", remedy=hint)

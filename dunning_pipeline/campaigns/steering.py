@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, load_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, find_campaign
 from dunning_pipeline.campaigns.occurrences import occurrence_name, planned
 from dunning_pipeline.campaigns.running import paused_campaigns
 from dunning_pipeline.delivery.switches import switch_off, switch_on
@@ -19,16 +19,13 @@ from dunning_pipeline.settings.workspace import Workspace
 HORIZON = timedelta(days=60)
 
 
-def list_campaigns(
-    ws: Workspace, *, now: datetime, campaigns: Iterable[Campaign] | None = None
-) -> list[dict[str, Any]]:
-    """One row per campaign (default: all, raising InvalidDeclaration for a broken one): what it does, when it runs
-    next, how its last occurrence went."""
+def list_campaigns(ws: Workspace, campaigns: Iterable[Campaign], *, now: datetime) -> list[dict[str, Any]]:
+    """One row per campaign: what it does, when it runs next, how its last occurrence went."""
     rows = []
     c = campaign_occurrences.c
     with reading(open_ledger(ws)) as connection:
         paused = paused_campaigns(connection)
-        for campaign in load_campaigns(ws).values() if campaigns is None else campaigns:
+        for campaign in campaigns:
             last = connection.execute(
                 select(c.occurrence, c.status, c.counts)
                 .where(c.campaign == campaign.campaign)

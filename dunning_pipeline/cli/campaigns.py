@@ -33,7 +33,7 @@ def list_(workspace: WorkspaceOption = None, form: FormatOption = Format.table) 
 
     ws = open_workspace(workspace)
     campaigns, mistakes = usable_campaigns(ws)
-    rows = list_campaigns(ws, now=_now(), campaigns=campaigns.values())
+    rows = list_campaigns(ws, campaigns.values(), now=_now())
     columns = ["campaign", "state", "flow", "audience", "claims", "schedule", "next", "last_status"]
     show(rows, form, columns=columns, empty="No campaign is declared; see policies/campaigns/.")
     _tell(mistakes)
@@ -141,7 +141,7 @@ def calendar(
     if last < first:
         raise typer.BadParameter(f"{last} is before {first}", param_hint="--to")
     campaigns, mistakes = usable_campaigns(ws)
-    rows = entries(ws, first=first, last=last, now=_now(), campaigns=campaigns.values())
+    rows = entries(ws, campaigns.values(), first=first, last=last, now=_now())
     if ics is not None:
         ics.write_bytes(as_ics(rows, company=ws.company.name, now=_now()))
         typer.echo(f"{len(rows)} entries written to {ics}", err=form is not Format.table)

@@ -25,6 +25,8 @@ def read_yaml(file: Path) -> CommentedMap:
         loaded = _parsed(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidDeclaration("file not found", file=file, remedy="create it, or run `dunning init`") from None
+    except OSError as error:
+        raise InvalidDeclaration(f"the file cannot be read: {error.strerror}", file=file) from None
     except UnicodeDecodeError as error:
         raise InvalidDeclaration(f"not UTF-8 text: {error.reason}", file=file, remedy="save it as UTF-8") from None
     except MarkedYAMLError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -103,6 +104,41 @@ def test_a_campaign_file_makes_its_schedule(workspace: Workspace) -> None:
     assert once.cron_schedule == "0 9 1 12 *"
     assert len(requests(defs, once.name, "2026-12-01T09:00:00+01:00")) == 1
     assert requests(defs, once.name, "2027-12-01T09:00:00+01:00") == []
+
+
+BROKEN = {
+    "plan-follow-up.yaml": "campaign: plan-follow-up\nsegment: nowhere\nflow: message\ntemplate: payment_thanks\n",
+    "torn (copy).yaml": "campaign: [\n",
+    "upcoming_due_dates.yaml": "campaign: upcoming_due_dates\nsegment: nearly_due\n",
+    "upcoming-due-dates.yml": "",
+}
+
+
+def test_a_mistyped_campaign_file_takes_nothing_else_away(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = workspace.policies / "campaigns"
+    shutil.copy(folder / "examples" / "monthly-overdue.yaml", folder)
+    for name, text in BROKEN.items():
+        (folder / name).write_text(text)
+    defs = build_definitions(workspace)
+    dg.Definitions.validate_loadable(defs)
+    repository = defs.get_repository_def()
+    assert {"every_day", "campaign_monthly_overdue"} <= {one.name for one in repository.schedule_defs}
+    specs = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs() if spec.group_name == "campaigns"}
+    assert "dunning/broken" not in {**specs["monthly-overdue"].tags, **specs["upcoming-due-dates"].tags}
+    broken = {name: spec for name, spec in specs.items() if "dunning/broken" in spec.tags}
+    assert len(broken) == len(BROKEN)
+    told = "there is no segment 'nowhere'"
+    assert f"{folder / 'plan-follow-up.yaml'}:2:1: {told}" in str(broken["plan-follow-up"].description)
+    assert "plan-follow-up.yaml" in caplog.text and told in caplog.text
+    failed = dg.materialize([_asset(defs, broken["plan-follow-up"].key)], raise_on_error=False)
+    (why,) = [event.step_failure_data.user_failure_data for event in failed.get_step_failure_events()]
+    assert why is not None and "plan-follow-up.yaml:2:1" in why.description and "→" in why.description
+
+
+def _asset(defs: dg.Definitions, key: dg.AssetKey) -> dg.AssetsDefinition:
+    return next(one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition) and key in one.keys)
 
 
 def test_a_dropped_file_is_read_once_it_has_arrived(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

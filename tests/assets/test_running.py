@@ -67,6 +67,17 @@ def test_some_segments_can_be_built_alone_and_a_broken_one_fails_alone(
     assert "segments.overdue_31_60" in every.metadata["broken"].value and f"{file}:" in every.metadata["broken"].value
 
 
+def test_the_build_says_which_campaign_file_has_a_mistake(company: Workspace, defs: dg.Definitions) -> None:
+    file = company.policies / "campaigns" / "typo.yaml"
+    file.write_text("campaign: typo\nsegment: nowhere\nflow: message\ntemplate: payment_thanks\n")
+    result = run(defs, "build", only=["segments/overdue_1_30", "serving/snapshot"])
+    assert result.success and "serving/snapshot" in materialised(result)
+    told = checks(result)["serving/snapshot", "every_campaign_file_is_right"]
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    shown = told.metadata["mistakes"].value
+    assert f"{file}:2:1" in shown and "there is no segment 'nowhere'" in shown and "dunning segment list" in shown
+
+
 def test_the_tests_of_a_model_are_one_check_that_shows_the_failing_rows(
     company: Workspace, defs: dg.Definitions
 ) -> None:

@@ -1,12 +1,14 @@
 """The calendar: planned and past stand in it, and the file is one that other calendars read."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import icalendar
 import pytest
 from typer.testing import CliRunner
 
 from dunning_pipeline.campaigns.calendar import as_ics, entries
+from dunning_pipeline.campaigns.declaration import usable_campaigns
 from dunning_pipeline.campaigns.effect import difference_interval, wilson
 from dunning_pipeline.campaigns.running import run_campaign
 from dunning_pipeline.cli.main import app
@@ -17,11 +19,15 @@ from tests.campaigns.test_running import DUNNING, MESSAGE, declare
 FIRST, LAST = date(2025, 11, 1), date(2025, 11, 14)
 
 
+def shown(ws: Workspace) -> list[dict[str, Any]]:
+    return entries(ws, usable_campaigns(ws)[0].values(), first=FIRST, last=LAST, now=NOW)
+
+
 def test_planned_and_done_occurrences_and_messages_are_in_it(company: Workspace) -> None:
     declare(company, DUNNING)
     declare(company, MESSAGE)
     run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
-    found = entries(company, first=FIRST, last=LAST, now=NOW)
+    found = shown(company)
     told = {(row["kind"], row["name"], row["status"]) for row in found}
     assert {
         ("campaign", "first-round", "planned"),
@@ -38,10 +44,8 @@ def test_the_file_is_valid_and_an_entry_keeps_its_uid(company: Workspace) -> Non
     declare(company, MESSAGE)
     for occurrence in ("one", "two"):  # of the same minute
         run_campaign(company, "notes", now=NOW, actor="test", occurrence=occurrence)
-    first = as_ics(entries(company, first=FIRST, last=LAST, now=NOW), company="Ä, B; C\\D", now=NOW)
-    later = as_ics(
-        entries(company, first=FIRST, last=LAST, now=NOW), company="Ä, B; C\\D", now=NOW + timedelta(hours=1)
-    )
+    first = as_ics(shown(company), company="Ä, B; C\\D", now=NOW)
+    later = as_ics(shown(company), company="Ä, B; C\\D", now=NOW + timedelta(hours=1))
     calendar = icalendar.Calendar.from_ical(first)
     assert calendar["version"] == "2.0" and calendar["prodid"]
     events = calendar.walk("VEVENT")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dunning_pipeline.campaigns.declaration import find_campaign, load_campaigns, usable_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, usable_campaigns
 from dunning_pipeline.cli.main import app
-from dunning_pipeline.errors import InvalidDeclaration, NotThere
+from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 
 GOOD = """\
@@ -31,15 +31,22 @@ def write(workspace: Workspace, text: str, name: str = "monthly-overdue") -> Pat
     return file
 
 
+def right(workspace: Workspace) -> dict[str, Campaign]:
+    """The campaigns of a workspace, in which there is no mistake."""
+    campaigns, mistakes = usable_campaigns(workspace)
+    assert mistakes == []
+    return campaigns
+
+
 def test_the_documented_example_is_read(workspace: Workspace) -> None:
     write(workspace, GOOD)
-    campaign = load_campaigns(workspace)["monthly-overdue"]
+    campaign = right(workspace)["monthly-overdue"]
     assert (campaign.levels, campaign.channels, campaign.send.hour) == ((1, 2), ("email", "sms"), 3)
     assert campaign.schedule is not None and campaign.schedule.cron == "0 3 * * 1-5"
 
 
 def test_the_shipped_campaigns_are_valid_and_claim_nothing(workspace: Workspace) -> None:
-    shipped = load_campaigns(workspace)
+    shipped = right(workspace)
     assert shipped
     assert all(campaign.flow != "dunning" and campaign.schedule is None for campaign in shipped.values())
 
@@ -48,7 +55,7 @@ def test_the_shipped_examples_are_valid_once_they_are_switched_on(workspace: Wor
     folder = workspace.policies / "campaigns"
     for file in (folder / "examples").glob("*.yaml"):
         (folder / file.name).write_text(file.read_text())
-    assert {"monthly-overdue", "collection-round"} <= set(load_campaigns(workspace))
+    assert {"monthly-overdue", "collection-round"} <= set(right(workspace))
 
 
 @pytest.mark.parametrize(
@@ -62,21 +69,21 @@ def test_what_a_campaign_cannot_have_is_told_when_it_is_read(
     workspace: Workspace, line: int, column: int, text: str, told: str
 ) -> None:
     file = write(workspace, text)
-    with pytest.raises(InvalidDeclaration, match=told) as caught:
-        load_campaigns(workspace)
-    assert (caught.value.file, caught.value.line, caught.value.column) == (file, line, column)
+    mistake = usable_campaigns(workspace)[1][0]
+    assert told in mistake.message
+    assert (mistake.file, mistake.line, mistake.column) == (file, line, column)
 
 
 @pytest.mark.parametrize("said", ["schedule: on demand", "schedule: on_demand", ""])
 def test_a_campaign_on_demand_has_no_schedule(workspace: Workspace, said: str) -> None:
     write(workspace, GOOD.replace('schedule: {cron: "0 3 * * 1-5", timezone: Europe/Berlin}', said))
-    assert load_campaigns(workspace)["monthly-overdue"].schedule is None
+    assert right(workspace)["monthly-overdue"].schedule is None
 
 
 @pytest.mark.parametrize("said", ["schedule: {at: 2026-12-01T09:00}", "at: 2026-12-01T09:00"])
 def test_a_campaign_may_run_once(workspace: Workspace, said: str) -> None:
     write(workspace, GOOD.replace('schedule: {cron: "0 3 * * 1-5", timezone: Europe/Berlin}', said))
-    schedule = load_campaigns(workspace)["monthly-overdue"].schedule
+    schedule = right(workspace)["monthly-overdue"].schedule
     assert schedule is not None and schedule.at == datetime(2026, 12, 1, 9, 0)
 
 
@@ -100,19 +107,16 @@ def test_a_campaign_may_run_once(workspace: Workspace, said: str) -> None:
 )
 def test_a_mistake_is_told_with_its_line(workspace: Workspace, good: str, bad: str, line: int, told: str) -> None:
     file = write(workspace, GOOD.replace(good, bad))
-    with pytest.raises(InvalidDeclaration) as error:
-        load_campaigns(workspace)
-    assert told in str(error.value)
-    assert (error.value.file, error.value.line) == (file, line)
+    mistake = usable_campaigns(workspace)[1][0]
+    assert told in str(mistake)
+    assert (mistake.file, mistake.line) == (file, line)
 
 
 def test_a_message_campaign_needs_a_template_and_no_levels(workspace: Workspace) -> None:
     write(workspace, "campaign: m\nsegment: overdue_1_30\nflow: message\n", "m")
-    with pytest.raises(InvalidDeclaration, match="needs a template"):
-        load_campaigns(workspace)
+    assert "needs a template" in usable_campaigns(workspace)[1][0].message
     write(workspace, "campaign: m\nsegment: overdue_1_30\nflow: message\ntemplate: payment_thanks\nlevels: [1]\n", "m")
-    with pytest.raises(InvalidDeclaration, match="belong to the flow dunning"):
-        load_campaigns(workspace)
+    assert "belong to the flow dunning" in usable_campaigns(workspace)[1][0].message
 
 
 def test_a_broken_neighbour_does_not_hide_a_good_campaign(workspace: Workspace) -> None:
@@ -121,6 +125,15 @@ def test_a_broken_neighbour_does_not_hide_a_good_campaign(workspace: Workspace) 
     assert find_campaign(workspace, "monthly-overdue").segment == "overdue_1_30"
     with pytest.raises(NotThere, match="no such campaign"):
         find_campaign(workspace, "unheard-of")
+
+
+def test_a_mistake_in_a_process_stops_only_campaigns_that_name_one(workspace: Workspace) -> None:
+    write(workspace, GOOD)
+    process = workspace.policies / "processes" / "standard.yaml"
+    process.write_text(process.read_text().replace("grace_days: 0", "gracedays: 0"))
+    campaigns, (mistake,) = usable_campaigns(workspace)
+    assert "plan-follow-up" in campaigns and "monthly-overdue" not in campaigns
+    assert "cannot be read" in mistake.message and f"{process}:" in str(mistake.remedy)
 
 
 def test_the_list_and_the_calendar_show_the_good_ones_and_name_the_broken(workspace: Workspace) -> None:

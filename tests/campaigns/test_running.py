@@ -38,6 +38,7 @@ channels: [email]
 schedule: {cron: "0 7 * * 3", timezone: Europe/Berlin}
 send: {hour: 7}
 """
+FIRST_ROUND = {"alpha", "bravo", "carol", "delta"}  # 1 to 30 days overdue
 MESSAGE = """\
 campaign: notes
 segment: overdue_1_30
@@ -270,9 +271,18 @@ def test_a_campaign_decides_for_the_day_where_nobody_has(company: Workspace) -> 
 
 def test_a_broken_campaign_is_told_and_stops_no_other(company: Workspace) -> None:
     declare(company, DUNNING.replace("overdue_1_30", "nowhere"))
+    declare(company, "campaign: torn\nsegment: [\n")
     report = decide_close_queue(company)
     assert any("nowhere" in problem for problem in report.problems)
     assert len(sent_to(company)) == 5
+
+
+def test_a_torn_file_takes_no_claim_from_another_campaign(company: Workspace) -> None:
+    declare(company, DUNNING)
+    declare(company, "campaign: torn\nsegment: [\n")
+    report = decide_close_queue(company)
+    assert any("torn.yaml:3:1" in problem for problem in report.problems)
+    assert {name for name, campaign in sent_to(company).items() if campaign == "first-round"} == FIRST_ROUND
 
 
 def test_a_plan_is_sent_by_hand_once_a_day(company: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

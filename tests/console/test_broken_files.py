@@ -53,6 +53,29 @@ def test_the_page_stays_and_tells_the_place(
     assert LEADS in answer.text and broken[name].name in answer.text and said in answer.text
 
 
+def test_the_other_campaigns_are_shown_below_the_mistakes(console: Console, broken: dict[str, Path]) -> None:
+    folder = broken["campaign"].parent
+    second = folder / "zz.yaml"
+    second.write_text("campaign: zz\nsegment: nowhere\n", encoding="utf-8")
+    planned = folder / "each-day.yaml"
+    planned.write_text(
+        "campaign: each-day\nsegment: nearly_due\nflow: message\ntemplate: pre_due_notice\n"
+        'schedule: {cron: "0 9 * * *"}\n',
+        encoding="utf-8",
+    )
+    try:
+        page = console.get("/campaigns?language=de").text
+        assert page.count(LEADS) == 2 and "zz.yaml" in page and broken["campaign"].name in page
+        assert "/campaigns/plan-follow-up" in page and "/campaigns/each-day" in page
+        assert '"/campaigns/upcoming-due-dates"' not in page
+        calendar = console.get("/calendar?language=de").text
+        assert calendar.count(LEADS) == 2 and "/campaigns/each-day" in calendar
+        assert b"each-day" in console.get("/calendar.ics").content
+    finally:
+        second.unlink()
+        planned.unlink()
+
+
 def test_a_template_shows_its_files_and_its_sample_in_every_channel(console: Console) -> None:
     page = console.get("/templates/friendly_reminder/de").text
     assert "email/de/friendly_reminder.mjml" in page and "&lt;mj-section" in page

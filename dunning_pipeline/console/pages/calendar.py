@@ -8,9 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.campaigns import calendar
+from dunning_pipeline.campaigns.declaration import usable_campaigns
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.remembered import remembered
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.workspace import Workspace
 
 SETTLED_SECONDS = 600  # days that are over: a send of unknown fate may still be said to have left on one
@@ -25,11 +26,7 @@ def show_calendar(desk: Desk) -> Response:
     shown = _asked(desk.asked("day")) or today
     is_week = desk.asked("view") == "week"
     days = _week(shown) if is_week else _month(shown)
-    rows, error = [], None
-    try:
-        rows = entries(desk.workspace, first=days[0], last=days[-1], now=now)
-    except DunningError as mistake:  # a broken file is shown with its place, it does not take the page away
-        error = mistake
+    rows, mistakes = entries(desk.workspace, first=days[0], last=days[-1], now=now)
     return desk.page(
         "calendar.html",
         days=days,
@@ -39,13 +36,20 @@ def show_calendar(desk: Desk) -> Response:
         is_week=is_week,
         before=(days[0] - timedelta(days=7 if is_week else 1)).isoformat(),
         after=(days[-1] + timedelta(days=1)).isoformat(),
-        error=error,
+        mistakes=mistakes,
     )
 
 
-def entries(ws: Workspace, *, first: date, last: date, now: datetime) -> list[calendar.Entry]:
-    """The calendar's entries of some days; counts of messages are remembered."""
-    return calendar.entries(ws, first=first, last=last, now=now, counted=_counter(now.astimezone(ws.company.zone)))
+def entries(
+    ws: Workspace, *, first: date, last: date, now: datetime
+) -> tuple[list[calendar.Entry], list[InvalidDeclaration]]:
+    """The calendar's entries of some days, and what is wrong with the files of campaigns that are missing in it.
+
+    Counts of messages are remembered.
+    """
+    campaigns, mistakes = usable_campaigns(ws)
+    counted = _counter(now.astimezone(ws.company.zone))
+    return calendar.entries(ws, campaigns.values(), first=first, last=last, now=now, counted=counted), mistakes
 
 
 def _by_day(desk: Desk, rows: list[calendar.Entry], now: datetime) -> dict[date, list[calendar.Entry]]:

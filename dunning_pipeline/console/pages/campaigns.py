@@ -4,7 +4,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.campaigns import steering
-from dunning_pipeline.campaigns.declaration import find_campaign
+from dunning_pipeline.campaigns.declaration import find_campaign, usable_campaigns
 from dunning_pipeline.campaigns.effect import report_of
 from dunning_pipeline.campaigns.running import is_paused, run_campaign
 from dunning_pipeline.console import jobs
@@ -12,19 +12,16 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.console.typed import typed_instant
-from dunning_pipeline.errors import DunningError, InvalidInput
+from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.settings.clock import business_now
 
 
 @allowed("viewer")
 def list_campaigns(desk: Desk) -> Response:
-    rows, error = [], None
-    try:
-        rows = steering.list_campaigns(desk.workspace, now=desk.now)
-    except DunningError as mistake:  # a broken file is shown with its place, it does not take the page away
-        error = mistake
-    return desk.page("campaigns.html", rows=rows, error=error)
+    campaigns, mistakes = usable_campaigns(desk.workspace)
+    rows = steering.list_campaigns(desk.workspace, campaigns.values(), now=desk.now)
+    return desk.page("campaigns.html", rows=rows, mistakes=mistakes)
 
 
 @allowed("viewer")

@@ -62,7 +62,7 @@ def _answer(request: Request) -> Response:
 def _ics(ws: Workspace) -> Response:
     now = business_now()
     today = now.astimezone(ws.company.zone).date()
-    rows = entries(ws, first=today - BEFORE, last=today + AHEAD, now=now)
+    rows, _ = entries(ws, first=today - BEFORE, last=today + AHEAD, now=now)
     text = calendar.as_ics(rows, company=ws.company.name, now=now)
     headers = {"Content-Disposition": 'attachment; filename="dunning.ics"'}
     return Response(text, media_type="text/calendar; charset=utf-8", headers=headers)
