@@ -3,18 +3,19 @@
 A template that loops without end, prints without end or reads what is not there stops with an error, never a message.
 """
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from jinja2 import StrictUndefined, nodes, pass_context
-from jinja2.compiler import CodeGenerator, optimizeconst
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 from markupsafe import Markup, _escape_inner, escape
 
 from dunning_pipeline.letters import formats
+from dunning_pipeline.letters.programs import FORMATS, QuickGenerator, StrictGenerator
 
 MAX_STEPS = 200_000  # loop rounds and calls of one rendering
 MAX_OUTPUT_CHARACTERS = 1_000_000
@@ -29,33 +30,13 @@ class EmptyField(Exception):
     """A field that exists and has no value was printed without |default."""
 
 
-class _Generator(CodeGenerator):
-    """Writes one call per printed expression where Jinja's own writes two, and none for a field that is there: half
-    the time of a message."""
-
-    def write_commons(self) -> None:
-        super().write_commons()
-        self.writeline("shown = environment.shown")
-
-    @optimizeconst
-    def visit_Getattr(self, node: nodes.Getattr, frame: Any) -> None:
-        """A field of a document's dict straight away; all else by the sandbox's rules (see LetterEnvironment)."""
-        self.write(f"(it[{node.attr!r}] if (it := ")
-        self.visit(node.node, frame)
-        self.write(f").__class__ is dict and {node.attr!r} in it else environment.getattr(it, {node.attr!r}))")
-
-    def _output_child_pre(self, node: nodes.Expr, frame: Any, finalize: Any) -> None:
-        self.write("shown(")
-
-    def _output_child_post(self, node: nodes.Expr, frame: Any, finalize: Any) -> None:
-        self.write(")")
-
-
 class LetterEnvironment(ImmutableSandboxedEnvironment):
     """Sandbox with counted loops and calls, bounded text arithmetic, a fixed list of filters and no loader."""
 
-    code_generator_class = _Generator
-    shown: Callable[[Any], str]
+    code_generator_class = StrictGenerator
+    escape_text = staticmethod(_escape_inner)  # what HTML prints of a text, without an object around it
+    shown: Callable[[Any], str]  # what is printed of any other value
+    formats: Mapping[str, tuple[Callable[..., str], Callable[..., str]]]  # by name: as a value, and as it is printed
     intercepted_binops = frozenset(["*", "**", "+", "%"])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -85,9 +66,15 @@ class LetterEnvironment(ImmutableSandboxedEnvironment):
         return result
 
 
-def letter_environment(*, autoescape: bool) -> LetterEnvironment:
+class QuickEnvironment(LetterEnvironment):
+    """The same rules for a program that stops where a document is not as expected."""
+
+    code_generator_class = QuickGenerator
+
+
+def letter_environment(*, autoescape: bool, quick: bool = False) -> LetterEnvironment:
     """An environment for HTML (autoescape) or plain text (subjects, text parts, SMS, letters)."""
-    environment = LetterEnvironment(
+    environment = (QuickEnvironment if quick else LetterEnvironment)(
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=not autoescape,
@@ -109,6 +96,7 @@ def letter_environment(*, autoescape: bool) -> LetterEnvironment:
         "counted": counted,
     }
     environment.globals = {"range": counted_range}
+    environment.formats = {name: _from_texts(name, autoescape=autoescape) for name in FORMATS}
     return environment
 
 
@@ -135,7 +123,7 @@ def counted(context: Context, values: Iterable[Any]) -> Iterable[Any]:
     """Every loop's values, counted before the loop begins."""
     if isinstance(values, Undefined):
         return values  # iterating it raises the usual error, with the field's name
-    if isinstance(values, Sized):
+    if values.__class__ is list or isinstance(values, Sized):
         spend(context, len(values))
         return values
     budget = context.parent.get(BUDGET) or [MAX_STEPS]
@@ -179,8 +167,7 @@ def number(context: Context, value: Any) -> str:
 
 def iban(value: Any) -> str:
     """An IBAN in groups of four, as it is read aloud."""
-    text = _text(value, "iban")
-    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+    return formats.iban_text(_text(value, "iban"))
 
 
 def paragraphs(value: Any) -> Markup:
@@ -203,20 +190,30 @@ def _text(value: Any, filter_name: str) -> str:
     return str(value)  # an undefined field raises UndefinedError here, with its name
 
 
+def _from_texts(name: str, *, autoescape: bool) -> tuple[Callable[..., str], Callable[..., str]]:
+    """A format for texts alone, and what it prints; raises TypeError for all else, which the filter knows better."""
+    format_text: Callable[..., str] = getattr(formats, f"{'plain_money' if name == 'amount' else name}_text")
+
+    def checked(value: Any, *rest: str) -> str:
+        if value.__class__ is not str:
+            raise TypeError
+        return format_text(value, *rest)
+
+    @lru_cache(maxsize=formats.CACHE)
+    def printed(value: Any, *rest: str) -> str:
+        return _escape_inner(checked(value, *rest)) if autoescape else checked(value, *rest)
+
+    return checked, printed
+
+
 def _shown_in_html(value: Any) -> str:
     """A printed value, escaped; Markup (the paragraphs filter, macros) as it is."""
-    if value.__class__ is str:
-        return _escape_inner(value)  # what escape() does for it, without an object around the result
-    if value.__class__ is int:
-        return str(value)
     if value is None:
         raise EmptyField("a field without a value is printed")
     return escape(value)
 
 
 def _shown_in_text(value: Any) -> str:
-    if value.__class__ is str:
-        return value
     if value is None:
         raise EmptyField("a field without a value is printed")
     return str(value)

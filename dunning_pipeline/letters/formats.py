@@ -10,7 +10,7 @@ from babel.numbers import format_currency, format_decimal
 
 from dunning_pipeline.errors import InvalidInput
 
-_CACHE = 200_000
+CACHE = 200_000
 
 
 @lru_cache(maxsize=4096)
@@ -42,13 +42,13 @@ def _locale(name: str) -> Locale:
     return Locale.parse(name)
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=CACHE)
 def money_text(amount: str, currency: str, locale: str) -> str:
     """'6522.96', 'EUR', 'de_DE' → '6.522,96 €'. Raises InvalidInput for what is no decimal number."""
     return format_currency(_decimal(amount), currency, locale=_locale(locale))
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=CACHE)
 def plain_money_text(amount: str, currency: str, locale: str) -> str:
     """The same without the currency's sign, for table columns that name the currency once: '6.522,96'."""
     from dunning_pipeline.money import minor_unit
@@ -58,7 +58,7 @@ def plain_money_text(amount: str, currency: str, locale: str) -> str:
     return format_decimal(_decimal(amount), pattern, locale=_locale(locale))
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=CACHE)
 def date_text(value: str, style: str, locale: str) -> str:
     """'2025-11-03', 'long', 'de_DE' → '3. November 2025'; styles short, medium, long, full, or a CLDR pattern."""
     try:
@@ -68,12 +68,18 @@ def date_text(value: str, style: str, locale: str) -> str:
     return format_date(day, style, locale=_locale(locale))
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=CACHE)
 def number_text(value: str, locale: str) -> str:
     """A number with the locale's separators, decimals as given: '8.12' → '8,12', '8.1200' → '8,1200'."""
     number = _decimal(value)
     digits = max(0, -int(number.as_tuple().exponent))
     return format_decimal(number, "#,##0." + "0" * digits if digits else "#,##0", locale=_locale(locale))
+
+
+@lru_cache(maxsize=4096)
+def iban_text(value: str) -> str:
+    """In groups of four, as it is read aloud."""
+    return " ".join(value[start : start + 4] for start in range(0, len(value), 4))
 
 
 def _decimal(text: str) -> Decimal:

@@ -4,12 +4,12 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
 from jinja2 import Environment, Template, UndefinedError
-from jinja2.runtime import Context
+from jinja2.runtime import Context, missing
 from jinja2.sandbox import SecurityError
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
@@ -19,6 +19,7 @@ from dunning_pipeline.letters.environment import (
     MAX_OUTPUT_CHARACTERS,
     MAX_STEPS,
     EmptyField,
+    LetterEnvironment,
     counted_range,
     letter_environment,
 )
@@ -26,9 +27,6 @@ from dunning_pipeline.letters.fields import AT_SENDING, nearest
 from dunning_pipeline.letters.printing import Plate, Print
 from dunning_pipeline.letters.sms import normalised
 from dunning_pipeline.letters.wording import BOLD, PARTS, UNBOLD, mark_bold
-
-_HTML = letter_environment(autoescape=True)
-_PLAIN = letter_environment(autoescape=False)
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,15 @@ def one_line(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Plain text without trailing blanks and with at most one empty line in a row."""
-    text = "\n".join(map(str.rstrip, text.strip().split("\n")))
+    text = text.strip()
+    if any(blank in text for blank in _TRAILING):
+        text = "\n".join(map(str.rstrip, text.split("\n")))
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text
+
+
+_TRAILING = (" \n", "\t\n", "\r\n", "\xa0\n", "\u202f\n")
 
 
 class Programs:
@@ -107,11 +110,23 @@ class Programs:
         self.made: dict[str, tuple[Template, Plate]] = {}
 
     def __getitem__(self, part: str) -> tuple[Template, Plate]:
+        """The quick program and its plate, which is that of the strict one, too."""
         if part not in self.made:
-            environment = _HTML if part == "html" else _PLAIN
-            template = environment.from_string(self.compiled[part] or "")
+            template = self._made(part, quick=True)
             self.made[part] = template, Plate(template)
         return self.made[part]
+
+    @cache  # noqa: B019 - as long as the version is known, which is as long as the worker
+    def strict(self, part: str) -> Template:
+        return self._made(part, quick=False)
+
+    def _made(self, part: str, *, quick: bool) -> Template:
+        return _environment(autoescape=part == "html", quick=quick).from_string(self.compiled[part] or "")
+
+
+@cache
+def _environment(*, autoescape: bool, quick: bool) -> LetterEnvironment:
+    return letter_environment(autoescape=autoescape, quick=quick)
 
 
 _programs: dict[int, tuple[TemplateVersion, Programs]] = {}
@@ -127,25 +142,45 @@ def programs(version: TemplateVersion) -> Programs:
     return found[1]
 
 
+class _Values(dict[str, Any]):
+    """What a template sees by name; what it does not see is Jinja's `missing`."""
+
+    def __missing__(self, name: str) -> Any:
+        return missing
+
+
 class _Filling:
     """One document in the templates of one version: what they see, with one budget of steps for all parts."""
 
     def __init__(self, version: TemplateVersion, document: Mapping[str, Any]) -> None:
         self._version = version
-        self._values: dict[str, Any] = {**AT_SENDING, **document, BUDGET: [MAX_STEPS], "range": counted_range}
+        self._steps = [MAX_STEPS]
+        self._values = _Values(AT_SENDING)
+        self._values.update(document)
+        self._values[BUDGET] = self._steps
+        self._values["range"] = counted_range
         self._contexts: dict[Environment, Context] = {}
 
     def part(self, name: str) -> Print:
+        steps = self._steps[0]
         template, plate = programs(self._version)[name]
-        context = self._contexts.get(template.environment)
-        if context is None or context.vars:  # a part that sets names keeps them to itself
-            context = template.new_context(self._values, shared=True)
-            self._contexts[template.environment] = context
         try:
-            return Print(*_bounded(template.root_render_func(context)), plate)
+            return self._print(template, plate)
+        except Exception:  # whatever it was, the strict program says it better, or prints what this one cannot
+            self._steps[0] = steps
+        template = programs(self._version).strict(name)
+        try:
+            return self._print(template, plate)
         except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
                 ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
             raise _explained(error, self._version, name, template) from error
+
+    def _print(self, template: Template, plate: Plate) -> Print:
+        context = self._contexts.get(template.environment)
+        if context is None or context.vars or template.blocks:  # names that a part sets, and its blocks, are its own
+            context = Context(template.environment, self._values, None, template.blocks)
+            self._contexts[template.environment] = context
+        return Print(*_bounded(template.root_render_func(context)), plate)
 
 
 def _bounded(printed: Iterator[str]) -> tuple[str, list[str]]:
