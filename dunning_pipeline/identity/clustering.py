@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from dunning_pipeline.identity.constraints import Edge, split_cluster
 from dunning_pipeline.identity.engine import Engine
@@ -49,12 +50,12 @@ def cluster_records(engine: Engine, ruleset: Ruleset) -> None:
     connect(engine, edges=edges, into=labels)
     _split_broken(engine, ruleset, labels)
     engine.run(steps.initial_clusters(kind, labels))
-    if joining := [rule for rule in ruleset.merging if rule.when_unambiguous]:
-        engine.run(steps.nodes(ruleset, joining))
-        engine.load(f"{WORK}.{kind}_moved", [("node_id", "bigint"), ("root", "bigint")], [])
-        for rule in joining:
-            _join_where_one_fits(engine, ruleset, rule)
-    _quarantine(engine, ruleset)
+    joining = [rule for rule in ruleset.merging if rule.when_unambiguous]
+    _open_blocks(engine, ruleset, [*joining, *ruleset.suggesting])
+    for rule in joining:
+        _join_where_one_fits(engine, ruleset, rule)
+    if _quarantine(engine, ruleset):  # what was joined is apart again, and may meet in blocks that were closed
+        _open_blocks(engine, ruleset, ruleset.suggesting)
 
 
 def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: str) -> str:
@@ -63,40 +64,50 @@ def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: st
         f"select left_id, right_id, left_id as left_record, right_id as right_record, {DECIDED} as strength, true as is_same,"
         f" cast(decision_id as varchar) as note from {WORK}.{kind}_must_link"
     )
-    found = _run_rules(engine, ruleset, rules, records=steps.single_records(kind), into=f"{into}_found")
+    members = {rule: rule_steps.members(ruleset, rule) for rule in rules}
+    shared = {rule: step.table for rule, step in members.items() if engine.run(step)}
+    found = _run_rules(engine, ruleset, shared, into=f"{into}_found")
     engine.run(Step(into, f"{decided} union all select * from {into}_found" if found else decided))
     engine.drop(f"{into}_found")
     return into
 
 
-def _run_rules(
-    engine: Engine,
-    ruleset: Ruleset,
-    rules: list[MatchRule],
-    *,
-    records: str,
-    into: str,
-    moved: str | None = None,
-    also_contradicting: bool = False,
-) -> bool:
-    """Make the table of the edges of these rules; false where no two records have what a rule needs."""
-    found = []
+def _open_blocks(engine: Engine, ruleset: Ruleset, rules: Sequence[MatchRule]) -> None:
+    """Make the tables of the blocks in which clusters meet, one for all rules of the same identifiers; nothing has moved since."""
+    kind = ruleset.kind
+    sharing: dict[tuple[str, ...], list[MatchRule]] = defaultdict(list)
     for rule in rules:
-        members = rule_steps.members(ruleset, rule, records=records, moved=moved)
-        if not engine.run(members):
-            engine.drop(members.table)
+        sharing[rule.identifiers].append(rule)
+    if rules:
+        engine.run(steps.nodes(ruleset, rules))
+    for alike in sharing.values():
+        engine.run(rule_steps.open_blocks(ruleset, alike))
+    engine.load(f"{WORK}.{kind}_moved", [("node_id", "bigint"), ("root", "bigint")], [])
+    engine.drop(f"{WORK}.{kind}_nodes")
+
+
+def _run_rules(
+    engine: Engine, ruleset: Ruleset, members: Mapping[MatchRule, str], *, into: str, also_contradicting: bool = False
+) -> bool:
+    """Make the table of the edges of these rules among their members; false where no two records have what a rule needs."""
+    found, compared = {}, []
+    for rule, source in members.items():
+        if not engine.run(rule_steps.groups(ruleset, rule, members=source)):
             continue
-        rows = 0
-        for step in rule_steps.block_steps(ruleset, rule):
-            rows = engine.run(step)
-        engine.run(rule_steps.candidates(ruleset, rule, some_large=rows > 0))
-        found.append(rule)
+        found[rule] = source
+        crowds = rule_steps.crowds(ruleset, rule)
+        if engine.run(crowds):
+            most = engine.rows(f"select max(names) from {crowds.table}")[0][0]
+            for step in rule_steps.candidate_steps(ruleset, rule, most_names=most):
+                engine.run(step)
+            compared.append(rule)
+    if compared:
+        engine.run(rule_steps.pairs(ruleset, compared, into=into))
     if found:
-        engine.run(rule_steps.pairs(ruleset, found, into=into))
-        engine.run(rule_steps.edges(ruleset, found, into=into, also_contradicting=also_contradicting))
-        engine.drop(f"{into}_pairs")
-    for rule in found:
+        engine.run(rule_steps.edges(ruleset, found, compared, into=into, also_contradicting=also_contradicting))
+    for rule in members:
         engine.drop(*(f"{rule_steps.stem(ruleset, rule)}_{part}" for part in rule_steps.PARTS))
+    engine.drop(f"{into}_pairs")
     return bool(found)
 
 
@@ -152,8 +163,8 @@ def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, lis
 def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
     kind = ruleset.kind
     groups, moved, table = (f"{WORK}.{kind}_{name}" for name in ("groups", "moved", "fitting"))
-    records = f"{WORK}.{kind}_nodes"
-    if not _run_rules(engine, ruleset, [rule], records=records, into=table, moved=moved, also_contradicting=True):
+    members = {rule: rule_steps.later_members(ruleset, rule, moved=moved)}
+    if not _run_rules(engine, ruleset, members, into=table, also_contradicting=True):
         return
     connect(engine, edges=table, into=groups)
     engine.run(steps.group_members(ruleset, rule, groups=groups))
@@ -171,8 +182,8 @@ def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> N
     engine.drop(groups, f"{groups}_members", joined.table, table)
 
 
-def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
-    """Records of over-full clusters stay single, whatever the rules say."""
+def _quarantine(engine: Engine, ruleset: Ruleset) -> bool:
+    """Records of over-full clusters stay single, whatever the rules say; whether there were any."""
     kind = ruleset.kind
     clusters, crowded = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_crowded"
     found = engine.run(steps.crowded_clusters(kind, clusters, ruleset.guards.cluster_size))
@@ -190,14 +201,13 @@ def _quarantine(engine: Engine, ruleset: Ruleset) -> None:
         engine.run(Step(f"{clusters}_next", single))
         engine.rename(f"{clusters}_next", clusters)
     engine.drop(crowded)
+    return found > 0
 
 
-def suggest(engine: Engine, ruleset: Ruleset) -> list[str]:
-    """Make `<kind>_candidates`: edges of the rules that only suggest, between different clusters; the rules run."""
-    kind, rules = ruleset.kind, list(ruleset.suggesting)
+def suggest(engine: Engine, ruleset: Ruleset) -> None:
+    """Make `<kind>_candidates`: edges of the rules that only suggest, between different clusters."""
+    kind, rules = ruleset.kind, ruleset.suggesting
     into = f"{WORK}.{kind}_candidates"
-    if rules:
-        engine.run(steps.nodes(ruleset, rules))
-    if not rules or not _run_rules(engine, ruleset, rules, records=f"{WORK}.{kind}_nodes", into=into):
+    members = {rule: rule_steps.later_members(ruleset, rule, moved=f"{WORK}.{kind}_moved") for rule in rules}
+    if not _run_rules(engine, ruleset, members, into=into):
         engine.run(Step(into, f"select * from {WORK}.{kind}_edges where false"))
-    return [rule.rule for rule in rules]

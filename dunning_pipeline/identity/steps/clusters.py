@@ -20,11 +20,6 @@ def initial_clusters(kind: str, labels: str) -> Step:
     )
 
 
-def single_records(kind: str) -> str:
-    """The records as nodes of their own, for the rules that look at them before there are clusters."""
-    return f"(select *, record_id as node_id from {WORK}.{kind}_identifiers)"
-
-
 def nodes(ruleset: Ruleset, rules: Sequence[MatchRule]) -> Step:
     """The records with what these rules look at, as nodes of their clusters."""
     kind = ruleset.kind
@@ -124,7 +119,7 @@ def joined_clusters(kind: str, joined: str) -> Step:
 
 
 def moved_nodes(kind: str, joined: str) -> Step:
-    """node_id → root: into which cluster the nodes of the table `nodes` came since it was made."""
+    """node_id → root: into which cluster the nodes of the open blocks came since they were looked for."""
     return Step(
         f"{WORK}.{kind}_moved_next",
         f"select m.node_id, coalesce(j.root, m.root) as root from {WORK}.{kind}_moved as m left join {joined} as j on j.node_id = m.root"

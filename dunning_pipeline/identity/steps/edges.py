@@ -1,59 +1,127 @@
 """From rules to edges: records in one block (same identifiers) whose names are near; star edges where names are equal."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
 from dunning_pipeline.identity.steps.identifiers import differs, slots
-from dunning_pipeline.identity.steps.names import likenesses, name_predicate, related_names
+from dunning_pipeline.identity.steps.names import (
+    RELATED,
+    RELATED_BY,
+    finds_related,
+    found_by,
+    likenesses,
+    name_predicate,
+)
 from dunning_pipeline.identity.steps.step import WORK, Step
 
-COMPARE_AT_ONCE_UP_TO = 6  # names in a block; above it people's names are looked up by what near names have in common
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
-PARTS = ("members", "groups", "crowded", "crowds", "company", "neighbours", "candidates")  # tables of one rule
+PARTS = ("members", "groups", "crowds", "company", "neighbours", "candidates")  # tables of one rule
 NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
 
 _COMPARED = {  # columns of the names that a pair is judged by
     "account": ("core", "form", "first_word", "word_set", "letters", "digits"),
-    "individual": ("given", "family", "suffix", "given_letters", "family_letters"),
+    "individual": ("given", "family", "suffix", "given_letters", "family_letters", "given_root"),
 }
 # column of the names and what a group has of it; companies of one core and form may be written with other first words
 _NAMES_BY = {"account": ("record_id", "first_record"), "individual": ("name_id", "name_id")}
 _PAIR = "strength, name_id_a, name_id_b, first_id_a, first_id_b, first_record_a, first_record_b"
-_FOUND_BY = {"account": ("core",), "individual": ("given", "family", "given_root")}  # what candidates are found by
 
 
-def members(ruleset: Ruleset, rule: MatchRule, *, records: str, moved: str | None) -> Step:
-    """The records with all that the rule needs, of the blocks that several nodes share: most blocks hold one node alone.
+def open_blocks(ruleset: Ruleset, rules: Sequence[MatchRule]) -> Step:
+    """The records of the blocks in which clusters meet, for all `rules` that look at the same identifiers: few are left to look at.
 
-    Nodes are the `node_id` of `records`, or where `moved` (node_id → root) has joined them since. Where people's names
-    have to be equal, those of one name must be several; blocks of two identifiers are judged by all their names first.
+    `is_family` says that the value is one that a family shares. Blocks of two identifiers with too many names are left out.
     """
+    kind, first = ruleset.kind, rules[0]
+    blank = any(_takes_blank_names(rule) for rule in rules)
+    usable = _usable_records(kind, first, f"{WORK}.{kind}_nodes as i", node="i.node_id", blank=blank, family=True)
+    by_name = all(_alike(kind, rule) == "g.name_id" for rule in rules)
+    return Step(open_table(kind, first), _of_several_nodes(first, usable, by_name=by_name))
+
+
+def open_table(kind: str, rule: MatchRule) -> str:
+    return f"{WORK}.{kind}_open_{'_'.join(rule.identifiers)}"
+
+
+def members(ruleset: Ruleset, rule: MatchRule) -> Step:
+    """The records with all that the rule needs, each a node of its own, of the blocks that several share: most hold one alone.
+
+    Where people's names have to be equal, those of one name must be several; blocks of two identifiers are judged by all
+    their names first.
+    """
+    kind = ruleset.kind
+    source, blank = f"{WORK}.{kind}_identifiers as i", _takes_blank_names(rule)
+    usable = _usable_records(kind, rule, source, node="i.record_id", blank=blank, family=rule.use_family_values)
+    return Step(
+        f"{stem(ruleset, rule)}_members", _of_several_nodes(rule, usable, by_name=_alike(kind, rule) == "g.name_id")
+    )
+
+
+def later_members(ruleset: Ruleset, rule: MatchRule, *, moved: str) -> str:
+    """Query of the records of open blocks that the rule may use, as nodes of the clusters of today: `moved` (node_id → root) joined some."""
+    conditions = [] if len(rule.identifiers) > 1 or rule.use_family_values else ["not m.is_family"]
+    if not _takes_blank_names(rule):
+        conditions.append("m.name_id <> 0")
+    return (
+        f"(select {_keys(rule, 'm.')}, m.name_id, m.variant, coalesce(c.root, m.node_id) as node_id, m.record_id"
+        f" from {open_table(ruleset.kind, rule)} as m left join {moved} as c on c.node_id = m.node_id"
+        f" where {' and '.join(conditions) or 'true'})"
+    )
+
+
+def _of_several_nodes(rule: MatchRule, usable: str, *, by_name: bool) -> str:
+    """Query of the usable records whose block has several nodes; a block of two identifiers and too many names falls out."""
     keys, same = _keys(rule), _same_block(rule, "s", "m")
-    if _alike(ruleset.kind, rule) == "g.name_id" and len(rule.identifiers) == 1:
-        keys, same = f"{keys}, name_id", f"{same} and s.name_id = m.name_id"
-    sql = f"""
-        with usable as ({_usable_records(ruleset.kind, rule, records, moved)}),
-        several as (select {keys} from usable group by {keys} having min(node_id) <> max(node_id))
-        select m.* from usable as m join several as s on {same}
+    if len(rule.identifiers) == 1:
+        if by_name:
+            keys, same = f"{keys}, name_id", f"{same} and s.name_id = m.name_id"
+        several = f"select {keys} from usable group by {keys} having min(node_id) <> max(node_id)"
+        return (
+            f"with usable as ({usable}), several as ({several}) select m.* from usable as m join several as s on {same}"
+        )
+    return f"""
+        with usable as ({usable}),
+        several as (
+            select {keys}, count(*) as rows_of_block from usable group by {keys} having min(node_id) <> max(node_id)
+        ),
+        crowded as (
+            select {_keys(rule, "m.")} from usable as m join several as s on {same} and s.rows_of_block > {NAMES_PER_BLOCK}
+            group by {_keys(rule, "m.")} having count(distinct m.name_id) > {NAMES_PER_BLOCK}
+        )
+        select m.* from usable as m join several as s on {same} left join crowded as x on {_same_block(rule, "x", "m")}
+        where x.b0 is null
     """
-    return Step(f"{stem(ruleset, rule)}_members", sql)
 
 
-def block_steps(ruleset: Ruleset, rule: MatchRule) -> Iterator[Step]:
-    """From the members of a rule's blocks to the names that are to be compared (`neighbours`: in blocks of many names)."""
-    table = stem(ruleset, rule)
-    yield Step(f"{table}_groups", _groups(rule, table))
-    if len(rule.identifiers) > 1:
-        yield Step(f"{table}_crowded", _crowded(rule, table))
-    yield Step(f"{table}_crowds", _crowds(ruleset.kind, rule, table))
+def groups(ruleset: Ruleset, rule: MatchRule, *, members: str) -> Step:
+    """One row per block, name and variant: the first and the last node, and the first record."""
+    return Step(
+        f"{stem(ruleset, rule)}_groups",
+        f"select {_keys(rule)}, name_id, variant, min(node_id) as first_id, max(node_id) as last_id, min(record_id) as first_record"
+        f" from {members} as m group by {_keys(rule)}, name_id, variant",
+    )
+
+
+def crowds(ruleset: Ruleset, rule: MatchRule) -> Step:
+    """The blocks with two names and more; where the rule wants equal names, only those stand together (`same_name`)."""
+    alike = _alike(ruleset.kind, rule)
+    named = _join_names(ruleset.kind, rule) if alike == "f.core" else ""
+    return Step(
+        f"{stem(ruleset, rule)}_crowds",
+        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {stem(ruleset, rule)}_groups as g{named}"
+        f" group by {_keys(rule, 'g.')}{'' if alike == '0' else f', {alike}'} having count(*) > 1",
+    )
+
+
+def candidate_steps(ruleset: Ruleset, rule: MatchRule, *, most_names: int) -> Iterator[Step]:
+    """The names that are to be compared; in blocks of many names (`most_names` in the largest) those with a neighbour in common."""
+    table, some_large = stem(ruleset, rule), most_names > COMPARE_ALL_UP_TO
     yield Step(f"{table}_company", _company(ruleset.kind, rule, table))
-    yield Step(f"{table}_neighbours", _neighbours(ruleset.kind, rule, table))
-
-
-def candidates(ruleset: Ruleset, rule: MatchRule, *, some_large: bool) -> Step:
-    return Step(f"{stem(ruleset, rule)}_candidates", _candidates(ruleset, rule, stem(ruleset, rule), some_large))
+    if some_large:
+        yield Step(f"{table}_neighbours", _neighbours(ruleset.kind, rule, table))
+    yield Step(f"{table}_candidates", _candidates(ruleset, rule, table, some_large))
 
 
 def pairs(ruleset: Ruleset, rules: Sequence[MatchRule], *, into: str) -> Step:
@@ -70,36 +138,49 @@ def pairs(ruleset: Ruleset, rules: Sequence[MatchRule], *, into: str) -> Step:
         for rule in rules
     )
     sql = f"select c.*, {columns} from ({found}) as c{named}"
-    if kind == "individual":
-        alike = "".join(f", {sql} as {name}" for name, sql in likenesses(_near(ruleset, rules)).items())
-        sql = f"select {_PAIR}{alike} from ({sql}) as n" + (
-            f" left join {WORK}.nicknames as nick on nick.a = n.given_a and nick.b = n.given_b"
-            f" left join {WORK}.givens as ga on ga.given = n.given_a left join {WORK}.givens as gb on gb.given = n.given_b"
-        )
+    if kind == "account":
+        return Step(f"{into}_pairs", sql)
+    related = ", ".join(str(_strength(ruleset, rule)) for rule in rules if finds_related(rule.names))
+    some = f" where n.strength not in ({related}) or {RELATED}" if related else ""
+    alike = "".join(f", {sql} as {name}" for name, sql in likenesses(_near(ruleset, rules)).items())
+    sql = (
+        f"select {_PAIR}{alike} from (select * from ({sql}) as n{some}) as n"
+        f" left join {WORK}.nicknames as nick on nick.a = n.given_a and nick.b = n.given_b"
+        f" left join {WORK}.givens as ga on ga.given = n.given_a left join {WORK}.givens as gb on gb.given = n.given_b"
+    )
     return Step(f"{into}_pairs", sql)
 
 
-def edges(ruleset: Ruleset, rules: Sequence[MatchRule], *, into: str, also_contradicting: bool) -> Step:
+def edges(
+    ruleset: Ruleset,
+    members: Mapping[MatchRule, str],
+    compared: Sequence[MatchRule],
+    *,
+    into: str,
+    also_contradicting: bool,
+) -> Step:
     """The edges of these rules (left_id, right_id, left_record, right_record, strength, is_same, note), between nodes.
+
+    Equal names of `members` make stars; the pairs of the rules that have `compared` others are judged by their names.
 
     An edge joins no two records that differ in a constraint, unless `also_contradicting` asks who else would fit.
     """
-    stars = " union all ".join(_star(ruleset, rule) for rule in rules)
-    near, joins = f"({_near(ruleset, rules)})", ""
-    if not also_contradicting:
-        joins = "".join(
-            f" join {WORK}.{ruleset.kind}_identifiers as i{side} on i{side}.record_id = p.first_record_{side}"
-            for side in "ab"
+    found = [_star(ruleset, rule, source) for rule, source in members.items()]
+    if compared:
+        near, joins = f"({_near(ruleset, compared)})", ""
+        if not also_contradicting:
+            joins = "".join(
+                f" join {WORK}.{ruleset.kind}_identifiers as i{side} on i{side}.record_id = p.first_record_{side}"
+                for side in "ab"
+            )
+            near += f" and not coalesce({differs(ruleset, 'ia', 'ib')}, false)"
+        found.append(
+            "select p.first_id_a, p.first_id_b, p.first_record_a, p.first_record_b, p.strength, p.name_id_a = p.name_id_b"
+            f" from {into}_pairs as p{joins} where {near}"
         )
-        near += f" and not coalesce({differs(ruleset, 'ia', 'ib')}, false)"
     sql = f"""
         select left_id, right_id, left_record, right_record, strength, is_same, cast(null as varchar) as note
-        from (
-            {stars}
-            union all
-            select p.first_id_a, p.first_id_b, p.first_record_a, p.first_record_b, p.strength, p.name_id_a = p.name_id_b
-            from {into}_pairs as p{joins} where {near}
-        ) as found
+        from ({" union all ".join(found)}) as found
     """
     return Step(into, sql)
 
@@ -122,23 +203,25 @@ def _same_block(rule: MatchRule, left: str, right: str) -> str:
     return " and ".join(f"{left}.b{n} = {right}.b{n}" for n in range(len(rule.identifiers)))
 
 
-def _usable_records(kind: str, rule: MatchRule, records: str, moved: str | None) -> str:
-    """One row per record and block; a blank name is 0, and is kept only where blank names may match."""
-    blank = _takes_blank_names(rule)
-    name = "coalesce(i.name_id, 0)" if blank else "i.name_id"
-    node, join = "i.node_id", ""
-    if moved:
-        node, join = "coalesce(c.root, i.node_id)", f" left join {moved} as c on c.node_id = i.node_id"
+def _usable_records(kind: str, rule: MatchRule, source: str, *, node: str, blank: bool, family: bool) -> str:
+    """One row per record of `source` and block; a blank name is 0, and is kept only where blank names may match.
+
+    Guarded values: those of a family only where asked for, a switchboard's only beside others.
+    """
     selects = []
     for combination in product(*(slots(kind, name) for name in rule.identifiers)):
         columns = ", ".join(f"i.{column} as b{n}" for n, (column, _) in enumerate(combination))
-        usable = " and ".join(
-            f"i.{column} is not null and {_usable(f'i.{guard}', rule)}" for column, guard in combination
-        )
-        named = "" if blank else " and i.name_id is not null"
+        usable = [f"i.{column} is not null" for column, _ in combination]
+        guard = f"i.{combination[0][1]}"
+        if len(combination) == 1:
+            usable.append(f"({guard} is null or {guard} = 'household')" if family else f"{guard} is null")
+        if not blank:
+            usable.append("i.name_id is not null")
+        name = "coalesce(i.name_id, 0)" if blank else "i.name_id"
+        shared = f", {guard} is not null as is_family" if family else ""
         selects.append(
-            f"select {columns}, {name} as name_id, i.variant, {node} as node_id, i.record_id"
-            f" from {records} as i{join} where {usable}{named}"
+            f"select {columns}, {name} as name_id, i.variant, {node} as node_id, i.record_id{shared}"
+            f" from {source} where {' and '.join(usable)}"
         )
     return " union all ".join(selects)
 
@@ -147,52 +230,11 @@ def _takes_blank_names(rule: MatchRule) -> bool:
     return any(criterion.blank == "match" for criterion in rule.names)
 
 
-def _usable(guard: str, rule: MatchRule) -> str:
-    """Which guarded values a rule may use: a family's where it looks for contradictions, a switchboard's beside others."""
-    if len(rule.identifiers) > 1:
-        return "true"
-    return f"({guard} is null or {guard} = 'household')" if rule.use_family_values else f"{guard} is null"
-
-
-def _groups(rule: MatchRule, table: str) -> str:
-    """One row per block, name and variant: the first and the last node, and the first record."""
-    return (
-        f"select {_keys(rule)}, name_id, variant, min(node_id) as first_id, max(node_id) as last_id, min(record_id) as first_record"
-        f" from {table}_members group by {_keys(rule)}, name_id, variant"
-    )
-
-
-def _crowded(rule: MatchRule, table: str) -> str:
-    many = f"select {_keys(rule)} from {table}_groups group by {_keys(rule)} having count(*) > {NAMES_PER_BLOCK}"
-    return (
-        f"select {_keys(rule, 'g.')} from {table}_groups as g join ({many}) as many on {_same_block(rule, 'g', 'many')}"
-        f" group by {_keys(rule, 'g.')} having count(distinct g.name_id) > {NAMES_PER_BLOCK}"
-    )
-
-
-def _uncrowded(rule: MatchRule, table: str) -> tuple[str, str]:
-    """JOIN and condition that leave out the blocks of too many names."""
-    if len(rule.identifiers) == 1:
-        return "", "true"
-    return f" left join {table}_crowded as x on {_same_block(rule, 'x', 'g')}", "x.b0 is null"
-
-
-def _crowds(kind: str, rule: MatchRule, table: str) -> str:
-    """The blocks with two names and more; where the rule wants equal names, only those stand together (`same_name`)."""
-    join, where = _uncrowded(rule, table)
-    alike = _alike(kind, rule)
-    named = _join_names(kind, rule) if alike == "f.core" else ""
-    return (
-        f"select {_keys(rule, 'g.')}, {alike} as same_name, count(*) as names from {table}_groups as g{named}{join}"
-        f" where {where} group by {_keys(rule, 'g.')}{'' if alike == '0' else f', {alike}'} having count(*) > 1"
-    )
-
-
 def _company(kind: str, rule: MatchRule, table: str) -> str:
     """Only the names that are not alone in their block: most are alone."""
-    found_by = ", ".join(f"f.{column}" for column in _FOUND_BY[kind])
+    found_by = [f"f.{column}" for column in (RELATED_BY if kind == "individual" else ("core",))]
     return f"""
-        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, c.same_name, c.names, {found_by}
+        select {_keys(rule, "g.")}, g.name_id, g.variant, g.first_id, g.first_record, c.same_name, c.names, {", ".join(found_by)}
         from {table}_groups as g
         join {table}_crowds as c on {_same_block(rule, "c", "g")}{_join_names(kind, rule)}
         where c.same_name = {_alike(kind, rule)}
@@ -220,10 +262,16 @@ def _neighbours(kind: str, rule: MatchRule, table: str) -> str:
     Two names at most one letter apart share such a key, so that not every pair has to be compared. Short forms and
     swapped names are not found this way; that is the price of an over-full block.
     """
-    written = "core" if kind == "account" else "given || ' ' || family"
+    written, joined = "c.core", ""
+    if kind == "individual":
+        written = "n.given || ' ' || n.family"
+        joined = f" join {WORK}.individual_names as n on n.name_id = c.name_id"
     keys = f"{_keys(rule)}, name_id, variant"
     return f"""
-        with named as (select {keys}, {written} as written from {table}_company where names > {COMPARE_ALL_UP_TO})
+        with named as (
+            select {_keys(rule, "c.")}, c.name_id, c.variant, {written} as written from {table}_company as c{joined}
+            where c.names > {COMPARE_ALL_UP_TO}
+        )
         select {keys}, written as neighbour from named
         union
         select {keys}, substr(written, 1, p.n - 1) || substr(written, p.n + 1, 300)
@@ -231,16 +279,14 @@ def _neighbours(kind: str, rule: MatchRule, table: str) -> str:
     """
 
 
-def _star(ruleset: Ruleset, rule: MatchRule) -> str:
+def _star(ruleset: Ruleset, rule: MatchRule, members: str) -> str:
     """Of every group the first node joined with each other one."""
-    table = stem(ruleset, rule)
-    join, where = _uncrowded(rule, table)
     return f"""
         select g.first_id as left_id, m.node_id as right_id, g.first_record as left_record, min(m.record_id) as right_record,
             {_strength(ruleset, rule)} as strength, true as is_same
-        from {table}_members as m
-        join {table}_groups as g on {_same_block(rule, "g", "m")} and g.name_id = m.name_id and g.variant = m.variant{join}
-        where g.first_id <> g.last_id and m.node_id <> g.first_id and {where}
+        from {members} as m
+        join {stem(ruleset, rule)}_groups as g on {_same_block(rule, "g", "m")} and g.name_id = m.name_id and g.variant = m.variant
+        where g.first_id <> g.last_id and m.node_id <> g.first_id
         group by g.first_id, m.node_id, g.first_record, {_keys(rule, "m.")}, m.name_id, m.variant
     """
 
@@ -269,18 +315,13 @@ def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, some_large: bool)
     """Pairs of names of one block: in a small block all that may be near, in a large one those under one deletion key."""
     columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in ("name_id", "first_id", "first_record"))
     order = "(b.name_id > a.name_id or (b.name_id = a.name_id and b.variant > a.variant)) and b.first_id <> a.first_id"
-    company = (
-        f"{table}_company as a join {table}_company as b on {_same_block(rule, 'b', 'a')} and b.same_name = a.same_name"
-    )
-    ways = related_names(rule.names) if ruleset.kind == "individual" else []
+    company = f"{table}_company as a join {table}_company as b on {_same_block(rule, 'b', 'a')}"
+    if _wants_equal_names(rule):
+        company += " and b.same_name = a.same_name"
+    ways = found_by(rule.names) if ruleset.kind == "individual" else [("true", "true")]
     same = " and ".join(f"{{0}}.{c} = {{1}}.{c}" for c in (*_keys(rule).split(", "), "name_id", "variant"))
-    few = f"a.names <= {COMPARE_AT_ONCE_UP_TO if ways else COMPARE_ALL_UP_TO}"
-    some = f"a.names > {COMPARE_AT_ONCE_UP_TO} and a.names <= {COMPARE_ALL_UP_TO}"
-    any_way = " or ".join(f"({joined} and {where})" for joined, where in ways) or "true"
-    small = [
-        f"select {columns} from {company} and {joined} where {size} and {order} and ({where})"
-        for size, joined, where in ((few, "true", any_way), *((some, *way) for way in ways))
-    ]
+    few = f" and a.names <= {COMPARE_ALL_UP_TO}" if some_large else ""
+    small = [f"select {columns} from {company} and {joined} where {order} and {rest}{few}" for joined, rest in ways]
     large = (
         f"select distinct {columns} from {table}_neighbours as ak"
         f" join {table}_neighbours as bk on {_same_block(rule, 'bk', 'ak')} and bk.neighbour = ak.neighbour"

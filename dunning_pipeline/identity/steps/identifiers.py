@@ -4,6 +4,7 @@
 from collections.abc import Collection, Iterator
 
 from dunning_pipeline.identity.rulesets import Ruleset
+from dunning_pipeline.identity.steps.names import RELATED_BY
 from dunning_pipeline.identity.steps.records import NAME_FORMS
 from dunning_pipeline.identity.steps.step import WORK, Step
 
@@ -140,9 +141,10 @@ def names(kind: str) -> Step:
         """
     else:
         compared = ", ".join(f"any_value(f.{name}) as {name}" for name in NAME_FORMS[kind])
+        keys = ", ".join(f"{sql} as {key}" for key, sql in RELATED_BY.items())
         sql = f"""
-            select n.*, coalesce(n.generation, '') as suffix, b.bearers from (
-                select f.name_id, {compared} from identity_cache.individual_forms as f group by f.name_id
+            select n.*, coalesce(n.generation, '') as suffix, b.bearers, {keys} from (
+                select f.value_id as name_id, {compared} from identity_cache.persons as f where f.value_id is not null group by f.value_id
             ) as n
             join (select name_id, count(*) as bearers from identity.individual_facts group by name_id) as b on b.name_id = n.name_id
         """

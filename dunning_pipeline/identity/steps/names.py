@@ -4,7 +4,25 @@
 from dunning_pipeline.identity.rulesets import Criterion
 
 SHORTEST_TYPO = 4  # letters; in shorter names one letter makes another name
-
+_NEAR_FAMILY, _NEAR_GIVEN = (
+    f"(abs(length(n.{name}_a) - length(n.{name}_b)) <= 1 and levenshtein(n.{name}_a, n.{name}_b) <= 2)"
+    for name in ("family", "given")
+)
+_SWAPPED = "(n.given_a = n.family_b and n.family_a = n.given_b)"
+# what near names of people always have; asked of all pairs that are found, before what costs more
+RELATED = (
+    f"(n.family_a = n.family_b and (n.given_root_a = n.given_root_b or {_NEAR_GIVEN}))"
+    f" or (n.given_root_a = n.given_root_b and {_NEAR_FAMILY}) or {_SWAPPED}"
+)
+# Numbers that near names have in common: the family name; both words; the root of the given name with either end of the
+# family name (a typo spares one of them, but two swapped letters in the middle of four).
+RELATED_BY = {
+    "family_key": "hash(n.family)",
+    "words_key": "hash(least(n.given, n.family) || ' ' || greatest(n.given, n.family))",
+    "start_key": "hash(n.given_root || '|' || substr(n.family, 1, 2))",
+    "end_key": "hash(n.given_root || '|' || substr(n.family, greatest(length(n.family) - 1, 1), 2))",
+    "letters_key": "case when length(n.family) = 4 then hash(n.given_root || '|' || n.family_letters) end",
+}
 
 # both given names are common in these records, so neither is a typo of the other
 _IN_USE = (
@@ -23,29 +41,20 @@ def name_predicate(kind: str, criteria: tuple[Criterion, ...], *, form_matters: 
     return " and ".join(parts) or "true"
 
 
-def related_names(criteria: tuple[Criterion, ...]) -> list[tuple[str, str]]:
-    """Ways in which any two people `a`, `b` with near names are found: (equality to join by, what else must hold), no pair twice; none: compare all.
-
-    The root of a given name is that of all its short forms. What costs more is asked afterwards, of the few that are left.
-    """
-    if not any(
+def finds_related(criteria: tuple[Criterion, ...]) -> bool:
+    """Whether two people's names that satisfy the criteria are always `RELATED`."""
+    return any(
         c.field == "name" and c.method == "fuzzy" and c.precision == "high" and c.blank != "match" for c in criteria
-    ):
-        return []
-    near_given, near_family = (
-        f"(abs(length(a.{name}) - length(b.{name})) <= 1 and levenshtein(a.{name}, b.{name}) <= 2)"
-        for name in ("given", "family")
     )
+
+
+def found_by(criteria: tuple[Criterion, ...]) -> list[tuple[str, str]]:
+    """Ways in which any two people `a`, `b` with near names are found: (equality to join by, what else must hold), no pair twice."""
+    if not finds_related(criteria):
+        return [("true", "true")]
     return [
-        (
-            "b.family = a.family",
-            f"(b.given_root = a.given_root or {near_given} or (b.given = a.family and b.family = a.given))",
-        ),
-        ("b.given_root = a.given_root", f"b.family <> a.family and {near_family}"),
-        (
-            "b.given = a.family and b.family = a.given",
-            f"b.family <> a.family and not (b.given_root = a.given_root and {near_family})",
-        ),
+        (f"b.{key} = a.{key}", " and ".join(f"b.{other} <> a.{other}" for other in list(RELATED_BY)[:place]) or "true")
+        for place, key in enumerate(RELATED_BY)
     ]
 
 
