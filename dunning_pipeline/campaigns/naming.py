@@ -1,10 +1,14 @@
 """What campaigns name and the workspace does not have: segments, templates, processes, levels."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.workspace import Workspace
+
+# a field of digests inside a Jinja expression or statement
+_ACCOUNTS = re.compile(r"\{[{%][^{}]*(?<![\w.])(?:accounts|digest)\b")
 
 if TYPE_CHECKING:
     from dunning_pipeline.campaigns.declaration import Campaign, DeclaredCampaign
@@ -30,10 +34,8 @@ def mistakes_in(ws: Workspace, declared: "Iterable[DeclaredCampaign]") -> Iterat
             if name not in segments:
                 hint = did_you_mean(name, segments, "see `dunning segment list`")
                 yield one.mistake(_where(campaign, name), f"there is no segment {name!r}", remedy=hint)
+        yield from _digest_mistakes(ws, one)
         yield from _template_mistakes(ws, one)
-        if campaign.consolidate is not None:
-            hint = "leave the line out: each account gets a message of its own"
-            yield one.mistake(("consolidate",), "one digest over several accounts is not available", remedy=hint)
         if broken is not None:
             if campaign.process is not None or campaign.levels:
                 yield one.mistake(("process",), f"its process cannot be read: {broken.message}", remedy=broken.where)
@@ -68,6 +70,46 @@ def _template_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[Inval
             hint = did_you_mean(campaign.template, catalogue.names(), "see `dunning template list`")
             message = f"there is no {channel} template {campaign.template!r}"
             yield one.mistake(("template",), message, remedy=hint, value=campaign.template)
+
+
+def _digest_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[InvalidDeclaration]:
+    """What does not go with one message over several accounts; and a template for such in a campaign without."""
+    campaign = one.campaign
+    shows = _shows_accounts(ws, campaign)
+    if campaign.consolidate is None:
+        if shows:
+            message = f"the template {campaign.template!r} is one of digests: it lists several accounts"
+            yield one.mistake(("template",), message, remedy="add `consolidate: by_contact_point`, or name another")
+        return
+    if campaign.flow != "message":
+        why = {
+            "dunning": "a reminder is one account's own, with its number and deadline; a digest only informs",
+            "collection_plan": "a plan is agreed with one account; a digest only informs",
+        }[campaign.flow]
+        yield one.mistake(("consolidate",), why, remedy="write `flow: message`, or leave `consolidate` out")
+        return
+    for place, channel in enumerate(campaign.channels):
+        if channel not in ("email", "sms"):
+            message = f"a digest goes by e-mail or SMS, not by {channel}"
+            yield one.mistake(("channels", place), message, remedy="give it a campaign of its own")
+    if shows is False:
+        message = f"the template {campaign.template!r} does not show `accounts`: it is of a single account"
+        yield one.mistake(("template",), message, remedy="name account_digest, or a template with a loop over accounts")
+
+
+def _shows_accounts(ws: Workspace, campaign: "Campaign") -> bool | None:
+    """Whether the campaign's template lists the accounts of a digest; None where its files cannot be read."""
+    from dunning_pipeline.letters.catalogue import Catalogue
+    from dunning_pipeline.letters.markup.including import assemble
+
+    channel = next((name for name in campaign.channels or ("email",) if name in ("email", "sms", "letter")), None)
+    if channel is None or campaign.template is None:
+        return None
+    try:
+        source = Catalogue(ws).find(campaign.template, channel, ws.company.default_language)
+        return _ACCOUNTS.search(assemble(source.file, root=source.root).text) is not None
+    except (NotThere, InvalidDeclaration):
+        return None
 
 
 def segment_names(ws: Workspace) -> set[str]:

@@ -207,8 +207,11 @@ def _go_on(
 
 
 def _message_flow(campaign: Campaign) -> Any:
+    from dunning_pipeline.campaigns.digest_flow import queue_digests
     from dunning_pipeline.campaigns.message_flow import queue_plans, queue_to_members
 
+    if campaign.consolidate is not None:
+        return queue_digests
     return queue_plans if campaign.flow == "collection_plan" else queue_to_members
 
 

@@ -15,7 +15,8 @@ LATE = timedelta(hours=5)
 def due_at(
     campaign: Campaign, ws: Workspace, *, planned_for: datetime, now: datetime, time_zone: str | None, at_once: bool
 ) -> datetime:
-    """Not before this instant. `at_once` overrides hour, weekend and holiday; quiet hours are kept."""
+    """Not before this instant. `at_once` overrides hour, weekend and holiday; quiet hours are kept, in all zones where
+    `time_zone` names several (a,b)."""
     zone: ZoneInfo = campaign.zone(ws)
     hour = campaign.send.hour if campaign.send.hour is not None else ws.company.send_hour
     calendar = campaign.send.holidays or ws.company.holidays
@@ -26,7 +27,7 @@ def due_at(
         start = today if today <= now < today + LATE or planned_for <= today else now
         start = next_send_time(start, zone=zone, hour=hour, calendar=calendar)
     quiet = campaign.send.quiet_hours
-    zones = [zone_or(time_zone, zone)]
+    zones = [zone_or(name.strip(), zone) for name in (time_zone or "").split(",")]
     moment = max(start, now)
     if quiet is None or allowed(moment, allowed=None, quiet=quiet, zones=zones):
         return start

@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from dunning_pipeline.console import published
 from dunning_pipeline.console.desk import Desk
 from dunning_pipeline.errors import NotThere
-from dunning_pipeline.ledger.schema import findings, sends, statements
+from dunning_pipeline.ledger.schema import findings, send_accounts, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
 FEW = 1_000  # accounts: up to here their rows are fetched by index, above it every row of a list is asked
@@ -34,12 +34,23 @@ FEW = 1_000  # accounts: up to here their rows are fetched by index, above it ev
 
 def within_scope(desk: Desk, query: Select[Any], account_key: ColumnElement[Any]) -> Select[Any]:
     """`query` cut to the accounts that the desk's user may see; unchanged for users without a scope."""
+    return query if desk.user.row_scope is None else query.where(_in_scope(desk, account_key))
+
+
+def sends_within_scope(desk: Desk, query: Select[Any]) -> Select[Any]:
+    """`query` of sends cut to those that say something of an account that the desk's user may see, digests included."""
     if desk.user.row_scope is None:
         return query
+    told = select(send_accounts.c.send_key).where(send_accounts.c.send_key == sends.c.send_key)
+    theirs = told.where(_in_scope(desk, send_accounts.c.account_key)).exists()
+    return query.where(or_(theirs, _in_scope(desk, sends.c.account_key) & ~told.exists()))
+
+
+def _in_scope(desk: Desk, account_key: ColumnElement[Any]) -> ColumnElement[bool]:
     keys = account_keys(desk)
     if len(keys) > FEW and desk.engine.dialect.name == "sqlite":
-        return query.where(func.is_of_owner(account_key, desk.user.row_scope) == 1)
-    return query.where(one_of(desk, account_key, keys))
+        return func.is_of_owner(account_key, desk.user.row_scope) == 1
+    return one_of(desk, account_key, keys)
 
 
 def teach_scopes(engine: Engine, workspace: Workspace) -> None:
@@ -81,7 +92,7 @@ def findings_within_scope(desk: Desk, connection: Connection, query: Select[Any]
             and_(f.object_kind == "account", one_of(desk, f.object_id, keys)),
             and_(f.object_kind.in_(("invoice", "bill_group")), one_of(desk, f.object_id, [*owned, *keys])),
             and_(f.object_kind == "statement", within_scope(desk, of_statements, statements.c.account_key).exists()),
-            and_(f.object_kind == "send", within_scope(desk, of_sends, sends.c.account_key).exists()),
+            and_(f.object_kind == "send", sends_within_scope(desk, of_sends).exists()),
         )
     )
 

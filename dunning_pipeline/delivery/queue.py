@@ -12,7 +12,7 @@ from dunning_pipeline.delivery.keys import content_hash, send_key
 from dunning_pipeline.delivery.permission.contact_points import wire_email, wire_phones
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
-from dunning_pipeline.ledger.schema import sends
+from dunning_pipeline.ledger.schema import send_accounts, sends
 from dunning_pipeline.letters.versions import pin
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -110,10 +110,12 @@ def queue_message(
     bill_group_key: str | None = None,
     unified_account_id: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    accounts: Sequence[str] = (),
 ) -> str:
     """Queue one message of a campaign (or of a collection plan: `kind="collection_plan"`); its key.
 
-    `recipient` is the stable id that makes the message one per occurrence, such as the unified account's.
+    `recipient` is the stable id that makes the message one per occurrence, such as the unified account's. `accounts`
+    (keys, `account_key` among them) are all that a digest tells of: it is found from each of them.
     Raises Refused for a known key with another content.
     """
     key = send_key(channel=channel, kind=kind, campaign=campaign, occurrence=occurrence, recipient=recipient)
@@ -137,7 +139,9 @@ def queue_message(
         "occurrence": occurrence,
     }
     due = due_at or (now if send_now else _send_hour(ws, now))
-    queue_row(connection, ws, row=row, facts={}, now=now, due_at=due, send_now=send_now, actor=actor)
+    is_new = queue_row(connection, ws, row=row, facts={}, now=now, due_at=due, send_now=send_now, actor=actor)
+    if is_new and accounts:
+        connection.execute(send_accounts.insert(), [{"send_key": key, "account_key": one} for one in sorted(accounts)])
     return key
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.schema import sends, statements
+from dunning_pipeline.ledger.schema import send_accounts, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
 
@@ -29,14 +29,23 @@ def read_sends(
     if campaign:
         wanted = wanted.where(sends.c.campaign == campaign)
     if account:
-        wanted = wanted.where(or_(sends.c.account_key == account, sends.c.account_key.like(f"%:{account}")))
+        digests = select(send_accounts.c.send_key).where(_is(send_accounts.c.account_key, account))
+        wanted = wanted.where(or_(_is(sends.c.account_key, account), sends.c.send_key.in_(digests)))
     wanted = wanted.order_by(sends.c.queued_at, sends.c.send_key).limit(limit)
+    told: dict[str, list[str]] = {}
     with reading(open_ledger(ws)) as connection:
-        return [send_json(row) for row in connection.execute(wanted).mappings()]
+        for key, one in connection.execute(select(send_accounts).order_by(*send_accounts.primary_key)).tuples():
+            told.setdefault(key, []).append(one)
+        return [send_json(row, told.get(row["send_key"])) for row in connection.execute(wanted).mappings()]
 
 
-def send_json(row: Any) -> dict[str, Any]:
-    """A send in the words of the interface."""
+def _is(column: ColumnElement[str], account: str) -> ColumnElement[bool]:
+    """Whether it is this account, named by its key or by its source id."""
+    return or_(column == account, column.like(f"%:{account}"))
+
+
+def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:
+    """A send in the words of the interface; `accounts` are those of a digest."""
     recipients = row["recipients"] or {}
     return {
         "key": row["send_key"],
@@ -56,6 +65,7 @@ def send_json(row: Any) -> dict[str, Any]:
         "statement_number": row["statement_number"],
         "campaign": row["campaign"],
         "account_key": row["account_key"],
+        "accounts": accounts or [row["account_key"]],
         "template": row["template"],
         "template_version": row["template_version"],
         "due_at": row["due_at"],

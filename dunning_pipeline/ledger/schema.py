@@ -313,7 +313,7 @@ sends = Table(
     Column("statement_id", String, index=True),
     Column("campaign", String, index=True),
     Column("occurrence", String),
-    Column("account_key", String, nullable=False, index=True),
+    Column("account_key", String, nullable=False, index=True),  # of a digest the first; see send_accounts
     Column("bill_group_key", String),
     Column("unified_account_id", String),
     Column("template", String),
@@ -345,6 +345,13 @@ sends = Table(
     Index("ix_sends_status_due_at", "status", "due_at", "send_key"),
     Index("ix_sends_due_at", "due_at", "send_key"),
     Index("ix_sends_sent_at", "sent_at", "channel", "campaign", "status"),
+)
+
+send_accounts = Table(  # append-only: every account that a digest tells of; other sends are of their account_key alone
+    "send_accounts",
+    metadata,
+    Column("send_key", String, primary_key=True),
+    Column("account_key", String, primary_key=True, index=True),
 )
 
 send_attempts = Table(  # append-only outcome of each attempt
@@ -602,6 +609,7 @@ APPEND_ONLY = (
     "postings",
     "item_levels",
     "distributions",
+    "send_accounts",
     "send_attempts",
     "provider_events",
     "consents",

@@ -20,6 +20,22 @@ _CHARGE = "type invoice_number instalment level amount reference calculation"
 
 # Made for one recipient when it is sent: no stored document has it.
 AT_SENDING: dict[str, Any] = {"links": {"preferences": None}}
+_SUM = dict.fromkeys(("currency", "open_amount", "overdue_amount", "item_count"))
+_DIGEST_ITEM = "invoice_id invoice_number instalment due_date days_overdue currency open_amount"
+# Of a campaign that consolidates by contact point: only its documents have them.
+IN_DIGESTS: dict[str, Any] = {
+    "digest": {
+        **dict.fromkeys(("account_count", "item_count", "days_overdue")),
+        "sums": [{**_SUM, "account_count": None}],
+    },
+    "accounts": [
+        {
+            **dict.fromkeys(("key", "id", "number", "name", "item_count", "days_overdue")),
+            "sums": [_SUM],
+            "items": [dict.fromkeys(_DIGEST_ITEM.split())],
+        }
+    ],
+}
 # The shape of the merge document: a dict is a group of fields, a list of one dict a table of rows, None a value.
 SHAPE: dict[str, Any] = {
     "schema": None,
@@ -51,6 +67,7 @@ SHAPE: dict[str, Any] = {
     "received": {"amount": None, "currency": None, "date": None, "invoice_numbers": []},
     "texts": dict.fromkeys(("subject", "opening", "closing", "sms")),
     **AT_SENDING,
+    **IN_DIGESTS,
 }
 _FREE = object()  # a value whose fields are not declared (a segment's row, `calculation`)
 

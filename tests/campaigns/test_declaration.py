@@ -25,6 +25,11 @@ hold_out: 0.0
 """
 
 
+DIGEST = "consolidate: by_contact_point\n"
+NOTE = "campaign: monthly-overdue\nsegment: overdue_1_30\nflow: message\ntemplate: DIGEST\n"
+PLAN = "campaign: monthly-overdue\nsegment: overdue_1_30\nflow: collection_plan\ntemplate: account_digest\n"
+
+
 def write(workspace: Workspace, text: str, name: str = "monthly-overdue") -> Path:
     file = workspace.policies / "campaigns" / f"{name}.yaml"
     file.write_text(text)
@@ -62,7 +67,11 @@ def test_the_shipped_examples_are_valid_once_they_are_switched_on(workspace: Wor
     ("line", "column", "text", "told"),
     [
         (6, 1, GOOD.replace("template: friendly_reminder", "template: frendly_reminder"), "no email template"),
-        (11, 1, GOOD + "consolidate: by_contact_point\n", "one digest over several accounts"),
+        (11, 1, GOOD + DIGEST, "a reminder is one account's own"),
+        (5, 1, PLAN + DIGEST, "a plan is agreed with one account"),
+        (5, 19, NOTE.replace("DIGEST", "account_digest") + "channels: [email, letter]\n" + DIGEST, "not by letter"),
+        (4, 1, NOTE.replace("DIGEST", "account_statement") + DIGEST, "does not show `accounts`"),
+        (4, 1, NOTE.replace("DIGEST", "account_digest"), "it lists several accounts"),
     ],
 )
 def test_what_a_campaign_cannot_have_is_told_when_it_is_read(

@@ -42,7 +42,7 @@ def test_shipped_emails_mean_the_same_as_the_official_compilers(npm_mjml, shippe
     )
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
-    assert len(answers) == 24
+    assert len(answers) == 28
     for name, source in sources.items():
         assert answers[name]["errors"] == [], name
         ours, theirs = tokens(run_mjml(masked[name], source)), tokens(answers[name]["html"])

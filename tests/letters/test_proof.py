@@ -11,7 +11,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.letters.catalogue import Catalogue, read_labels
 from dunning_pipeline.letters.compiling import compile_template
-from dunning_pipeline.letters.fields import AT_SENDING, SHAPE
+from dunning_pipeline.letters.fields import AT_SENDING, IN_DIGESTS, SHAPE
 from dunning_pipeline.letters.proof.checks import check_email, check_templates
 from dunning_pipeline.letters.proof.contrast import low_contrasts, ratio
 from dunning_pipeline.letters.proof.inspector import used_fields
@@ -115,7 +115,7 @@ def test_samples_have_the_shape_of_real_documents(shipped, sample):
     ):
         assert (shipped.root / "samples" / f"{name}.json").is_file()
         document = sample(name, "en")
-        assert set(document) == set(SHAPE) - set(AT_SENDING)
+        assert set(document) == set(SHAPE) - set(AT_SENDING) - set(IN_DIGESTS)
         for row in document["items"]:
             assert set(row) == set(SHAPE["items"][0])
 
@@ -209,7 +209,7 @@ def run(workspace, monkeypatch):
 def test_the_command_lists_publishes_and_previews(run, workspace):
     shutil.rmtree(workspace.templates / "email" / "es")
     rows = json.loads(run("list", "--format", "json").stdout)
-    assert {row["state"] for row in rows} == {"new"} and len({row["template"] for row in rows}) == 6
+    assert {row["state"] for row in rows} == {"new"} and len({row["template"] for row in rows}) == 7
     rows = json.loads(run("publish", "friendly_reminder", "--by", "anna", "--format", "json").stdout)
     assert {row["state"] for row in rows} == {"new"}
     rows = json.loads(run("publish", "friendly_reminder", "--format", "json").stdout)

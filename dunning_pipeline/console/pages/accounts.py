@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -23,6 +23,7 @@ from dunning_pipeline.ledger.schema import (
     postings,
     postponements,
     promises,
+    send_accounts,
     sends,
     statements,
 )
@@ -174,6 +175,7 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
             (select invoice_key from invoices where account_key = :key order by due_date desc limit 5000)
     """
     things = [row["thing"] for row in published.found(desk.workspace, sql, {"key": key})] or [key]
+    digests = select(send_accounts.c.send_key).where(send_accounts.c.account_key == key)
     queries = {
         "statements": select(statements)
         .where(statements.c.account_key == key, statements.c.status != "deleted")
@@ -191,7 +193,10 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
         .where(postings.c.account_key == key)
         .order_by(postings.c.posted_on.desc())
         .limit(100),
-        "sends": select(sends).where(sends.c.account_key == key).order_by(sends.c.queued_at.desc()).limit(100),
+        "sends": select(sends)
+        .where(or_(sends.c.account_key == key, sends.c.send_key.in_(digests)))
+        .order_by(sends.c.queued_at.desc())
+        .limit(100),
         "notes": select(notes)
         .where(notes.c.object_kind == "account", notes.c.object_id == key)
         .order_by(notes.c.created_at.desc()),

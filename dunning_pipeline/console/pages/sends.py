@@ -11,16 +11,17 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
-from dunning_pipeline.console.scope import within_scope
+from dunning_pipeline.console.scope import sends_within_scope, within_scope
+from dunning_pipeline.delivery.judging.digests import told_accounts
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends, statements
+from dunning_pipeline.ledger.schema import provider_events, send_accounts, send_attempts, sends, statements
 
 STATUSES = ("queued", "in_flight", "sent", "held", "superseded", "cancelled", "failed", "unknown")
 
 
 @allowed("viewer")
 def list_sends(desk: Desk) -> Response:
-    query = within_scope(desk, select(sends), sends.c.account_key)
+    query = sends_within_scope(desk, select(sends))
     if desk.asked("status"):
         query = query.where(sends.c.status == desk.asked("status"))
     if desk.asked("channel"):
@@ -51,14 +52,22 @@ def show_send(desk: Desk) -> Response:
                 select(provider_events).where(provider_events.c.send_key == key).order_by(provider_events.c.occurred_at)
             )
         )
-    return desk.page("send.html", send=row, number_of=number, attempts=attempts, events=events)
+        a = send_accounts.c
+        seen = set(
+            connection.scalars(within_scope(desk, select(a.account_key).where(a.send_key == key), a.account_key))
+        )
+    accounts = [one for one in told_accounts(row) if one["key"] in seen]
+    others = len(told_accounts(row)) - len(accounts)
+    return desk.page(
+        "send.html", send=row, number_of=number, attempts=attempts, events=events, accounts=accounts, others=others
+    )
 
 
 def one_send(desk: Desk) -> Mapping[str, Any]:
     """The send of the address; 404 where it is not there or out of the user's scope."""
     wanted = select(sends).where(sends.c.send_key == desk.request.path_params["key"])
     with reading(desk.engine) as connection:
-        row = connection.execute(within_scope(desk, wanted, sends.c.account_key)).mappings().first()
+        row = connection.execute(sends_within_scope(desk, wanted)).mappings().first()
     if row is None:
         raise HTTPException(404, "there is no such send")
     return dict(row)

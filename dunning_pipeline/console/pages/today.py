@@ -10,7 +10,7 @@ from starlette.routing import Route
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.pages.statements import forgotten
 from dunning_pipeline.console.remembered import remembered
-from dunning_pipeline.console.scope import findings_within_scope, within_scope
+from dunning_pipeline.console.scope import findings_within_scope, sends_within_scope, within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import findings, runs, sends, statements, stream_loads
 
@@ -53,9 +53,9 @@ def _send_counts(desk: Desk, connection: Connection) -> dict[str, int]:
     """Counts of sends: what waits or failed in all, what left in the last days (an index answers each)."""
     s = sends.c
     waiting = ("queued", "held", "failed", "unknown")
-    by_status = within_scope(desk, select(s.status, func.count()).where(s.status.in_(waiting)), s.account_key)
+    by_status = sends_within_scope(desk, select(s.status, func.count()).where(s.status.in_(waiting)))
     counts = dict.fromkeys(waiting, 0) | dict(connection.execute(by_status.group_by(s.status)).tuples().all())
-    count = within_scope(desk, select(func.count()).select_from(sends), s.account_key)
+    count = sends_within_scope(desk, select(func.count()).select_from(sends))
     late = count.where(s.status.in_(("queued", "held")), s.due_at < desk.now - timedelta(hours=UNSENT_HOURS))
     late = late.where(or_(s.status == "queued", s.reason.is_not(None)))
     sent = count.where(s.status == "sent", s.due_at >= desk.now - timedelta(days=SENT_DAYS))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,8 +10,9 @@ from typing import Any
 
 import duckdb
 
+from dunning_pipeline.delivery.permission.contact_points import normal_email, wire_phones
 from dunning_pipeline.dunning.models import rendered_models
-from dunning_pipeline.errors import NotThere
+from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import quoted
@@ -97,6 +99,23 @@ class PublishedFacts:
             owners.setdefault(word, set()).add(account)
         return owners
 
+    def points(self, account_keys: Collection[str], *, as_of: date, country: str) -> dict[str, set[str]]:
+        """Account → the normal e-mail address and number at which it is reached; none while its contacts conflict.
+
+        Numbers in national format are read as those of the account's country, else of `country`.
+        """
+        with self._lock:
+            rows = self._rows(
+                """
+                select account_key, email_to, sms_to, json_extract_string(address, '$.country')
+                from snapshot.dunning.account_recipients
+                where account_key in (select unnest(?)) and not has_conflict
+                """,
+                [list(account_keys)],
+                as_of,
+            )
+        return {key: points_of(emails, number, own or country) for key, emails, number, own in rows}
+
     def payment_method(self, account_key: str, *, as_of: date) -> dict[str, str]:
         """Tokens of the account's active means of payment at Stripe, its default first; empty where there is none."""
         with self._lock:
@@ -142,6 +161,15 @@ class PublishedFacts:
                 self._con.close()
             self._con, self._loaded = fresh, wanted
         return self._con
+
+
+def points_of(emails: Iterable[str], number: str | None, *countries: str | None) -> set[str]:
+    """The normal forms of an account's addresses and number; what is no address reaches nobody."""
+    found = set(wire_phones([number] if number else [], *countries))
+    for address in emails:
+        with suppress(InvalidInput):
+            found.add(normal_email(address))
+    return found
 
 
 def _loads_of(ws: Workspace) -> frozenset[str]:

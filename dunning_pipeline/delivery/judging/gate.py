@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from dunning_pipeline.delivery.judging.digests import digest_obstacle, told_accounts
 from dunning_pipeline.delivery.judging.facts import Item, ItemNow
 from dunning_pipeline.delivery.judging.hours import allowed_at, is_closed_day, next_allowed, next_send_time, zone_or
 from dunning_pipeline.delivery.queue import RENDERED
@@ -45,6 +46,8 @@ class Facts:
     last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
     loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
+    # account of a digest → the normal addresses and numbers at which the newest snapshot reaches it
+    points: dict[str, set[str]] = field(default_factory=dict)
 
 
 def is_mandatory(kind: str) -> bool:
@@ -78,6 +81,9 @@ def judge(
 
 def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
     statement_id = row["statement_id"]
+    if told_accounts(row):
+        obstacle = digest_obstacle(row, facts, addresses.get(row["recipients"]["to"][0]))
+        return Verdict("cancel", obstacle) if obstacle else None
     if statement_id is None:  # a message that lists what is open: what is not in the books any more proves nothing
         known = {item: said for item, said in _listed(row, facts).items() if item in facts.items}
         return _amounts_stand(known, facts)
@@ -177,7 +183,7 @@ def _fresh(row: Any, facts: Facts, now: datetime, company: Company, addresses: A
         return None
     if facts.facts_unpublished:
         return Verdict("hold", "facts_unpublished", until=now, detail="newer data was read and is not built yet")
-    if not is_mandatory(row["kind"]):
+    if not is_mandatory(row["kind"]) and not told_accounts(row):
         return None
     loaded = facts.payments_loaded_at
     if loaded is not None and now - loaded > timedelta(hours=company.payment_data_max_age_hours):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, select, text
 
+from dunning_pipeline.delivery.judging.digests import listed_items, told_accounts
 from dunning_pipeline.delivery.judging.facts import Item, ItemNow, PublishedFacts
 from dunning_pipeline.delivery.judging.gate import Facts, business_day
 from dunning_pipeline.delivery.permission.consent import consents_of
@@ -89,9 +90,10 @@ def gather(
     closed = _of_statements(connection, ids)
     listed = {**closed.listed, **_listed_in_documents(rows)}
     invoices = {item[0] for items in listed.values() for item in items}
-    items = _items(published, invoices, today, needed=bool(ids))
+    told = {account["key"]: account for row in rows for account in told_accounts(row)}
+    items = _items(published, invoices, today, needed=bool(ids or told))
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
-    keys |= {item.bill_group_key for item in items.values()}
+    keys |= {item.bill_group_key for item in items.values()} | set(told)
     addresses, invalid = _addresses(rows)
     names = set(connection.scalars(_SWITCHES))
     by_channel = {
@@ -125,6 +127,7 @@ def gather(
         is_stopped="stop" in names,
         paused_campaigns={name.removeprefix("campaign:") for name in names if name.startswith("campaign:")},
         invalid=invalid,
+        points=published.points(told, as_of=today, country=company.country) if told else {},
     )
     return facts, addresses
 
@@ -186,7 +189,9 @@ def _listed_in_documents(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[It
     listed: dict[str, dict[Item, int]] = {}
     for row in rows:
         document = row["document"] or {}
-        if row["statement_id"] is None and document.get("items"):
+        if told := told_accounts(row):
+            listed[row["send_key"]] = {item: said for one in told for item, said in listed_items(one).items()}
+        elif row["statement_id"] is None and document.get("items"):
             source = row["account_key"].partition(":")[0]
             listed[row["send_key"]] = {
                 (f"{source}:{item['invoice_id']}", item["instalment"] or 1): to_minor(

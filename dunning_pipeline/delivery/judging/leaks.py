@@ -1,7 +1,7 @@
 """Looks into each rendered message for what belongs to another account, before anything leaves."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -34,7 +34,17 @@ def words_of(message: Message, document: Mapping[str, Any] | None) -> set[str]:
             known |= words_of_whole(part)
     if document is not None and any(one.mime_type == PDF for one in message.attachments):
         filled.append(canonical_json(document))
-    return known.union(*map(_words_of_token, _likely("\n".join(filled))))
+    tokens = set("\n".join(filled).split()) - _wordless
+    for token in tokens:
+        if words := _words_of_token(token):
+            known |= words
+        elif len(_wordless) < MOST_WORDLESS:
+            _wordless.add(token)
+    return known
+
+
+_wordless: set[str] = set()  # what stands between blanks and holds no word: most of what was filled in
+MOST_WORDLESS = 100_000
 
 
 class _Known:
@@ -117,6 +127,6 @@ def _words_of_token(token: str) -> frozenset[str]:
     return frozenset(found.union(*(_words(word.replace("/", " ")) for word in found if "/" in word)))
 
 
-def leaks(words: Iterable[str], owners: Mapping[str, set[str]], *, account_key: str) -> list[str]:
-    """The words that name something of other accounts only."""
-    return sorted(word for word in words if word in owners and account_key not in owners[word])
+def leaks(words: Iterable[str], owners: Mapping[str, set[str]], *, accounts: Collection[str]) -> list[str]:
+    """The words that name something of other accounts than these (keys; of a digest several) only."""
+    return sorted(word for word in words if word in owners and owners[word].isdisjoint(accounts))

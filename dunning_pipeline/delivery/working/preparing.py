@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dunning_pipeline.delivery.judging.digests import accounts_of
 from dunning_pipeline.delivery.judging.gate import Verdict, barred_copies, business_day, judge
 from dunning_pipeline.delivery.judging.gate_facts import gather
 from dunning_pipeline.delivery.judging.leaks import allowed_words, company_words, leaks, words_of
@@ -112,7 +113,7 @@ class Preparing:
         clean: Ready = []
         leaking: Failed = []
         for (row, message), said in zip(ready, words, strict=True):
-            found = leaks(said, owners, account_key=row["account_key"])
+            found = leaks(said, owners, accounts=accounts_of(row))
             if found:
                 allowed = allowed_words(row, self._statements.get(row["statement_id"] or ""))
                 found = [word for word in found if word not in allowed]

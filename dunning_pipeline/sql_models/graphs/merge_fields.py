@@ -28,7 +28,10 @@ Naming a field that is not here is refused with its file and line.
 
 def merge_fields_page(root: Path) -> str:
     """The whole page for the workspace or checkout at `root`."""
-    sample = sample_document(root / "templates", "final_reminder", "en")
+    digest, reminder = (
+        sample_document(root / "templates", name, "en") for name in ("account_digest", "final_reminder")
+    )
+    sample = {**digest, **reminder}
     statement = {path: WORDS.get(path, "") for path in field_paths()}
     parts = [HEADER, "\n## The statement\n\nWhat every dunning message and letter sees: the merge document of its own"]
     parts.append(" billing account, frozen when the statement is closed.\n")

@@ -1,0 +1,160 @@
+"""The flow message of a campaign that consolidates: one digest per contact point over all accounts that it answers for.
+
+An account is told of only where its own recipients, as the models choose them, are that very address or number.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from dunning_pipeline.campaigns.declaration import Campaign
+from dunning_pipeline.campaigns.dunning_flow import Outcomes
+from dunning_pipeline.campaigns.messages import Messages, better, rows_of
+from dunning_pipeline.delivery.judging.facts import points_of
+from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
+from dunning_pipeline.delivery.keys import send_key
+from dunning_pipeline.delivery.queue import queue_message
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.schema import send_accounts, sends
+from dunning_pipeline.letters.digest import digest_document
+from dunning_pipeline.settings.workspace import Workspace
+
+KIND = "campaign"
+_ACCOUNTS = """
+select links.unified_account_id, recipients.*, accounts.account_id, accounts.account_number,
+    accounts.name as account_name, accounts.prevent_dunning,
+    json_extract_string(recipients.address, '$.country') as country
+from unified.account_links as links
+inner join data_model.accounts as accounts on accounts.account_key = links.account_key
+inner join dunning.account_recipients as recipients on recipients.account_key = links.account_key
+order by links.account_key
+"""
+_HELD_BACK = ("is_account_blocked", "is_bill_group_blocked", "is_invoice_blocked", "is_disputed", "prevent_dunning")
+
+Row = dict[str, Any]
+Group = tuple[str, str]  # contact point, language
+
+
+def queue_digests(
+    ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
+    now: datetime, actor: str, at_once: bool,
+) -> Outcomes:  # fmt: skip
+    """One digest per contact point and language over the members' billing accounts, unified with each other or not.
+
+    Outcome per member: queued, already_queued, not_in_digest (its contact point's digest was queued before it came),
+    fatigue_cap, blocked, recipient_conflict, opted_out, no_channel, nothing_open, no_account or failed.
+    """
+    digests = _Digests(Messages(ws, campaign, occurrence, planned_for, now, actor, at_once))
+    outcomes = dict.fromkeys(accounts, "no_account")
+    rows = [row for row in rows_of(ws, _ACCOUNTS) if row["unified_account_id"] in outcomes]
+    blocked = digests.blocked(rows)
+    for channel in campaign.channels or ("email",):
+        groups: dict[Group, list[Row]] = {}
+        for row in rows:
+            point = digests.point(row, channel)
+            outcome = digests.kept_out(row, channel, point, blocked)
+            if outcome is None:
+                groups.setdefault((str(point), row["language"] or digests.shared.language), []).append(row)
+            else:
+                party = row["unified_account_id"]
+                outcomes[party] = better(outcomes[party], outcome)
+        for group in sorted(groups):
+            for key, outcome in digests.queue(channel, group, groups[group]).items():
+                outcomes[key] = better(outcomes[key], outcome)
+    digests.shared.tell_failures()
+    return outcomes
+
+
+class _Digests:
+    def __init__(self, shared: Messages) -> None:
+        self.shared = shared
+        self.ws, self.campaign, self.occurrence = shared.ws, shared.campaign, shared.occurrence
+        s, a = sends.c, send_accounts.c
+        here = (s.campaign == self.campaign.campaign, s.occurrence == self.occurrence)
+        query = select(s.send_key, s.channel, s.recipients, a.account_key).join(send_accounts, a.send_key == s.send_key)
+        with reading(shared.engine) as connection:
+            told = connection.execute(query.where(*here)).all()
+        self.known = {row.send_key for row in told}
+        self.told = {(row.channel, row.recipients["to"][0], row.account_key) for row in told}
+
+    def point(self, row: Row, channel: str) -> str | None:
+        """The normal form of where the account is reached on a channel; None where it is not."""
+        emails, number = (row["email_to"], None) if channel == "email" else ([], row["sms_to"])
+        return next(iter(points_of(emails, number, row["country"], self.ws.company.country)), None)
+
+    def blocked(self, rows: Collection[Row]) -> set[str]:
+        """Accounts of which anything is blocked or disputed, by the source or by people: a digest leaves them out."""
+        items = {row["account_key"]: self.shared.items.get(row["account_key"], []) for row in rows}
+        things = {
+            key: {key, *(one["invoice_key"] for one in listed), *(one["bill_group_key"] for one in listed)}
+            for key, listed in items.items()
+        }
+        with reading(open_ledger(self.ws)) as connection:
+            blocks = blocks_in_force(connection, set().union(*things.values()), on=self.shared.today)
+        prevented = {row["account_key"] for row in rows if row["prevent_dunning"]}
+        return prevented | {
+            key
+            for key, listed in items.items()
+            if not things[key].isdisjoint(blocks) or any(one[flag] for one in listed for flag in _HELD_BACK)
+        }
+
+    def kept_out(self, row: Row, channel: str, point: str | None, blocked: Collection[str]) -> str | None:
+        """Why an account is in no digest on a channel; None where it is."""
+        if row["has_conflict"]:
+            return "recipient_conflict"
+        if point is None:
+            return "opted_out" if row[f"{channel}_blocked_reason"] else "no_channel"
+        if not self.shared.items.get(row["account_key"]):
+            return "nothing_open"
+        return "blocked" if row["account_key"] in blocked else None
+
+    def queue(self, channel: str, group: Group, rows: list[Row]) -> Outcomes:
+        """The digest of one contact point; member → outcome. It is queued once per occurrence, whoever came since."""
+        point, language = group
+        recipient = f"{point} {language}"
+        found: Outcomes = {}
+        new = []
+        for row in rows:
+            if (channel, point, row["account_key"]) in self.told:
+                found[row["unified_account_id"]] = "already_queued"
+            else:
+                new.append(row)
+        if not new:
+            return found
+        key = send_key(
+            channel=channel, kind=KIND, campaign=self.campaign.campaign, occurrence=self.occurrence, recipient=recipient
+        )
+        outcome = "not_in_digest" if key in self.known else self._queue(channel, point, language, recipient, new)
+        for row in new:
+            found[row["unified_account_id"]] = better(found.get(row["unified_account_id"], ""), outcome)
+        return found
+
+    def _queue(self, channel: str, point: str, language: str, recipient: str, rows: list[Row]) -> str:
+        shared, keys = self.shared, [row["account_key"] for row in rows]
+        zones = ",".join(dict.fromkeys(row["time_zone"] for row in rows if row["time_zone"])) or None
+        parties = {row["unified_account_id"] for row in rows}
+        try:
+            with shared.engine.begin() as connection:
+                if shared.tired(connection, [point], accounts=keys):
+                    return "fatigue_cap"
+                queue_message(
+                    connection, self.ws, campaign=self.campaign.campaign, occurrence=self.occurrence,
+                    recipient=recipient, channel=channel, to=[point], account_key=keys[0], accounts=keys, kind=KIND,
+                    template=str(self.campaign.template), language=language,
+                    document=self._document(rows, language, zones), now=shared.now, actor=shared.actor,
+                    due_at=shared.due(zones), send_now=shared.at_once, time_zone=zones,
+                    unified_account_id=parties.pop() if len(parties) == 1 else None,
+                )  # fmt: skip
+        except DunningError as error:
+            return shared.failed(error, keys)
+        return "queued"
+
+    def _document(self, rows: list[Row], language: str, zones: str | None) -> Mapping[str, Any]:
+        return digest_document(
+            [(row, self.shared.items[row["account_key"]]) for row in rows],
+            language=language, time_zone=zones, template=str(self.campaign.template), on=self.shared.today,
+            company=self.ws.company,
+        )  # fmt: skip
