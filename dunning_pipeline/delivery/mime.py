@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.letters.printing import encoded
 
 _READABLE_BYTES = 8_000
 _LINE_CHARACTERS = 76  # of base64
@@ -125,17 +124,12 @@ def _alternative(message: Message, boundary: str, is_copy: bool) -> bytes:
 
 
 def _text_part(subtype: str, text: str, is_copy: bool) -> bytes:
-    if is_copy:
-        name, written = "8bit", encoded(text, _lines)
-    else:
-        written = _lines(text)
-        if len(written) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long
-            name, written = "base64", base64_lines(written)
-        else:
-            name, written = (
-                "quoted-printable",
-                b2a_qp(written.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n"),
-            )
+    name, written = "8bit", _lines(text)
+    if not is_copy and len(written) > _READABLE_BYTES:  # quoted-printable reads well and takes five times as long
+        name, written = "base64", base64_lines(written)
+    elif not is_copy:
+        readable = b2a_qp(written.replace(b"\r\n", b"\n"), istext=True)
+        name, written = "quoted-printable", readable.replace(b"\n", b"\r\n")
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {name}\r\n\r\n"
     return head.encode() + written
 

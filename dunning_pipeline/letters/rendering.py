@@ -55,7 +55,7 @@ def render_email(version: TemplateVersion, document: Mapping[str, Any]) -> Rende
         subject=one_line(texts.get("subject") or filling.part("subject")),
         html=html,
         filling=filling,
-        text=Print(tidy(text), text.pieces, text.plate, is_tidied=True) if isinstance(text, Print) else tidy(text),
+        text=Print(tidy(text), text.pieces, text.plate) if isinstance(text, Print) else tidy(text),
     )
 
 

@@ -13,7 +13,6 @@ from dunning_pipeline.delivery.providers.http import checked_host, classify, is_
 from dunning_pipeline.delivery.providers.protocol import Answer, Attachment, Message, shorten
 from dunning_pipeline.delivery.providers.wire import Request, Wire
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.letters.printing import Print, encoded
 
 PUBLIC_HOST = "https://api.sendgrid.com"
 KEY = "dunning_key"
@@ -96,7 +95,7 @@ def payload(message: Message, *, sandbox: bool = False) -> dict[str, Any]:
         **alike,
         "subject": message.subject or "-",  # the API refuses an empty one
         "personalizations": [_personalization(message)],
-        "content": [{**part, "value": _json_of(told[part["type"]])} for part in alike["content"]],
+        "content": [{**part, "value": told[part["type"]]} for part in alike["content"]],
         **({"attachments": [_attachment(one) for one in message.attachments]} if message.attachments else {}),
         **({"headers": dict(message.headers)} if message.headers else {}),
     }
@@ -121,15 +120,6 @@ def _alike(
         mail.mail_settings = MailSettings()
         mail.mail_settings.sandbox_mode = SandBoxMode(True)
     return dict(mail.get())
-
-
-def _json_of(text: str) -> orjson.Fragment | str:
-    """A long text in JSON."""
-    return orjson.Fragment(b'"%b"' % encoded(text, _inside_json)) if isinstance(text, Print) else text
-
-
-def _inside_json(text: str) -> bytes:
-    return orjson.dumps(str(text))[1:-1]
 
 
 def _personalization(message: Message) -> dict[str, Any]:
