@@ -36,8 +36,8 @@ def words_of(message: Message, document: Mapping[str, Any] | None) -> set[str]:
         filled.append(canonical_json(document))
     tokens = set("\n".join(filled).split()) - _wordless
     for token in tokens:
-        if words := _words_of_token(token):
-            known |= words
+        if of_token := _words_of_token(token):
+            known |= of_token
         elif len(_wordless) < MOST_WORDLESS:
             _wordless.add(token)
     return known
@@ -69,8 +69,7 @@ def _filled_in(text: Print, words_of_whole: Callable[[str], set[str]]) -> tuple[
     if not own <= known.seen:
         known.words |= words_of_whole("".join([piece if piece in own else " " for piece in text.pieces]))
         known.seen |= own
-    edges = known.edges
-    return "".join([edges.get(piece, piece) for piece in text.pieces]), known.words
+    return "".join(map(known.edges.get, text.pieces, text.pieces)), known.words
 
 
 def _edges_of(piece: str) -> str:
@@ -104,8 +103,9 @@ def company_words(company: Company) -> set[str]:
 
 
 def _words(text: str) -> set[str]:
-    found = {word for word in _WORD.findall("\n".join(_likely(text))) if not word.isalpha()}
-    found.update(filter(_may_be_number, (token.strip(_AROUND) for token in _likely(text))))
+    likely = _likely(text)
+    found = {word for word in _WORD.findall("\n".join(likely)) if not word.isalpha()}
+    found.update(filter(_may_be_number, [token.strip(_AROUND) for token in likely]))
     found.update([word.lower() for word in found if "@" in word])
     return found
 
