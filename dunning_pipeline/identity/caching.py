@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from dunning_pipeline.identity.engine import DuckDBEngine
-from dunning_pipeline.identity.steps.records import KINDS, content, facts, forms, lookups
+from dunning_pipeline.identity.steps.records import KINDS, content, facts, forms, lookups, names
 from dunning_pipeline.identity.steps.step import WORK
 from dunning_pipeline.identity.values.registry import NORMALISERS, Normaliser, apply_by_name, normalisers_version
 
@@ -34,6 +34,10 @@ def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None 
     _forget(con, kind)
     late = f"(select * from {WORK}.{kind}_records where record_id in ({missed}))"
     added = sum(_add_new(con, name, keys, processes or os.cpu_count() or 1) for name, keys in _raw_keys(kind, late))
+    if kind == "individual":
+        con.execute(
+            f"insert into identity_cache.names from ({names()}) where name_id not in (select name_id from identity_cache.names)"
+        )
     first = f"select min(r.record_id) from {late} as r group by {content(kind)}"
     new = f"(select * from {WORK}.{kind}_records where record_id in ({first}))"
     con.execute(f"insert into identity_cache.{kind}_forms by name {forms(kind, records=new, content=content(kind))}")
@@ -54,13 +58,13 @@ def _forget(con: duckdb.DuckDBPyConnection, kind: str) -> None:
 
 def _raw_keys(kind: str, records: str) -> list[tuple[str, str]]:
     """(normaliser, query of raw keys that it may not know) of these records."""
-    names = dict.fromkeys(known.normaliser for known in lookups(kind))
+    normalisers = dict.fromkeys(known.normaliser for known in lookups(kind))
     return [
         (name, " union ".join(
             f"select {known.raw_key} as raw_key from {records} as r where {known.present}"
             for known in lookups(kind) if known.normaliser == name
         ))
-        for name in names
+        for name in normalisers
     ]  # fmt: skip
 
 
@@ -84,6 +88,8 @@ def _open_cache(con: duckdb.DuckDBPyConnection, kind: str) -> None:
     for normaliser in NORMALISERS.values():
         columns = ", ".join(f"{name} {type_}" for name, type_ in normaliser.columns.items())
         con.execute(f"{verb} identity_cache.{normaliser.name} ({columns})")
+    if kind == "individual":
+        con.execute(f"{verb} identity_cache.names as {names()}")
     if stale:
         for other in KINDS:
             con.execute(f"drop table if exists identity_cache.{other}_forms")

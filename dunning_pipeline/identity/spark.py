@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.identity.clustering import cluster_records, describe_records
 from dunning_pipeline.identity.rulesets import Ruleset
-from dunning_pipeline.identity.steps.records import facts, forms, lookups
+from dunning_pipeline.identity.steps.records import facts, forms, lookups, names
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.registry import NORMALISERS, apply_by_name
 
@@ -75,6 +75,8 @@ def cluster_on_spark(spark: "SparkSession", ruleset: Ruleset, *, now: datetime, 
     engine.run(Step(f"{WORK}.clock", f"select date '{now.date()}' as current_day"))
     for name in dict.fromkeys(known.normaliser for known in lookups(kind)):
         _normalise(engine, kind, name)
+    if kind == "individual":
+        engine.run(Step("identity_cache.names", names()))
     everything = forms(kind, records=f"{WORK}.{kind}_records", content="r.record_id")
     engine.run(Step(f"identity_cache.{kind}_forms", everything))
     engine.run(facts(kind, content="r.record_id"))

@@ -81,29 +81,31 @@ def household_values(kind: str) -> Step:
         "phone": f"select phone as id, name_id from {facts} where phone is not null and name_id is not null union all"
         f" select mobile_phone, name_id from {facts} where mobile_phone is not null and name_id is not null",
     }
-    named = " union all ".join(
-        f"select distinct '{name}' as kind, v.id, n.family, n.given from ({rows}) as v"
+    held = " union all ".join(
+        f"select '{name}' as kind, v.id, v.name_id, n.family_key, substr(n.given, 1, 1) as initial from ({rows}) as v"
         f" join (select value as id from {WORK}.individual_{name}_counts where least_name <> greatest_name) as s on s.id = v.id"
         f" join {names} as n on n.name_id = v.name_id"
         for name, rows in values.items()
     )
     sql = f"""
-        with named as ({named}),
+        with held as ({held}),
         families as (
-            select kind, id, family from named group by kind, id, family having min(substr(given, 1, 1)) <> max(substr(given, 1, 1))
+            select kind, id, family_key from held group by kind, id, family_key having min(initial) <> max(initial)
+        ),
+        named as (
+            select distinct h.kind, h.id, n.family, n.given from held as h
+            join families as f on f.kind = h.kind and f.id = h.id and f.family_key = h.family_key
+            join {names} as n on n.name_id = h.name_id
         ),
         bearing as (
-            select distinct n.id, n.family from families as f
-            join named as n on n.kind = f.kind and n.id = f.id and n.family = f.family
-            join {facts} as w on w.email = n.id
-            where f.kind = 'email' and w.email_value like '%' || n.given || '%'
+            select distinct n.id, n.family from named as n join {facts} as w on w.email = n.id
+            where n.kind = 'email' and w.email_value like '%' || n.given || '%'
         )
         select distinct a.kind, a.id
-        from families as f
-        join named as a on a.kind = f.kind and a.id = f.id and a.family = f.family
-        join named as b on b.kind = f.kind and b.id = f.id and b.family = f.family
+        from named as a
+        join named as b on b.kind = a.kind and b.id = a.id and b.family = a.family
         left join {WORK}.nicknames as nick on nick.a = a.given and nick.b = b.given
-        left join bearing as x on f.kind = 'email' and x.id = f.id and x.family = f.family
+        left join bearing as x on a.kind = 'email' and x.id = a.id and x.family = a.family
         where length(a.given) > 1 and length(b.given) > 1 and substr(a.given, 1, 1) < substr(b.given, 1, 1)
             and nick.a is null and x.id is null
         union

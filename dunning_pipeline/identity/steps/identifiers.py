@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 
 from dunning_pipeline.identity.rulesets import Ruleset
 from dunning_pipeline.identity.steps.names import RELATED_BY
-from dunning_pipeline.identity.steps.records import NAME_FORMS
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 Slot = tuple[str, str]  # column of an identifier, column of its guard
@@ -17,7 +16,10 @@ _PLAIN = {
     ),
 }  # fmt: skip
 _TEXTS = ("postal_code", "city", "birth_date", "individual_key", "account", "account_number", "domain")
-_NUMBERED = {"individual": ("individual_key", "account"), "account": ("account_number", "domain")}
+_NUMBERED = {
+    "individual": ("individual_key", "account", "postal_code", "birth_date"),
+    "account": ("account_number", "domain", "postal_code"),
+}
 _CONSTRAINTS = {"legal_form": "form"}  # constraint → column, where they differ
 
 
@@ -62,9 +64,18 @@ def mobile_numbers() -> Step:
     return Step(f"{WORK}.individual_mobile_numbers", sql)
 
 
-def numbers(kind: str) -> Iterator[Step]:
-    """Tables (value, number) of the long texts that blocks are made of: records are compared by number."""
-    for name in _NUMBERED[kind]:
+def looked_at(ruleset: Ruleset) -> set[str]:
+    """The identifiers that some rule or constraint of the ruleset looks at; a trained model looks at all."""
+    if ruleset.probabilistic:
+        return set(_PLAIN[ruleset.kind])
+    of_rules = {name for rule in ruleset.match_rules for name in (*rule.identifiers, *rule.unless_conflict)}
+    return of_rules | set(ruleset.constraints.at_most_one)
+
+
+def numbers(ruleset: Ruleset) -> Iterator[Step]:
+    """Tables (value, number) of the texts that blocks are made of: records are compared by number."""
+    kind = ruleset.kind
+    for name in looked_at(ruleset).intersection(_NUMBERED[kind]):
         distinct = f"select distinct {name} as value from identity.{kind}_facts where {name} is not null"
         yield Step(f"{WORK}.{kind}_{name}_numbers", _numbered(distinct))
 
@@ -98,13 +109,14 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     """
     kind = ruleset.kind
     columns, joins = [], f"{_open_cases(kind)} join {WORK}.{kind}_variant_numbers as v on v.value = {_variant(ruleset)}"
-    for name in _PLAIN[kind]:
+    plain = [name for name in _PLAIN[kind] if name in looked_at(ruleset)]
+    for name in plain:
         if name in _NUMBERED[kind]:
             columns.append(f"n_{name}.number as {name}")
             joins += f" left join {WORK}.{kind}_{name}_numbers as n_{name} on n_{name}.value = f.{name}"
         else:
             columns.append(f"f.{name}")
-    found_in = [(name, f"f.{name}", f"{name}_guard", name) for name in _PLAIN[kind]]
+    found_in = [(name, f"f.{name}", f"{name}_guard", name) for name in plain]
     if kind == "individual":
         # a number in both fields counts once
         phone = "case when f.phone = f.mobile_phone then null else f.phone end"
@@ -140,12 +152,9 @@ def names(kind: str) -> Step:
             from identity.account_facts where name_id is not null
         """
     else:
-        compared = ", ".join(f"any_value(f.{name}) as {name}" for name in NAME_FORMS[kind])
         keys = ", ".join(f"{sql} as {key}" for key, sql in RELATED_BY.items())
         sql = f"""
-            select n.*, coalesce(n.generation, '') as suffix, b.bearers, {keys} from (
-                select f.value_id as name_id, {compared} from identity_cache.persons as f where f.value_id is not null group by f.value_id
-            ) as n
+            select n.*, coalesce(n.generation, '') as suffix, b.bearers, {keys} from identity_cache.names as n
             join (select name_id, count(*) as bearers from identity.individual_facts group by name_id) as b on b.name_id = n.name_id
         """
     return Step(f"{WORK}.{kind}_names", sql)

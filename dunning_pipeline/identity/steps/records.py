@@ -153,6 +153,12 @@ def facts(kind: str, *, content: str, records: str | None = None) -> Step:
     return Step(f"identity.{kind}_facts", sql)
 
 
+def names() -> str:
+    """Query of one row per name of the cached persons, however it is written."""
+    forms = ", ".join(f"any_value(p.{name}) as {name}" for name in NAME_FORMS["individual"])
+    return f"select p.value_id as name_id, {forms} from identity_cache.persons as p where p.value_id is not null group by p.value_id"
+
+
 def form_columns(kind: str) -> dict[str, str]:
     """Column → SQL of the normal forms of a record `r`, all from the cached values `v_<alias>` but what is only tidied."""
     return _account_forms() if kind == "account" else _individual_forms()
