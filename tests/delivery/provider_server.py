@@ -41,12 +41,13 @@ class Request:
 
 @dataclass
 class Reply:
-    """`delay` seconds first; `reset` = "before" (without reading the body) or "after" (having read and counted it)."""
+    """`delay` seconds first, or once `after` is set; `reset` = "before" (without reading the body) or "after" (having read and counted it)."""
 
     status: int = 202
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     delay: float = 0.0
+    after: asyncio.Event | None = None
     reset: str | None = None
 
 
@@ -121,6 +122,8 @@ class ProviderServer:
             self.counts[request.key] += 1
         if reply.delay:
             await asyncio.sleep(reply.delay)
+        if reply.after:
+            await reply.after.wait()
         if reply.reset:
             _reset(writer)
             return False
