@@ -41,7 +41,8 @@ class Request:
 
 @dataclass
 class Reply:
-    """`delay` seconds first, or once `after` is set; `reset` = "before" (without reading the body) or "after" (having read and counted it)."""
+    """`delay` seconds first, or once `after` is set; `reset` = "before" (without reading the body) or "after" (having
+    read and counted it)."""
 
     status: int = 202
     headers: dict[str, str] = field(default_factory=dict)
