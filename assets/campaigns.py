@@ -104,7 +104,8 @@ def _description(campaign: Campaign) -> str:
         "on demand" if schedule is None else f"cron `{schedule.cron}`" if schedule.cron else f"once, at {schedule.at}"
     )
     who = campaign.segment or f"waterfall {campaign.waterfall}"
-    told = f"{campaign.description}\n\nTo **{who}**, flow **{campaign.flow}**, {when}."
+    how = ", one digest per contact point" if campaign.consolidate else ""
+    told = f"{campaign.description}\n\nTo **{who}**, flow **{campaign.flow}**{how}, {when}."
     return f"{told}\n\nDeclared in `policies/campaigns/{campaign.campaign}.yaml`."
 
 

@@ -15,7 +15,6 @@ from dunning_pipeline.campaigns.messages import Messages, better, rows_of
 from dunning_pipeline.delivery.judging.facts import points_of
 from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
 from dunning_pipeline.delivery.keys import send_key
-from dunning_pipeline.delivery.queue import queue_message
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import send_accounts, sends
@@ -40,31 +39,33 @@ Group = tuple[str, str]  # contact point, language
 
 def queue_digests(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
-    now: datetime, actor: str, at_once: bool,
+    now: datetime, actor: str, at_once: bool, preview: list[dict[str, Any]] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One digest per contact point and language over the members' billing accounts, unified with each other or not.
 
     Outcome per member: queued, already_queued, not_in_digest (its contact point's digest was queued before it came),
     fatigue_cap, blocked, recipient_conflict, opted_out, no_channel, nothing_open, no_account or failed.
     """
-    digests = _Digests(Messages(ws, campaign, occurrence, planned_for, now, actor, at_once))
+    shared = Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, preview=preview)
+    digests = _Digests(shared)
     outcomes = dict.fromkeys(accounts, "no_account")
     rows = [row for row in rows_of(ws, _ACCOUNTS) if row["unified_account_id"] in outcomes]
     blocked = digests.blocked(rows)
     for channel in campaign.channels or ("email",):
         groups: dict[Group, list[Row]] = {}
         for row in rows:
-            point = digests.point(row, channel)
-            outcome = digests.kept_out(row, channel, point, blocked)
-            if outcome is None:
-                groups.setdefault((str(point), row["language"] or digests.shared.language), []).append(row)
-            else:
+            points = digests.points(row, channel)
+            outcome = digests.kept_out(row, channel, points, blocked)
+            if outcome is not None:
                 party = row["unified_account_id"]
                 outcomes[party] = better(outcomes[party], outcome)
+                continue
+            for point in points:
+                groups.setdefault((point, row["language"] or shared.language), []).append(row)
         for group in sorted(groups):
             for key, outcome in digests.queue(channel, group, groups[group]).items():
                 outcomes[key] = better(outcomes[key], outcome)
-    digests.shared.tell_failures()
+    shared.tell_failures()
     return outcomes
 
 
@@ -80,10 +81,10 @@ class _Digests:
         self.known = {row.send_key for row in told}
         self.told = {(row.channel, row.recipients["to"][0], row.account_key) for row in told}
 
-    def point(self, row: Row, channel: str) -> str | None:
-        """The normal form of where the account is reached on a channel; None where it is not."""
+    def points(self, row: Row, channel: str) -> set[str]:
+        """The normal forms of where the account is reached on a channel."""
         emails, number = (row["email_to"], None) if channel == "email" else ([], row["sms_to"])
-        return next(iter(points_of(emails, number, row["country"], self.ws.company.country)), None)
+        return points_of(emails, number, row["country"], self.ws.company.country)
 
     def blocked(self, rows: Collection[Row]) -> set[str]:
         """Accounts of which anything is blocked or disputed, by the source or by people: a digest leaves them out."""
@@ -101,11 +102,11 @@ class _Digests:
             if not things[key].isdisjoint(blocks) or any(one[flag] for one in listed for flag in _HELD_BACK)
         }
 
-    def kept_out(self, row: Row, channel: str, point: str | None, blocked: Collection[str]) -> str | None:
+    def kept_out(self, row: Row, channel: str, points: Collection[str], blocked: Collection[str]) -> str | None:
         """Why an account is in no digest on a channel; None where it is."""
         if row["has_conflict"]:
             return "recipient_conflict"
-        if point is None:
+        if not points:
             return "opted_out" if row[f"{channel}_blocked_reason"] else "no_channel"
         if not self.shared.items.get(row["account_key"]):
             return "nothing_open"
@@ -140,12 +141,9 @@ class _Digests:
             with shared.engine.begin() as connection:
                 if shared.tired(connection, [point], accounts=keys):
                     return "fatigue_cap"
-                queue_message(
-                    connection, self.ws, campaign=self.campaign.campaign, occurrence=self.occurrence,
-                    recipient=recipient, channel=channel, to=[point], account_key=keys[0], accounts=keys, kind=KIND,
-                    template=str(self.campaign.template), language=language,
-                    document=self._document(rows, language, zones), now=shared.now, actor=shared.actor,
-                    due_at=shared.due(zones), send_now=shared.at_once, time_zone=zones,
+                shared.queue(
+                    connection, recipient=recipient, channel=channel, to=[point], account_key=keys[0], accounts=keys,
+                    kind=KIND, language=language, document=self._document(rows, language, zones), time_zone=zones,
                     unified_account_id=parties.pop() if len(parties) == 1 else None,
                 )  # fmt: skip
         except DunningError as error:

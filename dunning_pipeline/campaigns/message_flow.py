@@ -31,10 +31,10 @@ order by plans.plan_key
 def queue_to_members(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
     now: datetime, actor: str, at_once: bool, only: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None, preview: list[dict[str, Any]] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One message per billing account of each member, and none twice to one contact point of the same party."""
-    letters = Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, overrides)
+    letters = Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, overrides, preview)
     outcomes = dict.fromkeys(accounts, "no_account")
     seen: set[tuple[str, str]] = set()
     for row in rows_of(ws, _ACCOUNTS):
@@ -53,10 +53,10 @@ def queue_to_members(
 def queue_plans(
     ws: Workspace, campaign: Campaign, accounts: Collection[str], *, occurrence: str, planned_for: datetime,
     now: datetime, actor: str, at_once: bool, only: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None, preview: list[dict[str, Any]] | None = None,
 ) -> Outcomes:  # fmt: skip
     """One message per active collection plan of the members (or for one of them), to its contact or the account's."""
-    letters = Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, overrides)
+    letters = Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, overrides, preview)
     outcomes = dict.fromkeys(accounts, "no_plan")
     plans: dict[str, list[dict[str, Any]]] = {}
     for plan in rows_of(ws, _PLANS):

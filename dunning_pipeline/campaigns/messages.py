@@ -52,9 +52,11 @@ class Messages:
 
     def __init__(
         self, ws: Workspace, campaign: Campaign, occurrence: str, planned_for: datetime, now: datetime, actor: str,
-        at_once: bool, overrides: Mapping[str, Any] | None = None,
+        at_once: bool, overrides: Mapping[str, Any] | None = None, preview: list[dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
-        """`overrides`: what a person says for one message: to, cc, bcc (addresses), subject, body (plain text)."""
+        """`overrides`: what a person says for one message: to, cc, bcc (addresses), subject, body (plain text).
+        `preview` takes the messages that would be queued; nothing is written then."""
+        self.preview = preview
         self.said = dict(overrides or {})
         self.ws, self.campaign, self.occurrence, self.planned_for = ws, campaign, occurrence, planned_for
         self.now, self.actor, self.at_once = now, actor, at_once
@@ -87,18 +89,31 @@ class Messages:
                     if not reachable:
                         return "fatigue_cap"
                 for channel, to in reachable:
-                    queue_message(
-                        connection, self.ws, campaign=self.campaign.campaign, occurrence=self.occurrence,
-                        recipient=recipient, channel=channel, to=to, account_key=row["account_key"],
-                        template=str(self.campaign.template), language=row["language"] or self.language,
-                        document=self._document(row), now=self.now, actor=self.actor, kind=kind,
-                        due_at=self.due(row["time_zone"]), send_now=self.at_once, time_zone=row["time_zone"],
+                    self.queue(
+                        connection, recipient=recipient, channel=channel, to=to, account_key=row["account_key"],
+                        language=row["language"] or self.language, document=self._document(row), kind=kind,
+                        time_zone=row["time_zone"],
                         unified_account_id=row["unified_account_id"], cc=self.said.get("cc", ()),
                         bcc=self.said.get("bcc", ()), overrides=self.said or None,
                     )  # fmt: skip
         except DunningError as error:
             return self.failed(error, [row["account_key"]])
         return "queued"
+
+    def queue(self, connection: Connection, *, time_zone: str | None, **message: Any) -> None:
+        """Queue one message (see queue_message) as the campaign says."""
+        due = due_at(
+            self.campaign, self.ws, planned_for=self.planned_for, now=self.now, time_zone=time_zone,
+            at_once=self.at_once,
+        )  # fmt: skip
+        if self.preview is not None:
+            self.preview.append({**message, "due_at": due})
+            return
+        queue_message(
+            connection, self.ws, campaign=self.campaign.campaign, occurrence=self.occurrence,
+            template=str(self.campaign.template), now=self.now, actor=self.actor, due_at=due, send_now=self.at_once,
+            time_zone=time_zone, **message,
+        )  # fmt: skip
 
     def tired(self, connection: Connection, points: Collection[str], *, accounts: Collection[str]) -> set[str]:
         """Those of an account's addresses and numbers that have got as many messages as they may in a week."""
@@ -117,7 +132,7 @@ class Messages:
 
     def tell_failures(self) -> None:
         """A finding that says why messages of this occurrence could not be queued, and whose."""
-        if not self.failures:
+        if not self.failures or self.preview is not None:
             return
         told = [f"{', '.join(keys[:5])}{' …' if keys[5:] else ''}: {why}" for why, keys in self.failures.items()]
         with self.engine.begin() as connection:
@@ -126,12 +141,6 @@ class Messages:
                 severity="error", detail={"occurrence": self.occurrence, "accounts": self.failures}, at=self.now,
                 message=f"messages of {self.occurrence} could not be queued: {'; '.join(told)}",
             )  # fmt: skip
-
-    def due(self, time_zone: str | None) -> datetime:
-        return due_at(
-            self.campaign, self.ws, planned_for=self.planned_for, now=self.now, time_zone=time_zone,
-            at_once=self.at_once,
-        )  # fmt: skip
 
     def _document(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The merge document of a message that has no statement: the account's open items in its main currency."""

@@ -75,7 +75,7 @@ def _template_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[Inval
 def _digest_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[InvalidDeclaration]:
     """What does not go with one message over several accounts; and a template for such in a campaign without."""
     campaign = one.campaign
-    shows = _shows_accounts(ws, campaign)
+    shows = shows_accounts(ws, campaign)
     if campaign.consolidate is None:
         if shows:
             message = f"the template {campaign.template!r} is one of digests: it lists several accounts"
@@ -97,7 +97,7 @@ def _digest_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[Invalid
         yield one.mistake(("template",), message, remedy="name account_digest, or a template with a loop over accounts")
 
 
-def _shows_accounts(ws: Workspace, campaign: "Campaign") -> bool | None:
+def shows_accounts(ws: Workspace, campaign: "Campaign") -> bool | None:
     """Whether the campaign's template lists the accounts of a digest; None where its files cannot be read."""
     from dunning_pipeline.letters.catalogue import Catalogue
     from dunning_pipeline.letters.markup.including import assemble

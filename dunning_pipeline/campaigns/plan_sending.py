@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from dunning_pipeline.campaigns.declaration import Campaign, Flow
 from dunning_pipeline.campaigns.message_flow import queue_plans, queue_to_members
+from dunning_pipeline.campaigns.naming import shows_accounts
 from dunning_pipeline.delivery.permission.contact_points import wire_email
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.letters.catalogue import Catalogue
@@ -73,9 +74,14 @@ def _found(ws: Workspace, query: str, text: str) -> tuple[str, str] | None:
 
 
 def _campaign(ws: Workspace, template: str, flow: Flow, overrides: Mapping[str, Any] | None) -> Campaign:
-    """The campaign of one message. Raises NotThere for an unknown template, InvalidInput for a wrong address."""
+    """The campaign of one message. Raises NotThere for an unknown template, Refused for one of digests, InvalidInput
+    for a wrong address."""
     Catalogue(ws).find(template, "email", ws.company.default_language)
     for part in ("to", "cc", "bcc"):
         for address in (overrides or {}).get(part) or ():
             wire_email(address)
-    return Campaign(campaign=NAME, segment=NAME, flow=flow, template=template)
+    campaign = Campaign(campaign=NAME, segment=NAME, flow=flow, template=template)
+    if shows_accounts(ws, campaign):
+        remedy = "account_statement tells one account's open items"
+        raise Refused("this template is one of digests: it lists several accounts", value=template, remedy=remedy)
+    return campaign

@@ -182,7 +182,7 @@ def _go_on(
     here = (m.campaign == campaign.campaign, m.occurrence == occurrence)
     with reading(open_ledger(ws)) as connection:
         accounts = list(connection.scalars(select(m.unified_account_id).where(*here, ~m.is_held_out)))
-    flow = queue_claimed if campaign.flow == "dunning" else _message_flow(campaign)
+    flow = queue_claimed if campaign.flow == "dunning" else message_flow(campaign)
     outcomes: Outcomes = flow(
         ws, campaign, accounts, occurrence=occurrence, planned_for=planned_for, now=now, actor=actor, at_once=at_once
     )
@@ -206,7 +206,8 @@ def _go_on(
     return CampaignReport(campaign.campaign, occurrence, "done", sum(counts.values()), counts.get(HELD_OUT, 0), counts)
 
 
-def _message_flow(campaign: Campaign) -> Any:
+def message_flow(campaign: Campaign) -> Any:
+    """What queues the messages of a campaign that sends no statements."""
     from dunning_pipeline.campaigns.digest_flow import queue_digests
     from dunning_pipeline.campaigns.message_flow import queue_plans, queue_to_members
 

@@ -62,6 +62,24 @@ def run(
 
 
 @app.command()
+def preview(name: Name, workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
+    """Whom a campaign of messages would write to now, of which accounts and about how much; nothing is queued."""
+    from dunning_pipeline.campaigns.previewing import preview_campaign
+
+    found = preview_campaign(open_workspace(workspace), name, now=_now())
+    if form is Format.json:
+        print_json(vars(found))
+        return
+    rows = [
+        {**row, "to": ", ".join(row["to"]), "accounts": _some(row["accounts"]), "open": ", ".join(row["open"])}
+        for row in found.messages
+    ]
+    show(rows, form, empty=f"{name} would write to nobody now.")
+    if form is Format.table:
+        typer.echo(f"accounts: {_counts(found.counts)}")
+
+
+@app.command()
 def schedule(
     name: Name,
     at: Annotated[str | None, typer.Option("--at", help="Plan one more occurrence: 2026-12-01T09:00.")] = None,
@@ -162,6 +180,10 @@ def _tell(mistakes: Sequence[DunningError]) -> None:
         typer.echo(f"dunning: {mistake}", err=True)
     if mistakes:
         raise typer.Exit(1)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _counts(counts: dict[str, Any] | None) -> str:

@@ -1,5 +1,6 @@
 """Stories of digests: a mailbox of many accounts gets one message, and no word about an account that is not its."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,17 +13,22 @@ import duckdb
 import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
+from typer.testing import CliRunner
 
 from dunning_pipeline.campaigns.effect import report_of
+from dunning_pipeline.campaigns.plan_sending import send_by_hand
+from dunning_pipeline.campaigns.previewing import preview_campaign
 from dunning_pipeline.campaigns.running import run_campaign
+from dunning_pipeline.cli.main import app
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.reading import read_sends
 from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import blocks, campaign_occurrences, send_accounts, sends
 from dunning_pipeline.settings.workspace import Workspace
 from tests.campaigns.conftest import NOW
-from tests.campaigns.test_running import MESSAGE, declare
+from tests.campaigns.test_running import DUNNING, MESSAGE, declare
 
 DIGEST = """\
 campaign: mailboxes
@@ -187,6 +193,44 @@ def test_members_that_are_held_out_are_in_no_digest(books: Books) -> None:
     [digest] = queued(books.ws)
     assert len(told(digest)) == counts["queued"] and 5 < counts["held_out"] < 30
     assert counts["queued"] + counts["held_out"] == 34
+
+
+def test_an_account_of_two_addresses_is_in_the_digest_of_each(books: Books) -> None:
+    books.reached_at(SHARED, *MINE)
+    mine = "where account_key = 'salesforce:bravo'"
+    books.say(f"update dunning.account_recipients set email_to = ['{SHARED}', 'ceo@bravo.example'] {mine}")
+    declare(books.ws, DIGEST)
+    assert run(books.ws) == {"queued": 4}
+    assert {row["recipients"]["to"][0]: told(row) for row in queued(books.ws)} == {
+        SHARED: list(MINE), "ceo@bravo.example": ["bravo"]
+    }  # fmt: skip
+
+
+def test_a_preview_says_who_would_get_what_and_queues_nothing(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws = books.ws
+    monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
+    books.reached_at(SHARED, "alpha", "bravo", "carol")
+    declare(ws, DIGEST + "hold_out: 0.01\n")
+    declare(ws, MESSAGE)
+    declare(ws, DUNNING)
+    command = ["campaign", "preview", "mailboxes", "--workspace", str(ws.root)]
+    answer = json.loads(CliRunner().invoke(app, [*command, "--format", "json"]).stdout)
+    assert answer["counts"] == {"queued": 4}
+    assert [(row["to"], len(row["accounts"]), row["open"]) for row in answer["messages"]] == [
+        (["ap.delta@delta.example"], 1, ["250.00 EUR"]), ([SHARED], 3, ["750.00 EUR"])
+    ]  # fmt: skip
+    shown = CliRunner().invoke(app, command).stdout
+    assert SHARED in shown and "queued 4" in shown
+    assert len(preview_campaign(ws, "notes", now=NOW).messages) == 4
+    with pytest.raises(Refused, match="decided by a run"):
+        preview_campaign(ws, "first-round", now=NOW)
+    assert queued(ws) == []
+    assert run(ws) == {"queued": 4}
+
+
+def test_a_template_of_digests_is_not_sent_to_one_account_by_hand(books: Books) -> None:
+    with pytest.raises(Refused, match="lists several accounts"):
+        send_by_hand(books.ws, "account", "alpha", template="account_digest", now=NOW, actor="test")
 
 
 def test_a_digest_is_of_one_language(books: Books) -> None:

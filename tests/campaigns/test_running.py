@@ -177,7 +177,7 @@ def test_an_interrupted_occurrence_is_finished_by_the_next_one_and_doubles_nothi
     company: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(company, MESSAGE)
-    real = running._message_flow
+    real = running.message_flow
 
     def dies_half_way(campaign: Any) -> Any:
         def flow(ws: Workspace, campaign: Any, accounts: list[str], **rest: Any) -> Any:
@@ -186,11 +186,11 @@ def test_an_interrupted_occurrence_is_finished_by_the_next_one_and_doubles_nothi
 
         return flow
 
-    monkeypatch.setattr(running, "_message_flow", dies_half_way)
+    monkeypatch.setattr(running, "message_flow", dies_half_way)
     with pytest.raises(KeyboardInterrupt):
         run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
     assert len(sent_to(company)) == 2
-    monkeypatch.setattr(running, "_message_flow", real)
+    monkeypatch.setattr(running, "message_flow", real)
     reports = run_due(company, now=NOW + timedelta(minutes=5), actor="test", problems=[])
     assert [one.counts for one in reports] == [{"queued": 4}]
     assert len(sent_to(company)) == 4

@@ -3,14 +3,16 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from alembic import command as alembic
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, create_engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import InvalidInput, Refused
@@ -20,7 +22,16 @@ from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url
 from dunning_pipeline.ledger.export import KEPT_BACK, export_to_warehouse
 from dunning_pipeline.ledger.findings import raise_finding, resolve_finding
 from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
-from dunning_pipeline.ledger.schema import APPEND_ONLY, findings, metadata, runs, statement_details, statements
+from dunning_pipeline.ledger.schema import (
+    APPEND_ONLY,
+    findings,
+    metadata,
+    runs,
+    send_accounts,
+    sends,
+    statement_details,
+    statements,
+)
 from dunning_pipeline.settings.workspace import Workspace
 
 NOW = datetime(2026, 1, 10, 9, 30, tzinfo=UTC)
@@ -63,6 +74,30 @@ def test_the_migrations_make_exactly_the_declared_schema(ledger_workspace: Works
 
 def test_head_names_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
+
+
+def test_a_ledger_of_an_earlier_release_keeps_its_sends_and_learns_of_digests(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    old = create_engine(url)
+    with old.begin() as connection:
+        alembic.upgrade(alembic_config(connection), "0003")
+        connection.execute(
+            insert(sends).values(
+                send_key="k", kind="campaign", channel="email", account_key="s:1", recipients={"to": ["a@b.example"]},
+                content_sha256="x", status="queued", due_at=NOW, send_now=False, attempts=0, queued_at=NOW,
+                created_by="t",
+            )
+        )  # fmt: skip
+    old.dispose()
+    engine = open_ledger_url(url)
+    assert current_revision(engine) == HEAD
+    with reading(engine) as connection:
+        assert connection.scalar(select(sends.c.status)) == "queued"
+        assert connection.execute(select(send_accounts)).all() == []
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(insert(send_accounts).values(send_key="k", account_key="s:1"))
+        connection.execute(update(send_accounts).values(account_key="s:2"))
+    dispose(url)
 
 
 def test_a_ledger_of_a_newer_release_is_left_alone(ledger_workspace: Workspace) -> None:

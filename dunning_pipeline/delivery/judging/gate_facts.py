@@ -16,6 +16,7 @@ from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import suppressed
 from dunning_pipeline.delivery.working.outcomes import number_of_loads
 from dunning_pipeline.errors import InvalidInput, NotThere
+from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
 from dunning_pipeline.letters.document import last_day
 from dunning_pipeline.money import to_minor
@@ -147,7 +148,9 @@ def blocks_in_force(connection: Connection, keys: Collection[str], *, on: date) 
     if not keys:
         return {}
     pauses = dict.fromkeys(paused(connection, keys, on=on), "pause")
-    return pauses | dict(connection.execute(_BLOCKS, {"keys": list(keys), "day": on}).tuples().all())
+    for some in chunks(keys, 10_000):  # a batch of digests lists more than one query may name
+        pauses |= dict(connection.execute(_BLOCKS, {"keys": some, "day": on}).tuples().all())
+    return pauses
 
 
 def _agreed(connection: Connection, ids: Collection[str], on: date) -> dict[str, str]:
