@@ -32,7 +32,7 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
         engine.run(guards.counted_values(kind, name))
     for step in (guards.shared_values(kind, limits), guards.household_values(kind), guards.guards(kind)):
         engine.run(step)
-    for step in (*identifiers.numbers(ruleset), identifiers.variants(ruleset)):
+    for step in (*identifiers.numbers(ruleset), *identifiers.variants(ruleset)):
         engine.run(step)
     guarded = {row[0] for row in engine.rows(f"select distinct kind from {WORK}.{kind}_guards")}
     engine.run(identifiers.identifiers(ruleset, guarded))

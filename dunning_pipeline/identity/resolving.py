@@ -128,7 +128,9 @@ def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
     (found,) = engine.rows(fields.filled(kind))
     empty = [name for name, is_filled in zip(fields.FIELDS[kind], found[::2], strict=True) if not is_filled]
     untidy = [name for name, is_untidy in zip(fields.FIELDS[kind], found[1::2], strict=True) if is_untidy]
-    engine.run(fields.reconciled(ruleset, some_tied=some_tied, empty=empty, untidy=untidy))
+    engine.run(fields.reconciled(ruleset, of_tied=False, empty=empty, untidy=untidy))
+    if some_tied:
+        engine.append(fields.reconciled(ruleset, of_tied=True, empty=empty, untidy=untidy))
     for name in fields.frequent_fields(ruleset):
         engine.run(fields.frequent_value(ruleset, name))
     for step in (

@@ -16,6 +16,9 @@ from dunning_pipeline.identity.steps.names import (
 )
 from dunning_pipeline.identity.steps.step import WORK, Step
 
+COMPARE_AT_ONCE_UP_TO = (
+    12  # names in the largest block of a rule; above it people's names are looked up by what they have in common
+)
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
 PARTS = ("members", "groups", "crowds", "company", "neighbours", "candidates")  # tables of one rule
 NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
@@ -117,11 +120,11 @@ def crowds(ruleset: Ruleset, rule: MatchRule) -> Step:
 
 def candidate_steps(ruleset: Ruleset, rule: MatchRule, *, most_names: int) -> Iterator[Step]:
     """The names that are to be compared; in blocks of many names (`most_names` in the largest) those with a neighbour in common."""
-    table, some_large = stem(ruleset, rule), most_names > COMPARE_ALL_UP_TO
+    table = stem(ruleset, rule)
     yield Step(f"{table}_company", _company(ruleset.kind, rule, table))
-    if some_large:
+    if most_names > COMPARE_ALL_UP_TO:
         yield Step(f"{table}_neighbours", _neighbours(ruleset.kind, rule, table))
-    yield Step(f"{table}_candidates", _candidates(ruleset, rule, table, some_large))
+    yield Step(f"{table}_candidates", _candidates(ruleset, rule, table, most_names))
 
 
 def pairs(ruleset: Ruleset, rules: Sequence[MatchRule], *, into: str) -> Step:
@@ -311,7 +314,7 @@ def _near(ruleset: Ruleset, rules: Sequence[MatchRule]) -> str:
     )
 
 
-def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, some_large: bool) -> str:
+def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, most_names: int) -> str:
     """Pairs of names of one block: in a small block all that may be near, in a large one those under one deletion key."""
     columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in ("name_id", "first_id", "first_record"))
     order = "(b.name_id > a.name_id or (b.name_id = a.name_id and b.variant > a.variant)) and b.first_id <> a.first_id"
@@ -319,7 +322,10 @@ def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, some_large: bool)
     if _wants_equal_names(rule):
         company += " and b.same_name = a.same_name"
     ways = found_by(rule.names) if ruleset.kind == "individual" else [("true", "true")]
+    if most_names <= COMPARE_AT_ONCE_UP_TO:
+        ways = [("true", "(" + " or ".join(joined for joined, _ in ways) + ")")]
     same = " and ".join(f"{{0}}.{c} = {{1}}.{c}" for c in (*_keys(rule).split(", "), "name_id", "variant"))
+    some_large = most_names > COMPARE_ALL_UP_TO
     few = f" and a.names <= {COMPARE_ALL_UP_TO}" if some_large else ""
     small = [f"select {columns} from {company} and {joined} where {order} and {rest}{few}" for joined, rest in ways]
     large = (

@@ -20,6 +20,7 @@ _NUMBERED = {
     "individual": ("individual_key", "account", "postal_code", "birth_date"),
     "account": ("account_number", "domain", "postal_code"),
 }
+NO_VALUE = 2_000_000_000  # variant of the records without the value that varies: after all that have one
 _CONSTRAINTS = {"legal_form": "form"}  # constraint → column, where they differ
 
 
@@ -80,11 +81,19 @@ def numbers(ruleset: Ruleset) -> Iterator[Step]:
         yield Step(f"{WORK}.{kind}_{name}_numbers", _numbered(distinct))
 
 
-def variants(ruleset: Ruleset) -> Step:
-    """Table (value, number) of all combinations of values that may occur once in a profile."""
+def variants(ruleset: Ruleset) -> Iterator[Step]:
+    """Table (value, number) of all combinations of values that may occur once in a profile; none where it is one numbered value."""
     kind = ruleset.kind
+    if _one_varies(ruleset):
+        return
     distinct = f"select distinct {_variant(ruleset)} as value from identity.{kind}_facts as f{_open_cases(kind)}"
-    return Step(f"{WORK}.{kind}_variant_numbers", _numbered(distinct))
+    yield Step(f"{WORK}.{kind}_variant_numbers", _numbered(distinct))
+
+
+def _one_varies(ruleset: Ruleset) -> str | None:
+    """The only value that varies, where it is numbered anyway; only accounts have open cases."""
+    varying = [name for name in _varying(ruleset) if ruleset.kind == "account" or name != "open_case"]
+    return varying[0] if len(varying) == 1 and varying[0] in _NUMBERED[ruleset.kind] else None
 
 
 def _numbered(values: str) -> str:
@@ -92,8 +101,13 @@ def _numbered(values: str) -> str:
 
 
 def _variant(ruleset: Ruleset) -> str:
-    varying = [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
-    return " || '|' || ".join(f"coalesce(cast({'o' if c == 'open_case' else 'f'}.{c} as varchar), '')" for c in varying)
+    return " || '|' || ".join(
+        f"coalesce(cast({'o' if c == 'open_case' else 'f'}.{c} as varchar), '')" for c in _varying(ruleset)
+    )
+
+
+def _varying(ruleset: Ruleset) -> list[str]:
+    return [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
 
 
 def _open_cases(kind: str) -> str:
@@ -108,7 +122,12 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     identifiers that have guarded values at all.
     """
     kind = ruleset.kind
-    columns, joins = [], f"{_open_cases(kind)} join {WORK}.{kind}_variant_numbers as v on v.value = {_variant(ruleset)}"
+    columns, joins = [], _open_cases(kind)
+    if varying := _one_varies(ruleset):
+        variant = f"coalesce(n_{varying}.number, {NO_VALUE})"
+    else:
+        variant = "v.number"
+        joins += f" join {WORK}.{kind}_variant_numbers as v on v.value = {_variant(ruleset)}"
     plain = [name for name in _PLAIN[kind] if name in looked_at(ruleset)]
     for name in plain:
         if name in _NUMBERED[kind]:
@@ -138,7 +157,7 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     own = "form" if kind == "account" else "generation"
     return Step(
         f"{WORK}.{kind}_identifiers",
-        f"select f.record_id, f.name_id, v.number as variant, {', '.join(columns)}, f.{own}, o.open_case"
+        f"select f.record_id, f.name_id, {variant} as variant, {', '.join(columns)}, f.{own}, o.open_case"
         f" from identity.{kind}_facts as f{joins}",
     )
 

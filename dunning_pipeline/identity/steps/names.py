@@ -102,8 +102,13 @@ def _individual(criterion: Criterion) -> str:
 
 
 def likenesses(near: str) -> dict[str, str]:
-    """Column → SQL of what the predicate `near` asks about a pair `n` of people's names, each found out once."""
-    return {name: sql for name, sql in _likenesses().items() if f"p.{name}" in near}
+    """Column → SQL of what the predicate `near` asks about a pair `n` of people's names, each found out once.
+
+    In a CASE, databases ask what costs more only of the pairs that are left.
+    """
+    return {
+        name: f"case when {sql} then true else false end" for name, sql in _likenesses().items() if f"p.{name}" in near
+    }
 
 
 def _likenesses() -> dict[str, str]:
@@ -144,4 +149,5 @@ def _near_given() -> str:
         " or (length(n.given_a) = length(n.given_b) and substr(n.given_a, 1, length(n.given_a) - 1) = substr(n.given_b, 1, length(n.given_b) - 1)"
         " and substr(n.given_a, length(n.given_a), 1) in ('a', 'e', 'i', 'o') and substr(n.given_b, length(n.given_b), 1) in ('a', 'e', 'i', 'o'))"
     )
-    return f"({_near('n.given_a', 'n.given_b', letters='n.given_letters')} and not ({gendered}) and not {_IN_USE})"
+    near = _near("n.given_a", "n.given_b", letters="n.given_letters")
+    return f"(n.given_a <> n.given_b and {near} and not ({gendered}) and not {_IN_USE})"

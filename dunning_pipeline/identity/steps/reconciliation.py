@@ -44,19 +44,19 @@ def tied(kind: str) -> Step:
     )
 
 
-def reconciled(ruleset: Ruleset, *, some_tied: bool, empty: Collection[str], untidy: Collection[str]) -> Step:
-    """One row per profile with several records: every field by its rule, in one pass over the records.
+def reconciled(ruleset: Ruleset, *, of_tied: bool, empty: Collection[str], untidy: Collection[str]) -> Step:
+    """One row per profile with several records: every field by its rule, in one pass over the records; `of_tied` ones apart.
 
     `empty` fields have no value in any record, `untidy` ones values to trim. A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
     """
     kind = ruleset.kind
-    columns = ", ".join(f"r.{field}" for field in FIELDS[kind])
-    members = _members(kind, f"r.source, {columns}")
-    rest = f"select m.* from ({members}) as m left join {WORK}.{kind}_tied as t on t.cluster_id = m.cluster_id where t.cluster_id is"
-    parts = [_picked(ruleset, f"{rest} null" if some_tied else members, is_tied=False, empty=empty, untidy=untidy)]
-    if some_tied:
-        parts.append(_picked(ruleset, f"{rest} not null", is_tied=True, empty=empty, untidy=untidy))
-    return Step(f"{WORK}.{kind}_reconciled", " union all ".join(parts))
+    members = _members(kind, ", ".join(f"r.{field}" for field in ("source", *FIELDS[kind])))
+    tied = f"select cluster_id from {WORK}.{kind}_tied"
+    if of_tied:
+        members += f" and p.cluster_id in ({tied})"
+    picked = _picked(ruleset, members, is_tied=of_tied, empty=empty, untidy=untidy)
+    others = "" if of_tied else f" having cluster_id not in ({tied})"
+    return Step(f"{WORK}.{kind}_reconciled", picked + others)
 
 
 def _picked(ruleset: Ruleset, members: str, *, is_tied: bool, empty: Collection[str], untidy: Collection[str]) -> str:
