@@ -16,6 +16,9 @@ from dunning_pipeline.identity.steps.records import KINDS, content, facts, forms
 from dunning_pipeline.identity.steps.step import WORK
 from dunning_pipeline.identity.values.registry import NORMALISERS, Normaliser, apply_by_name, normalisers_version
 
+RECORDS_AT_ONCE = (
+    1_000_000  # new ones are joined with all their normal forms: more at once need more memory than warehouses may have
+)
 SERIAL_BELOW = 40_000  # new values; starting worker processes takes about as long as normalising this many
 
 
@@ -39,8 +42,12 @@ def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None 
             f"insert into identity_cache.names from ({names()}) where name_id not in (select name_id from identity_cache.names)"
         )
     first = f"select min(r.record_id) from {late} as r group by {content(kind)}"
-    new = f"(select * from {WORK}.{kind}_records where record_id in ({first}))"
-    con.execute(f"insert into identity_cache.{kind}_forms by name {forms(kind, records=new, content=content(kind))}")
+    parts = engine.rows(f"select count(*) from ({missed})")[0][0] // RECORDS_AT_ONCE + 1
+    for part in range(parts):
+        new = f"(select * from {WORK}.{kind}_records where record_id % {parts} = {part} and record_id in ({first}))"
+        con.execute(
+            f"insert into identity_cache.{kind}_forms by name {forms(kind, records=new, content=content(kind))}"
+        )
     con.execute(f"create or replace temp table late_facts as {facts(kind, content=content(kind), records=late).sql}")
     con.execute(f"delete from {wanted.table} where missed")
     con.execute(f"insert into {wanted.table} by name select * from late_facts")
