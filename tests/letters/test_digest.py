@@ -61,6 +61,10 @@ def test_a_digest_of_one_account_and_of_very_many_reads_well(workspace, language
     version = compile_template(Catalogue(workspace).find("account_digest", "email", language))
     one = render_email(version, digest(workspace, (owner("s:1", "<b>Nur & eins"), [item("s:1", None, "1.00")])))
     assert "Nur & eins" in one.subject and "1 " not in one.subject and "&lt;b&gt;Nur &amp; eins" in str(one.html)
+    evil = render_email(
+        version, digest(workspace, (owner("s:1", "Evil\r\nBcc: x@y.example"), [item("s:1", "A", "1.00")]))
+    )
+    assert "\n" not in evil.subject and "\r" not in evil.subject
     many = digest(workspace, *((owner(f"s:{n}", f"N{n}"), [item(f"s:{n}", f"I{n}", "1.00")]) for n in range(500)))
     told = render_email(version, many)
     assert len(str(told.html).encode()) < 102_000  # longer ones are clipped by mailboxes

@@ -14,6 +14,7 @@ from dunning_pipeline.console import published
 from dunning_pipeline.console.coming import next_steps
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import PAGE_SIZE
+from dunning_pipeline.console.pages.sends import LISTED
 from dunning_pipeline.console.timeline import timeline
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import (
@@ -176,6 +177,7 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
     """
     things = [row["thing"] for row in published.found(desk.workspace, sql, {"key": key})] or [key]
     digests = select(send_accounts.c.send_key).where(send_accounts.c.account_key == key)
+    told = select(func.count()).where(send_accounts.c.send_key == sends.c.send_key).scalar_subquery().label("told")
     queries = {
         "statements": select(statements)
         .where(statements.c.account_key == key, statements.c.status != "deleted")
@@ -193,7 +195,7 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
         .where(postings.c.account_key == key)
         .order_by(postings.c.posted_on.desc())
         .limit(100),
-        "sends": select(sends)
+        "sends": select(*LISTED, told)
         .where(or_(sends.c.account_key == key, sends.c.send_key.in_(digests)))
         .order_by(sends.c.queued_at.desc())
         .limit(100),
