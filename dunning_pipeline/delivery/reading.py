@@ -33,8 +33,9 @@ def read_sends(
         wanted = wanted.where(or_(_is(sends.c.account_key, account), sends.c.send_key.in_(digests)))
     wanted = wanted.order_by(sends.c.queued_at, sends.c.send_key).limit(limit)
     told: dict[str, list[str]] = {}
+    theirs = select(send_accounts).where(send_accounts.c.send_key.in_(wanted.with_only_columns(sends.c.send_key)))
     with reading(open_ledger(ws)) as connection:
-        for key, one in connection.execute(select(send_accounts).order_by(*send_accounts.primary_key)).tuples():
+        for key, one in connection.execute(theirs.order_by(*send_accounts.primary_key)).tuples():
             told.setdefault(key, []).append(one)
         return [send_json(row, told.get(row["send_key"])) for row in connection.execute(wanted).mappings()]
 
