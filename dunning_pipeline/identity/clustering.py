@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dunning_pipeline.identity.constraints import Edge, split_cluster
 from dunning_pipeline.identity.engine import Engine
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
+from dunning_pipeline.identity.steps import blocks, guards, identifiers
 from dunning_pipeline.identity.steps import clusters as steps
 from dunning_pipeline.identity.steps import edges as rule_steps
-from dunning_pipeline.identity.steps import guards, identifiers
 from dunning_pipeline.identity.steps.components import connect
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.persons import nicknames
@@ -32,7 +32,7 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
         engine.run(guards.counted_values(kind, name))
     for step in (guards.shared_values(kind, limits), guards.household_values(kind), guards.guards(kind)):
         engine.run(step)
-    for step in (*identifiers.numbers(ruleset), *identifiers.variants(ruleset)):
+    for step in (*identifiers.numbers(kind), *identifiers.variants(ruleset)):
         engine.run(step)
     guarded = {row[0] for row in engine.rows(f"select distinct kind from {WORK}.{kind}_guards")}
     engine.run(identifiers.identifiers(ruleset, guarded))
@@ -64,7 +64,7 @@ def _edges(engine: Engine, ruleset: Ruleset, rules: list[MatchRule], *, into: st
         f"select left_id, right_id, left_id as left_record, right_id as right_record, {DECIDED} as strength, true as is_same,"
         f" cast(decision_id as varchar) as note from {WORK}.{kind}_must_link"
     )
-    members = {rule: rule_steps.members(ruleset, rule) for rule in rules}
+    members = {rule: blocks.members(ruleset, rule) for rule in rules}
     shared = {rule: step.table for rule, step in members.items() if engine.run(step)}
     found = _run_rules(engine, ruleset, shared, into=f"{into}_found")
     engine.run(Step(into, f"{decided} union all select * from {into}_found" if found else decided))
@@ -81,7 +81,7 @@ def _open_blocks(engine: Engine, ruleset: Ruleset, rules: Sequence[MatchRule]) -
     if rules:
         engine.run(steps.nodes(ruleset, rules))
     for alike in sharing.values():
-        engine.run(rule_steps.open_blocks(ruleset, alike))
+        engine.run(blocks.open_blocks(ruleset, alike))
     engine.load(f"{WORK}.{kind}_moved", [("node_id", "bigint"), ("root", "bigint")], [])
     engine.drop(f"{WORK}.{kind}_nodes")
 
@@ -106,7 +106,7 @@ def _run_rules(
     if found:
         engine.run(rule_steps.edges(ruleset, found, compared, into=into, also_contradicting=also_contradicting))
     for rule in members:
-        engine.drop(*(f"{rule_steps.stem(ruleset, rule)}_{part}" for part in rule_steps.PARTS))
+        engine.drop(*(f"{blocks.stem(ruleset, rule)}_{part}" for part in rule_steps.PARTS))
     engine.drop(f"{into}_pairs")
     return bool(found)
 
@@ -163,7 +163,7 @@ def _parts(engine: Engine, ruleset: Ruleset, labels: str, members: dict[int, lis
 def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> None:
     kind = ruleset.kind
     groups, moved, table = (f"{WORK}.{kind}_{name}" for name in ("groups", "moved", "fitting"))
-    members = {rule: rule_steps.later_members(ruleset, rule, moved=moved)}
+    members = {rule: blocks.later_members(ruleset, rule, moved=moved)}
     if not _run_rules(engine, ruleset, members, into=table, also_contradicting=True):
         return
     connect(engine, edges=table, into=groups)
@@ -208,6 +208,6 @@ def suggest(engine: Engine, ruleset: Ruleset) -> None:
     """Make `<kind>_candidates`: edges of the rules that only suggest, between different clusters."""
     kind, rules = ruleset.kind, ruleset.suggesting
     into = f"{WORK}.{kind}_candidates"
-    members = {rule: rule_steps.later_members(ruleset, rule, moved=f"{WORK}.{kind}_moved") for rule in rules}
+    members = {rule: blocks.later_members(ruleset, rule, moved=f"{WORK}.{kind}_moved") for rule in rules}
     if not _run_rules(engine, ruleset, members, into=into):
         engine.run(Step(into, f"select * from {WORK}.{kind}_edges where false"))

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
-from dunning_pipeline.identity.steps.edges import block_columns
+from dunning_pipeline.identity.steps.blocks import block_columns
 from dunning_pipeline.identity.steps.identifiers import constraint_columns, differs_within, slots
 from dunning_pipeline.identity.steps.step import WORK, Step
 

@@ -65,18 +65,9 @@ def mobile_numbers() -> Step:
     return Step(f"{WORK}.individual_mobile_numbers", sql)
 
 
-def looked_at(ruleset: Ruleset) -> set[str]:
-    """The identifiers that some rule or constraint of the ruleset looks at; a trained model looks at all."""
-    if ruleset.probabilistic:
-        return set(_PLAIN[ruleset.kind])
-    of_rules = {name for rule in ruleset.match_rules for name in (*rule.identifiers, *rule.unless_conflict)}
-    return of_rules | set(ruleset.constraints.at_most_one)
-
-
-def numbers(ruleset: Ruleset) -> Iterator[Step]:
+def numbers(kind: str) -> Iterator[Step]:
     """Tables (value, number) of the texts that blocks are made of: records are compared by number."""
-    kind = ruleset.kind
-    for name in looked_at(ruleset).intersection(_NUMBERED[kind]):
+    for name in _NUMBERED[kind]:
         distinct = f"select distinct {name} as value from identity.{kind}_facts where {name} is not null"
         yield Step(f"{WORK}.{kind}_{name}_numbers", _numbered(distinct))
 
@@ -128,14 +119,13 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     else:
         variant = "v.number"
         joins += f" join {WORK}.{kind}_variant_numbers as v on v.value = {_variant(ruleset)}"
-    plain = [name for name in _PLAIN[kind] if name in looked_at(ruleset)]
-    for name in plain:
+    for name in _PLAIN[kind]:
         if name in _NUMBERED[kind]:
             columns.append(f"n_{name}.number as {name}")
             joins += f" left join {WORK}.{kind}_{name}_numbers as n_{name} on n_{name}.value = f.{name}"
         else:
             columns.append(f"f.{name}")
-    found_in = [(name, f"f.{name}", f"{name}_guard", name) for name in plain]
+    found_in = [(name, f"f.{name}", f"{name}_guard", name) for name in _PLAIN[kind]]
     if kind == "individual":
         # a number in both fields counts once
         phone = "case when f.phone = f.mobile_phone then null else f.phone end"
