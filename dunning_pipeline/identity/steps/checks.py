@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from dunning_pipeline.identity.rulesets import Ruleset
-from dunning_pipeline.identity.steps.identifiers import differs_within
+from dunning_pipeline.identity.steps.identifiers import differs_within, is_constrained
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 CHURN_LIMIT = 0.02  # of the records known before: more changing their profile in one run is worth a look
@@ -42,7 +42,7 @@ def _not_once(kind: str) -> str:
     profiles, records = f"{WORK}.{kind}_profiles", f"{WORK}.{kind}_records"
     more = f"(select count(*) from {profiles}) > (select count(*) from {records})"
     return (
-        f"select record_id from {records} where record_id not in (select record_id from {profiles})"
+        f"select r.record_id from {records} as r left join {profiles} as p on p.record_id = r.record_id where p.record_id is null"
         f" union all select record_id from {profiles} where {more} group by record_id having count(*) > 1"
     )
 
@@ -52,7 +52,7 @@ def _violated(ruleset: Ruleset) -> str:
     kind = ruleset.kind
     return (
         f"select p.cluster_id from {WORK}.{kind}_profiles as p join {WORK}.{kind}_identifiers as i on i.record_id = p.record_id"
-        f" where p.members > 1 and p.cluster_id not in (select m.cluster_id from {WORK}.{kind}_must_link as d"
+        f" where p.members > 1 and {is_constrained(ruleset, 'i')} and p.cluster_id not in (select m.cluster_id from {WORK}.{kind}_must_link as d"
         f" join {WORK}.{kind}_profiles as m on m.record_id = d.left_id)"
         f" group by p.cluster_id having {differs_within(ruleset, 'i')}"
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
 from dunning_pipeline.identity.steps.blocks import block_columns
-from dunning_pipeline.identity.steps.identifiers import constraint_columns, differs_within, slots
+from dunning_pipeline.identity.steps.identifiers import constraint_columns, differs_within, is_constrained, slots
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 _NAMES = ("first_name", "last_name", "name", "legal_form")  # may contradict without being an identifier
@@ -37,7 +37,7 @@ def broken_clusters(ruleset: Ruleset, labels: str) -> str:
     return f"""
         select distinct cluster_id from (
             select l.root as cluster_id from {labels} as l
-            join {WORK}.{kind}_identifiers as i on i.record_id = l.node_id
+            join {WORK}.{kind}_identifiers as i on i.record_id = l.node_id and {is_constrained(ruleset, "i")}
             group by l.root having {differs_within(ruleset, "i")}
             union all
             select l.root from {WORK}.{kind}_cannot_link as c

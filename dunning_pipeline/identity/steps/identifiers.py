@@ -51,6 +51,11 @@ def differs(ruleset: Ruleset, left: str, right: str) -> str:
     )
 
 
+def is_constrained(ruleset: Ruleset, alias: str) -> str:
+    """SQL: the row has something that may occur once; only such rows can differ in it."""
+    return "(" + " or ".join(f"{alias}.{c} is not null" for c in constraint_columns(ruleset).values()) + ")"
+
+
 def differs_within(ruleset: Ruleset, alias: str) -> str:
     """SQL for HAVING: the rows of the group differ in something that may occur once."""
     return " or ".join(f"min({alias}.{c}) <> max({alias}.{c})" for c in constraint_columns(ruleset).values())
