@@ -15,9 +15,10 @@ from dunning_pipeline.campaigns.messages import Messages, better, rows_of
 from dunning_pipeline.delivery.judging.facts import points_of
 from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
 from dunning_pipeline.delivery.keys import send_key
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import send_accounts, sends
+from dunning_pipeline.letters.catalogue import Catalogue
 from dunning_pipeline.letters.digest import digest_document
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -61,7 +62,7 @@ def queue_digests(
                 outcomes[party] = better(outcomes[party], outcome)
                 continue
             for point in points:
-                groups.setdefault((point, row["language"] or shared.language), []).append(row)
+                groups.setdefault((point, digests.language(row["language"], channel)), []).append(row)
         for group in sorted(groups):
             for key, outcome in digests.queue(channel, group, groups[group]).items():
                 outcomes[key] = better(outcomes[key], outcome)
@@ -73,6 +74,7 @@ class _Digests:
     def __init__(self, shared: Messages) -> None:
         self.shared = shared
         self.ws, self.campaign, self.occurrence = shared.ws, shared.campaign, shared.occurrence
+        self.catalogue, self.languages = Catalogue(shared.ws), dict[tuple[str, str], str]()
         s, a = sends.c, send_accounts.c
         here = (s.campaign == self.campaign.campaign, s.occurrence == self.occurrence)
         query = select(s.send_key, s.channel, s.recipients, a.account_key).join(send_accounts, a.send_key == s.send_key)
@@ -80,6 +82,17 @@ class _Digests:
             told = connection.execute(query.where(*here)).all()
         self.known = {row.send_key for row in told}
         self.told = {(row.channel, row.recipients["to"][0], row.account_key) for row in told}
+
+    def language(self, wanted: str | None, channel: str) -> str:
+        """The language that the template has for a reader: de-AT and de are one, and so are two that it has not."""
+        asked = (wanted or self.shared.language, channel)
+        if asked not in self.languages:
+            try:
+                found = self.catalogue.find(str(self.campaign.template), channel, asked[0]).language  # type: ignore[arg-type]
+            except NotThere:
+                found = asked[0]  # queueing says what is missing
+            self.languages[asked] = found
+        return self.languages[asked]
 
     def points(self, row: Row, channel: str) -> set[str]:
         """The normal forms of where the account is reached on a channel."""

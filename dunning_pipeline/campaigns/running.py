@@ -66,9 +66,22 @@ def run_campaign(
             )
         if paused:
             raise Refused(f"the campaign {name!r} is paused", remedy=f"`dunning campaign resume {name}`")
-        if known is None or known.status != "running":
+        if known is not None and known.status == "running":
+            _refuse_other_digests(campaign, known.definition)
+        else:
             _freeze(ws, campaign, occurrence, planned_for=planned_for, now=now, actor=actor)
         return _go_on(ws, campaign, occurrence, planned_for=planned_for, now=now, actor=actor, at_once=send_now)
+
+
+def _refuse_other_digests(campaign: Campaign, begun_as: dict[str, Any] | None) -> None:
+    """Half of an occurrence by account and half by contact point would tell some readers twice."""
+    begun = (begun_as or {}).get("consolidate")
+    if begun != campaign.consolidate:
+        raise Refused(
+            f"this occurrence began with consolidate: {begun or 'not set'}",
+            value=campaign.consolidate,
+            remedy="put the line back as it was until the occurrence is done",
+        )
 
 
 def run_due(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) -> list[CampaignReport]:

@@ -210,7 +210,7 @@ def test_a_preview_says_who_would_get_what_and_queues_nothing(books: Books, monk
     ws = books.ws
     monkeypatch.setenv("DUNNING_NOW", NOW.isoformat())
     books.reached_at(SHARED, "alpha", "bravo", "carol")
-    declare(ws, DIGEST + "hold_out: 0.01\n")
+    declare(ws, DIGEST)
     declare(ws, MESSAGE)
     declare(ws, DUNNING)
     command = ["campaign", "preview", "mailboxes", "--workspace", str(ws.root)]
@@ -242,6 +242,33 @@ def test_a_digest_is_of_one_language(books: Books) -> None:
         "en": ["alpha", "bravo", "delta"],
         "de": ["carol"],
     }
+
+
+def test_two_ways_to_write_one_language_are_one_message(books: Books) -> None:
+    books.reached_at(SHARED, *MINE)
+    for name, language in {"alpha": "de-AT", "bravo": "de", "carol": "it", "delta": "en"}.items():
+        books.say(
+            f"update dunning.account_recipients set language = '{language}' where account_key = 'salesforce:{name}'"
+        )
+    declare(books.ws, DIGEST)
+    run(books.ws)
+    assert {row["language"]: told(row) for row in queued(books.ws)} == {
+        "de": ["alpha", "bravo"],
+        "en": ["carol", "delta"],
+    }
+
+
+def test_an_occurrence_that_began_without_digests_does_not_go_on_with_them(books: Books) -> None:
+    books.reached_at(SHARED, *MINE)
+    declare(books.ws, MESSAGE)
+    run(books.ws, "notes")
+    before = queued(books.ws)
+    declare(books.ws, DIGEST.replace("mailboxes", "notes"))
+    with open_ledger(books.ws).begin() as connection:
+        connection.execute(update(campaign_occurrences).values(status="running"))
+    with pytest.raises(Refused, match="began with consolidate: not set"):
+        run(books.ws, "notes")
+    assert queued(books.ws) == before
 
 
 def again(ws: Workspace) -> dict[str, int]:
