@@ -41,6 +41,7 @@ def list_campaigns(ws: Workspace, campaigns: Iterable[Campaign], *, now: datetim
                     "audience": campaign.segment or "waterfall " + ", ".join(campaign.segments),
                     "claims": claimed_text(campaign),
                     "template": campaign.template,
+                    "consolidate": campaign.consolidate,
                     "schedule": schedule_text(campaign),
                     "next": upcoming.isoformat() if upcoming else None,
                     "last": last.occurrence if last else None,

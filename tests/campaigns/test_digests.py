@@ -354,7 +354,7 @@ def test_no_digest_says_a_word_of_another_mailbox(books: Books) -> None:
     books.accounts(birds, to=[f"box{number}@birds.example" for number in range(7)])
     declare(ws, DIGEST)
     run(ws)
-    deliver(ws, now=NOW)
+    deliver(ws, now=NOW, workers=4)
     boxes = 0
     for mail in mails(ws):
         if not (box := re.match(r"box(\d)@", mail["To"])):

@@ -3,6 +3,8 @@
 import pytest
 from sqlalchemy import insert
 
+from dunning_pipeline.console.sentences import said
+from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import send_accounts, sends
 from tests.console.world import NOW, Console
 
@@ -25,6 +27,10 @@ def digest(console: Console) -> str:
                 )
             )  # fmt: skip
             connection.execute(insert(send_accounts), [{"send_key": key, "account_key": f"s:{name}"} for name in names])
+            raise_finding(
+                connection, kind="bounced", object_kind="send", object_id=key, severity="warning", at=NOW,
+                message=f"{key} did not arrive",
+            )  # fmt: skip
     return "dg-both"
 
 
@@ -42,3 +48,11 @@ def test_a_digest_is_found_from_each_account_and_shows_what_the_reader_may_see(c
     assert digest in listed and "dg-lee" not in listed
     assert console.get("/sends/dg-lee", who="kim").status_code == 404
     assert "dg-lee" not in console.get("/accounts/s:kim").text
+    found = console.get("/findings", who="kim").text
+    assert "dg-both did not arrive" in found and "dg-lee did not arrive" not in found
+
+
+def test_why_a_digest_was_cancelled_is_said_in_german() -> None:
+    told = said("amount_changed: account s:kim, invoice s:i-kim", "de")
+    assert told == "Betrag geändert: Konto s:kim, Rechnung s:i-kim"
+    assert said("block: account s:kim, dispute on s:i-kim", "de").startswith("gesperrt: Konto s:kim, ")
