@@ -19,7 +19,12 @@ from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.reading import read_query
 
-_OPEN_ITEMS = "select * from dunning.open_items order by account_key, effective_due_date, invoice_key, instalment"
+# As in account statements, what two sources carry is left out until somebody has said whose it is.
+_OPEN_ITEMS = """
+select * from dunning.open_items
+where invoice_key not in (select invoice_key from dunning.duplicate_invoices)
+order by account_key, effective_due_date, invoice_key, instalment
+"""
 # Addresses and numbers that more than one account is reached at: what they get counts together.
 _SHARED_POINTS = """
 select lower(point) as point, list(distinct account_key) as account_keys

@@ -185,6 +185,25 @@ def block(ws: Workspace, key: str) -> None:
         connection.execute(insert(blocks).values(block_id=uuid4().hex, valid_from=NOW.date(), created_at=NOW, **made))
 
 
+def test_what_two_sources_carry_is_not_added_up(books: Books) -> None:
+    """One party of two sources: an invoice that both have is held, in a digest as in a statement of account."""
+    ws = books.ws
+    books.reached_at(SHARED, "alpha")
+    books.accounts({"erp": "INV-alpha", "other": "ERP-7"}, to=SHARED)
+    books.say(
+        "insert into dunning.duplicate_invoices select invoice_key, source, invoice_number "
+        "from data_model.invoices where invoice_number = 'INV-alpha'"
+    )
+    declare(ws, DIGEST)
+    assert run(ws) == {"queued": 4, "nothing_open": 2}
+    [digest] = [row for row in queued(ws) if row["recipients"]["to"] == [SHARED]]
+    assert told(digest) == ["other"] and digest["document"]["digest"]["sums"][0]["open_amount"] == "250.00"
+    declare(ws, MESSAGE)
+    run(ws, "notes")
+    [note] = [row for row in queued(ws) if row["campaign"] == "notes" and row["account_key"] == "salesforce:alpha"]
+    assert note["document"]["items"] == []
+
+
 def test_members_that_are_held_out_are_in_no_digest(books: Books) -> None:
     books.reached_at(SHARED, *MINE)
     books.accounts({f"n{number}": f"N-{number}" for number in range(30)}, to=SHARED)
