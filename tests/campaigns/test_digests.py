@@ -68,22 +68,24 @@ class Books:
             "segments.overdue_1_30": member, "data_model.accounts": own, "data_model.invoices": own,
             "unified.account_links": own, "dunning.account_recipients": own, "dunning.open_items": own,
         }  # fmt: skip
+        made = [
+            (f"salesforce:{name}", name, invoice, to if isinstance(to, str) else to[place % len(to)])
+            for place, (name, invoice) in enumerate(invoices.items())
+        ]
+        new = {
+            **dict.fromkeys(("account_key", "bill_group_key", "invoice_key"), "made.key"),
+            **dict.fromkeys(("open_amount", "total_amount", "original_amount"), amount),
+            **dict.fromkeys(("account_id", "invoice_id"), "made.id"),
+            "unified_account_id": "'U-' || made.id", "invoice_number": "made.invoice", "name": "made.id || ' AG'",
+            "email_to": "[made.address]", "currency": f"'{currency}'",
+        }  # fmt: skip
         with duckdb.connect(str(self.snapshot)) as con:
+            con.execute("create temp table made (key varchar, id varchar, invoice varchar, address varchar)")
+            con.execute(f"insert into made values {', '.join(map(str, made))}")
             for table, where in tables.items():
-                columns = {row[0] for row in con.execute(f"describe {table}").fetchall()}
-                copies = []
-                for place, (name, invoice) in enumerate(invoices.items()):
-                    address = to if isinstance(to, str) else to[place % len(to)]
-                    made = {
-                        **dict.fromkeys(("account_key", "bill_group_key", "invoice_key"), f"'salesforce:{name}'"),
-                        **dict.fromkeys(("open_amount", "total_amount", "original_amount"), amount),
-                        **dict.fromkeys(("account_id", "invoice_id"), f"'{name}'"),
-                        "unified_account_id": f"'U-{name}'", "invoice_number": f"'{invoice}'", "name": f"'{name} AG'",
-                        "email_to": f"['{address}']", "currency": f"'{currency}'",
-                    }  # fmt: skip
-                    new = ", ".join(f"{value} as {column}" for column, value in made.items() if column in columns)
-                    copies.append(f"select * replace ({new}) from {table} where {where}")
-                con.execute(f"insert into {table} {' union all '.join(copies)}")
+                columns = [row[0] for row in con.execute(f"describe {table}").fetchall()]
+                copied = ", ".join(new.get(column, f'one."{column}"') for column in columns)
+                con.execute(f"insert into {table} select {copied} from (from {table} where {where}) as one, made")
 
     def paid(self, name: str) -> None:
         self.say(
