@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import escape
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from dunning_pipeline.delivery.judging.gate import is_mandatory
 from dunning_pipeline.delivery.mime import one_line, safe_filename
@@ -15,7 +15,7 @@ from dunning_pipeline.delivery.permission.preferences import preference_link, un
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.bulk import read_many
-from dunning_pipeline.ledger.schema import statement_details, statements
+from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.letters.compiling import TemplateVersion
 from dunning_pipeline.letters.rendering import RenderedEmail, render_email, render_sms
 from dunning_pipeline.letters.versions import pinned
@@ -36,6 +36,7 @@ class Renderer:
         self._owners = owners
         self._company: Company = ws.company
         self._templates: dict[str, TemplateVersion] = {}  # a version never changes: each is read once
+        self._letters: dict[tuple[str, str], TemplateVersion] = {}  # of today's files
 
     def statements_of(self, connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """The statements with their frozen content, by id."""
@@ -123,7 +124,10 @@ class Renderer:
         from dunning_pipeline.letters.catalogue import Catalogue
         from dunning_pipeline.letters.compiling import compile_template
 
-        return compile_template(Catalogue(self._ws).find(row["template"], "letter", row["language"]))
+        asked = template, language = row["template"], row["language"]
+        if asked not in self._letters:
+            self._letters[asked] = compile_template(Catalogue(self._ws).find(template, "letter", language))
+        return self._letters[asked]
 
     def _template(self, connection: Connection, version: str | None, row: Mapping[str, Any]) -> TemplateVersion:
         name = version or ""
@@ -144,7 +148,7 @@ class Renderer:
             return ()
         found = [Attachment(_pdf_name(statement), PDF, self._pdf(connection, row, statement, document))]
         if statement["attach_invoices"] and wanted != "statement":
-            found += self._invoices(connection, statement)
+            found += self._invoices(document, statement["account_key"])
         total = sum(len(one.content) for one in found)
         if total > MAX_ATTACHMENT_BYTES:
             raise Refused(
@@ -154,16 +158,11 @@ class Renderer:
             )
         return tuple(found)
 
-    def _invoices(self, connection: Connection, statement: Mapping[str, Any]) -> list[Attachment]:
+    def _invoices(self, document: Mapping[str, Any], account_key: str) -> list[Attachment]:
         """The invoices' own PDFs, byte for byte, where they are in the inbox."""
-        numbers = connection.scalars(
-            select(statement_details.c.invoice_number)
-            .where(statement_details.c.statement_id == statement["statement_id"], statement_details.c.type == "invoice")
-            .order_by(statement_details.c.position)
-        )
         found = []
-        for number in dict.fromkeys(numbers):
-            file = self._invoice_file(number or "", statement["account_key"])
+        for number in dict.fromkeys(item["invoice_number"] for item in document["items"]):
+            file = self._invoice_file(number or "", account_key)
             if file is not None:
                 if file.stat().st_size > MAX_ATTACHMENT_BYTES:
                     raise Refused(
