@@ -1,14 +1,10 @@
 """What campaigns name and the workspace does not have: segments, templates, processes, levels."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.workspace import Workspace
-
-# a field of digests inside a Jinja expression or statement
-_ACCOUNTS = re.compile(r"\{[{%][^{}]*(?<![\w.])(?:accounts|digest)\b")
 
 if TYPE_CHECKING:
     from dunning_pipeline.campaigns.declaration import Campaign, DeclaredCampaign
@@ -100,14 +96,13 @@ def _digest_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[Invalid
 def shows_accounts(ws: Workspace, campaign: "Campaign") -> bool | None:
     """Whether the campaign's template lists the accounts of a digest; None where its files cannot be read."""
     from dunning_pipeline.letters.catalogue import Catalogue
-    from dunning_pipeline.letters.markup.including import assemble
+    from dunning_pipeline.letters.digest import is_of_digests
 
     channel = next((name for name in campaign.channels or ("email",) if name in ("email", "sms", "letter")), None)
     if channel is None or campaign.template is None:
         return None
     try:
-        source = Catalogue(ws).find(campaign.template, channel, ws.company.default_language)
-        return _ACCOUNTS.search(assemble(source.file, root=source.root).text) is not None
+        return is_of_digests(Catalogue(ws).find(campaign.template, channel, ws.company.default_language))
     except (NotThere, InvalidDeclaration):
         return None
 

@@ -91,6 +91,7 @@ def _first_fee(ws: Workspace, declared: DeclaredProcess) -> Iterator[Mistake]:
 
 def _templates(ws: Workspace, declared: DeclaredProcess, index: int, level: Level) -> Iterator[Mistake]:
     from dunning_pipeline.letters.catalogue import Catalogue
+    from dunning_pipeline.letters.digest import is_of_digests
 
     catalogue, place = Catalogue(ws), ("levels", index, "template")
     for channel in _WRITTEN:
@@ -98,12 +99,18 @@ def _templates(ws: Workspace, declared: DeclaredProcess, index: int, level: Leve
             continue
         for language in dict.fromkeys((ws.company.default_language, *ws.company.languages)):
             try:
-                found = catalogue.find(level.template, channel, language).language
+                source = catalogue.find(level.template, channel, language)
             except NotThere:
                 message = f"level {level.level}: there is no template {level.template!r} for {channel}"
                 remedy = f"add it under templates/{channel}/{language}/"
                 yield Mistake("error", declared.mistake(place, message, remedy=remedy))
                 break
+            if is_of_digests(source):
+                message = f"level {level.level}: {level.template!r} lists several accounts; a reminder is of one"
+                remedy = "name a template of reminders; digests belong to campaigns with consolidate"
+                yield Mistake("error", declared.mistake(place, message, remedy=remedy))
+                break
+            found = source.language
             if found.split("-")[0] != language.split("-")[0]:
                 message = f"level {level.level}: {level.template!r} for {channel} is not translated to {language}"
                 remedy = f"add it under templates/{channel}/{language}/; until then it is sent in {found}"

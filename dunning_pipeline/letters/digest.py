@@ -3,15 +3,28 @@
 accounts with their open items + company  →  merge document  →  one e-mail or SMS; nothing of any other account.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dunning_pipeline.letters.document import Document, clean, iso, statement_document
 from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.company import Company
 
+if TYPE_CHECKING:
+    from dunning_pipeline.letters.catalogue import TemplateSource
+
 Row = Mapping[str, Any]
+# a field of digests inside a Jinja expression or statement
+_ACCOUNTS = re.compile(r"\{[{%][^{}]*(?<![\w.])(?:accounts|digest)\b")
+
+
+def is_of_digests(source: "TemplateSource") -> bool:
+    """Whether a template lists the accounts of a digest; raises InvalidDeclaration where its files cannot be read."""
+    from dunning_pipeline.letters.markup.including import assemble
+
+    return _ACCOUNTS.search(assemble(source.file, root=source.root).text) is not None
 
 
 def digest_document(

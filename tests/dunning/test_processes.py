@@ -128,6 +128,17 @@ def test_check_names_missing_templates_laws_segments_and_rates(world: World) -> 
     assert all(one.error.line for one in found)
 
 
+def test_a_reminder_has_no_template_of_digests(world: World) -> None:
+    assert world.folder is not None
+    (world.folder / "templates").symlink_to(ROOT / "templates")
+    world.company("")
+    world.process("levels:\n  - {level: 1, when: {days: 1}, template: account_digest, channels: [email]}")
+    errors = [found.error for found in check_processes(Workspace(world.folder)) if found.severity == "error"]
+    assert [error.message for error in errors] == [
+        "level 1: 'account_digest' lists several accounts; a reminder is of one"
+    ]
+
+
 def test_a_fee_that_german_consumers_do_not_owe_is_told(world: World) -> None:
     world.process("party: consumer\nlevels:\n  - {level: 1, when: {days: 1}, template: a, fee: {EUR: 1}}")
     [mistake] = [one for one in check_processes(Workspace(world.folder)) if "§ 286" in one.error.message]
