@@ -16,9 +16,8 @@ from dunning_pipeline.identity.steps.records import KINDS, content, facts, forms
 from dunning_pipeline.identity.steps.step import WORK
 from dunning_pipeline.identity.values.registry import NORMALISERS, Normaliser, apply_by_name, normalisers_version
 
-RECORDS_AT_ONCE = (
-    1_000_000  # new ones are joined with all their normal forms: more at once need more memory than warehouses may have
-)
+# new ones are joined with all their normal forms: more at once need more memory than warehouses may have
+RECORDS_AT_ONCE = 1_000_000
 SERIAL_BELOW = 40_000  # new values; starting worker processes takes about as long as normalising this many
 
 
@@ -38,9 +37,8 @@ def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None 
     late = f"(select * from {WORK}.{kind}_records where record_id in ({missed}))"
     added = sum(_add_new(con, name, keys, processes or os.cpu_count() or 1) for name, keys in _raw_keys(kind, late))
     if kind == "individual":
-        con.execute(
-            f"insert into identity_cache.names from ({names()}) where name_id not in (select name_id from identity_cache.names)"
-        )
+        known = "select name_id from identity_cache.names"
+        con.execute(f"insert into identity_cache.names from ({names()}) where name_id not in ({known})")
     first = f"select min(r.record_id) from {late} as r group by {content(kind)}"
     parts = engine.rows(f"select count(*) from ({missed})")[0][0] // RECORDS_AT_ONCE + 1
     for part in range(parts):

@@ -23,9 +23,8 @@ from dunning_pipeline.identity.steps.names import (
 )
 from dunning_pipeline.identity.steps.step import WORK, Step
 
-COMPARE_AT_ONCE_UP_TO = (
-    12  # names in a rule's largest block; above it people's names are found by what they have in common
-)
+# names in a rule's largest block; above it people's names are found by what they have in common
+COMPARE_AT_ONCE_UP_TO = 12
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
 PARTS = ("members", "groups", "crowds", "company", "neighbours", "candidates")  # tables of one rule
 _COMPARED = {  # columns of the names that a pair is judged by
