@@ -12,9 +12,9 @@ from sqlalchemy import select
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.dunning_flow import Outcomes
 from dunning_pipeline.campaigns.messages import Messages, better, rows_of
-from dunning_pipeline.delivery.judging.facts import points_of
 from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
 from dunning_pipeline.delivery.keys import send_key
+from dunning_pipeline.delivery.permission.contact_points import points_of
 from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import send_accounts, sends

@@ -36,7 +36,6 @@ class LetterEnvironment(ImmutableSandboxedEnvironment):
     code_generator_class = StrictGenerator
     escape_text = staticmethod(_escape_inner)  # what HTML prints of a text, without an object around it
     shown: Callable[[Any], str]  # what is printed of any other value
-    formats: Mapping[str, tuple[Callable[..., str], Callable[..., str]]]  # by name: as a value, and as it is printed
     intercepted_binops = frozenset(["*", "**", "+", "%"])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -70,6 +69,7 @@ class QuickEnvironment(LetterEnvironment):
     """The same rules for a program that stops where a document is not as expected."""
 
     code_generator_class = QuickGenerator
+    formats: Mapping[str, tuple[Callable[..., str], Callable[..., str]]]  # by name: as a value, and as it is printed
 
 
 def letter_environment(*, autoescape: bool, quick: bool = False) -> LetterEnvironment:
@@ -96,7 +96,8 @@ def letter_environment(*, autoescape: bool, quick: bool = False) -> LetterEnviro
         "counted": counted,
     }
     environment.globals = {"range": counted_range}
-    environment.formats = {name: _from_texts(name, autoescape=autoescape) for name in FORMATS}
+    if isinstance(environment, QuickEnvironment):
+        environment.formats = {name: _from_texts(name, autoescape=autoescape) for name in FORMATS}
     return environment
 
 
@@ -200,10 +201,10 @@ def _from_texts(name: str, *, autoescape: bool) -> tuple[Callable[..., str], Cal
         return format_text(value, *rest)
 
     @lru_cache(maxsize=formats.CACHE)
-    def printed(value: Any, *rest: str) -> str:
-        return _escape_inner(checked(value, *rest)) if autoescape else checked(value, *rest)
+    def escaped(value: Any, *rest: str) -> str:
+        return _escape_inner(checked(value, *rest))
 
-    return checked, printed
+    return checked, escaped if autoescape else checked
 
 
 def _shown_in_html(value: Any) -> str:

@@ -66,9 +66,11 @@ class QuickGenerator(StrictGenerator):
             return self._visit_careful(super().visit_Filter, node, frame)
         self.write(f"{node.name}_{'shown' if node is self._printed else 'text'}(")
         self.visit(node.node, frame)
-        if FORMATS[node.name]:
+        if node.args:
             self.write(", ")
-            self.visit(node.args[0], frame) if node.args else self.write(str(FORMATS[node.name]))
+            self.visit(node.args[0], frame)
+        elif default := FORMATS[node.name]:
+            self.write(f", {default}")
         self.write(", locale)")
 
     def visit_Test(self, node: nodes.Test, frame: Any) -> None:

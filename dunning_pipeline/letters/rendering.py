@@ -91,15 +91,10 @@ def one_line(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Plain text without trailing blanks and with at most one empty line in a row."""
-    text = text.strip()
-    if any(blank in text for blank in _TRAILING):
-        text = "\n".join(map(str.rstrip, text.split("\n")))
+    text = "\n".join(map(str.rstrip, text.strip().split("\n")))
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text
-
-
-_TRAILING = (" \n", "\t\n", "\r\n", "\xa0\n", "\u202f\n")
 
 
 class Programs:
@@ -107,18 +102,20 @@ class Programs:
 
     def __init__(self, compiled: Mapping[str, Any]) -> None:
         self.compiled = compiled
-        self.made: dict[str, tuple[Template, Plate]] = {}
+        self._quick: dict[str, tuple[Template, Plate]] = {}
+        self._strict: dict[str, Template] = {}
 
     def __getitem__(self, part: str) -> tuple[Template, Plate]:
         """The quick program and its plate, which is that of the strict one, too."""
-        if part not in self.made:
+        if part not in self._quick:
             template = self._made(part, quick=True)
-            self.made[part] = template, Plate(template)
-        return self.made[part]
+            self._quick[part] = template, Plate(template)
+        return self._quick[part]
 
-    @cache  # noqa: B019 - as long as the version is known, which is as long as the worker
     def strict(self, part: str) -> Template:
-        return self._made(part, quick=False)
+        if part not in self._strict:
+            self._strict[part] = self._made(part, quick=False)
+        return self._strict[part]
 
     def _made(self, part: str, *, quick: bool) -> Template:
         return _environment(autoescape=part == "html", quick=quick).from_string(self.compiled[part] or "")

@@ -68,7 +68,11 @@ def _places(tree, path=()):
             yield from _places(value, (*path, key))
 
 
-PLACES = list(_places(sample_document(SHIPPED.root, "final_reminder", "de")))
+PLACES = [  # what is checked when a document is made is left as it is
+    path
+    for path in _places(sample_document(SHIPPED.root, "final_reminder", "de"))
+    if not {"locale", "language"}.intersection(path)
+]
 ODD = st.sampled_from([None, "", 0, 7, 1.5, True, "x<y", "2025-11-04", "-3.10", [], ["a"], {}, {"name": "n"}])
 
 
@@ -83,8 +87,6 @@ def test_a_document_with_something_odd_reads_the_same_or_fails_the_same(path, va
         del holder[path[-1]]
     else:
         holder[path[-1]] = value
-    if "locale" in path or "language" in path:
-        return  # checked when a document is made
     assert parts(_reminder(), document) == strictly(_reminder(), document)
 
 

@@ -1,6 +1,6 @@
 """Judges a digest, one message over several accounts: each of them as if it were the only one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,14 @@ def accounts_of(row: Mapping[str, Any]) -> set[str]:
     return {account["key"] for account in told_accounts(row)} or {row["account_key"]}
 
 
-def listed_items(account: Mapping[str, Any]) -> dict[Item, int]:
-    """What the digest says is open on one of its accounts, in minor units."""
-    source = account["key"].partition(":")[0]
+def listed_items(account_key: str, items: Iterable[Mapping[str, Any]], currency: str | None = None) -> dict[Item, int]:
+    """What a message says is open of an account, in minor units of `currency`, else of each item's own."""
+    source = account_key.partition(":")[0]
     return {
         (f"{source}:{item['invoice_id']}", item["instalment"] or 1): to_minor(
-            Decimal(item["open_amount"]), item["currency"]
+            Decimal(item["open_amount"]), currency or item["currency"]
         )
-        for item in account["items"]
+        for item in items
     }
 
 
@@ -42,7 +42,7 @@ def _obstacles(account: Mapping[str, Any], facts: "Facts", point: str | None) ->
     key = account["key"]
     if point not in facts.points.get(key, ()):
         yield f"recipient_changed: account {key} is not reached at this address any more"
-    listed = listed_items(account)
+    listed = listed_items(key, account["items"])
     known = {item: current for item in listed if (current := facts.items.get(item)) is not None}
     for item, said in listed.items():
         current = known.get(item)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,9 +9,9 @@ from typing import Any
 
 import duckdb
 
-from dunning_pipeline.delivery.permission.contact_points import normal_email, wire_phones
+from dunning_pipeline.delivery.permission.contact_points import points_of
 from dunning_pipeline.dunning.models import rendered_models
-from dunning_pipeline.errors import InvalidInput, NotThere
+from dunning_pipeline.errors import NotThere
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import quoted
@@ -161,15 +160,6 @@ class PublishedFacts:
                 self._con.close()
             self._con, self._loaded = fresh, wanted
         return self._con
-
-
-def points_of(emails: Iterable[str], number: str | None, *countries: str | None) -> set[str]:
-    """The normal forms of an account's addresses and number; what is no address reaches nobody."""
-    found = set(wire_phones([number] if number else [], *countries))
-    for address in emails:
-        with suppress(InvalidInput):
-            found.add(normal_email(address))
-    return found
 
 
 def _loads_of(ws: Workspace) -> frozenset[str]:

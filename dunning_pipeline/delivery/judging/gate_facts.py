@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, select, text
@@ -19,7 +18,6 @@ from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
 from dunning_pipeline.letters.document import last_day
-from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.company import Company
 from dunning_pipeline.statements.assigning import paused
 
@@ -193,16 +191,11 @@ def _listed_in_documents(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[It
     for row in rows:
         document = row["document"] or {}
         if told := told_accounts(row):
-            listed[row["send_key"]] = {item: said for one in told for item, said in listed_items(one).items()}
+            of_accounts = (listed_items(one["key"], one["items"]) for one in told)
+            listed[row["send_key"]] = {item: said for each in of_accounts for item, said in each.items()}
         elif row["statement_id"] is None and document.get("items"):
-            source = row["account_key"].partition(":")[0]
-            listed[row["send_key"]] = {
-                (f"{source}:{item['invoice_id']}", item["instalment"] or 1): to_minor(
-                    Decimal(item["open_amount"]), document["currency"]
-                )
-                for item in document["items"]
-                if item.get("invoice_id") and item.get("open_amount")
-            }
+            items = [item for item in document["items"] if item.get("invoice_id") and item.get("open_amount")]
+            listed[row["send_key"]] = listed_items(row["account_key"], items, document["currency"])
     return listed
 
 

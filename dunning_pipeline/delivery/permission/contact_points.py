@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 
 from dunning_pipeline.errors import InvalidInput
@@ -86,3 +87,12 @@ def wire_phones(numbers: Iterable[str], *countries: str | None) -> list[str]:
         except InvalidInput:
             found.append(number)
     return list(dict.fromkeys(found))
+
+
+def points_of(emails: Iterable[str], number: str | None, *countries: str | None) -> set[str]:
+    """The normal forms of an account's addresses and number; what is no address reaches nobody."""
+    found = set(wire_phones([number] if number else [], *countries))
+    for address in emails:
+        with suppress(InvalidInput):
+            found.add(normal_email(address))
+    return found
