@@ -289,6 +289,27 @@ def test_a_suppressed_recipient_gets_a_letter_instead(desk: Desk, acme: dict) ->
     assert (desk.ws.outbox / f"{letter['key']}.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_a_recipient_whom_no_mail_server_takes_gets_a_letter_instead(desk: Desk) -> None:
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    recipients = {"to": ["jürgen@example.com"], "cc": [], "bcc": []}
+    [key] = desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, recipients=recipients))
+
+    assert deliver(desk.ws, now=NOW, send_now=True)["sent"] == 1
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "suppressed")
+    assert [row["status"] for row in desk.sends() if row["channel"] == "letter"] == ["sent"]
+
+
+def test_a_copy_to_what_is_no_address_is_left_out(desk: Desk, acme: dict) -> None:
+    copies = {"to": ["acme@example.com"], "cc": ["jürgen@example.com", "a..b@example.com"], "bcc": []}
+    [key] = desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, recipients=copies))
+
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    mail = message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
+    assert (mail["To"], mail["Cc"]) == ("acme@example.com", None)
+    assert "copy_left_out" in desk.findings()
+
+
 def test_who_got_a_letter_instead_does_not_get_the_mail_as_well(desk: Desk, acme: dict) -> None:
     [key] = desk.queue(acme)
     with desk.engine.begin() as connection:

@@ -143,9 +143,7 @@ def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresse
     if channel not in ("email", "sms"):
         return None
     for address in row["recipients"]["to"]:
-        if address in facts.invalid:
-            return Verdict("hold", "suppressed", detail=facts.invalid[address])
-        refusal = _refusal(row, addresses[address], facts, company)
+        refusal = _refusal(row, address, facts, company, addresses)
         if refusal is not None:
             return refusal
     if channel == "email" and not is_mandatory(row["kind"]) and not company.public_url:
@@ -160,14 +158,16 @@ def barred_copies(
     barred = {}
     for part in ("cc", "bcc"):
         for address in row["recipients"].get(part) or ():
-            refusal = _refusal(row, addresses[address], facts, company) if address in addresses else None
+            refusal = _refusal(row, address, facts, company, addresses)
             if refusal is not None:
                 barred[address] = f"{refusal.reason}: {refusal.detail}"
     return barred
 
 
-def _refusal(row: Any, point: str, facts: Facts, company: Company) -> Verdict | None:
-    channel = row["channel"]
+def _refusal(row: Any, address: str, facts: Facts, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
+    if address in facts.invalid:
+        return Verdict("hold", "suppressed", detail=facts.invalid[address])
+    channel, point = row["channel"], addresses[address]
     subscription = DUNNING_SUBSCRIPTION if is_mandatory(row["kind"]) else "campaigns"
     needs_opt_in = subscription == DUNNING_SUBSCRIPTION and company.consent_for_dunning == "required"
     if (channel, point) in facts.suppressed:

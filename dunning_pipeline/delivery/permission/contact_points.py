@@ -24,14 +24,11 @@ def normal_email(text: str) -> str:
 
 def wire_email(text: str) -> str:
     """The address as it goes over the wire: international domains in ASCII. Raises InvalidInput."""
-    wire = _forms(text)[1]
-    if wire is None:
-        raise InvalidInput("the part before @ is not ASCII; mail servers do not take it", value=text)
-    return wire
+    return _forms(text)[1]
 
 
 @lru_cache(maxsize=65536)
-def _forms(text: str) -> tuple[str, str | None]:
+def _forms(text: str) -> tuple[str, str]:
     if _PLAIN.fullmatch(text) and len(text) <= 254:
         return text.lower(), text.lower()
     from email_validator import EmailNotValidError, validate_email
@@ -47,8 +44,9 @@ def _forms(text: str) -> tuple[str, str | None]:
         checked = validate_email(plain, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise InvalidInput(f"not an e-mail address: {error}", value=text) from None
-    ascii_form = checked.ascii_email
-    return checked.normalized.lower(), ascii_form.lower() if ascii_form else None
+    if checked.ascii_email is None:
+        raise InvalidInput("the part before @ is not ASCII; mail servers do not take it", value=text)
+    return checked.normalized.lower(), checked.ascii_email.lower()
 
 
 @lru_cache(maxsize=65536)
