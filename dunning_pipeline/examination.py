@@ -11,6 +11,7 @@ from dunning_pipeline.errors import DunningError
 from dunning_pipeline.settings.workspace import Workspace
 
 State = Literal["ok", "info", "warning", "error"]
+RATES_RUN_OUT = timedelta(days=45)  # before that the next half-year's rate is announced and can be imported
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def examine(ws: Workspace, *, now: datetime) -> list[Examined]:
         ("company", _company),
         ("streams", _streams),
         ("processes", _processes),
+        ("laws", _laws),
         ("campaigns", _campaigns),
         ("models", _models),
         ("inbox", _inbox),
@@ -86,6 +88,31 @@ def _processes(ws: Workspace, now: datetime) -> Iterator[Examined]:
             "processes", "error", f"default_process {default!r} does not exist", "correct policies/company.yaml"
         )
     yield Examined("processes", "ok", f"{len(names)} declared: {', '.join(names)}")
+
+
+def _laws(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    """How long the rates last by which some process charges interest: beyond them there is none."""
+    from dunning_pipeline.dunning.processes import load_processes
+    from dunning_pipeline.law.packs import load_laws
+
+    today, packs = now.astimezone(ws.company.zone).date(), load_laws(ws)
+    charging = {
+        level.interest.law
+        for declared in load_processes(ws).values()
+        for level in declared.process.levels
+        if level.interest and level.interest.law
+    }
+    for law in sorted(charging & packs.keys()):
+        until = packs[law].pack.known_until
+        if until is None:
+            continue
+        text, remedy = f"the rates of {law} are known until {until}", f"`dunning law import {law} FILE …`"
+        if until < today:
+            yield Examined("laws", "warning", f"{text}: no interest by them since", remedy)
+        elif until < today + RATES_RUN_OUT:
+            yield Examined("laws", "info", f"{text}: no interest by them after that", remedy)
+        else:
+            yield Examined("laws", "ok", text)
 
 
 def _campaigns(ws: Workspace, now: datetime) -> Iterator[Examined]:

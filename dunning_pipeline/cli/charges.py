@@ -16,7 +16,7 @@ from dunning_pipeline.cli.output import (
     show,
 )
 
-charge = typer.Typer(no_args_is_help=True, add_completion=False, help="Fees and interest charged: list, waive, pay.")
+charge = typer.Typer(no_args_is_help=True, help="Fees and interest charged: list, waive, pay.")
 
 
 @charge.command("list")

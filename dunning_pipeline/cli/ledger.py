@@ -9,7 +9,7 @@ import typer
 from dunning_pipeline.cli.entries import moment
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The ledger: migrate, backup, restore, verify.")
+app = typer.Typer(no_args_is_help=True, help="The ledger: migrate, backup, restore, verify.")
 
 
 @app.command()

@@ -74,7 +74,7 @@ class LazyGroup(TyperGroup):
                 return _explains(cmd_name, f"dunning_pipeline.cli.{module} ({attribute}) is not part of this version")
             raise
         if isinstance(found, typer.Typer):
-            group = typer.main.get_command(found)
+            group = typer.main.get_group(found)
             group.name, group.help = cmd_name, group.help or summary
             return group
         return _single(cmd_name, found, summary)

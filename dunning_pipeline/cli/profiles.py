@@ -11,9 +11,7 @@ import typer
 
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Unified profiles: show, explain, review, decide, validate."
-)
+app = typer.Typer(no_args_is_help=True, help="Unified profiles: show, explain, review, decide, validate.")
 
 
 class Kind(StrEnum):

@@ -16,7 +16,7 @@ from dunning_pipeline.cli.output import (
     show,
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Dunning runs: list, show, delete.")
+app = typer.Typer(no_args_is_help=True, help="Dunning runs: list, show, delete.")
 
 _COLUMNS = ("run_id", "kind", "dunning_date", "status", "created", "updated", "unchanged", "removed", "held")
 

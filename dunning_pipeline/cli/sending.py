@@ -7,7 +7,7 @@ import typer
 
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
 
-app = typer.Typer(add_completion=False, help="Deliver what is due; list, resolve and stop sends.")
+app = typer.Typer(help="Deliver what is due; list, resolve and stop sends.")
 
 Template = Annotated[str, typer.Option("--template", help="Name of an e-mail template.")]
 AtOnce = Annotated[bool, typer.Option("--now", help="Do not wait for the send hour.")]

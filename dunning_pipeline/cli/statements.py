@@ -9,7 +9,7 @@ import typer
 
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Statements: list, show, edit, close, void, send …")
+app = typer.Typer(no_args_is_help=True, help="Statements: list, show, edit, close, void, send …")
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID|NUMBER]…", help="Ids or numbers of statements.")]
 One = Annotated[str, typer.Argument(metavar="ID|NUMBER")]

@@ -92,6 +92,22 @@ def test_the_doctor_names_what_is_wrong_and_goes_on(workspace: Workspace, monkey
     assert not workspace.state.exists(), "looking makes no state"
 
 
+@pytest.mark.parametrize(
+    ("now", "state"),
+    [
+        ("2025-11-03T09:00:00+01:00", "ok"),
+        ("2025-12-31T23:00:00+01:00", "info"),
+        ("2026-01-01T00:30:00+01:00", "warning"),
+    ],
+)
+def test_the_doctor_says_when_the_rates_of_a_law_run_out(workspace: Workspace, now: str, state: str) -> None:
+    found = [
+        one for one in examine(workspace, now=datetime.fromisoformat(now)) if one.what == "laws" and "EU" in one.text
+    ]
+    assert [(one.state, "2025-12-31" in one.text) for one in found] == [(state, True)]
+    assert ("dunning law import EU" in found[0].remedy) == (state != "ok")
+
+
 @pytest.mark.slow
 def test_the_doctor_exits_1_only_for_what_keeps_it_from_working(workspace: Workspace) -> None:
     told = dunning("doctor", "--format", "json", workspace=workspace)
