@@ -170,9 +170,14 @@ def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
         )
         if late:
             yield Examined("sends", "warning", f"{late} are due for more than an hour", "run `dunning send`")
-        for name in connection.scalars(select(switches.c.name)):
-            if name == "stop" or name.startswith("circuit:"):
-                yield Examined("sends", "warning", f"switched off: {name}", "`dunning send resume` when it is settled")
+        for name, reason in connection.execute(select(switches.c.name, switches.c.reason)).tuples():
+            what, _, which = name.partition(":")
+            if what == "stop":
+                told = f"the stop button is pressed: {reason or 'no reason given'}"
+                yield Examined("sends", "warning", told, "`dunning send resume` when it is settled")
+            elif what == "circuit":
+                remedy = "correct what it names; each `dunning send` tries one message and goes on where that is taken"
+                yield Examined("sends", "warning", f"nothing leaves through {which}: {reason}", remedy)
         waiting = connection.scalar(select(func.count()).where(findings.c.status == "open")) or 0
         if waiting:
             yield Examined("findings", "info", f"{waiting} are open", "look at them in `dunning console`")

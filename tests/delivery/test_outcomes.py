@@ -2,6 +2,8 @@
 
 import pytest
 
+from dunning_pipeline.delivery.queue import requeue
+from dunning_pipeline.delivery.switches import switch_on
 from dunning_pipeline.delivery.working.worker import deliver
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, first_replies, resets_before_reading
@@ -110,6 +112,60 @@ def test_wrong_credentials_open_the_circuit_and_lose_nothing(desk: Desk, sendgri
     sendgrid.behaviour = first_replies()
     assert deliver(desk.ws, now=NOW)["sent"] == 20
     assert sum(sendgrid.counts.values()) == 20
+    assert desk.findings() == []  # what is over is nobody's task
+
+
+@pytest.mark.parametrize("reply", [Reply(500), Reply(reset="after")], ids=str)
+def test_an_outage_that_leaves_messages_unknown_opens_the_circuit_too(
+    desk: Desk, sendgrid: ProviderServer, reply: Reply
+) -> None:
+    sendgrid.behaviour = first_replies(then=reply)
+    for number in range(20):
+        desk.message(f"a{number}")
+
+    assert deliver(desk.ws, now=NOW)["errors"]
+    assert desk.statuses() == {"unknown": 5, "queued": 15}
+    deliver(desk.ws, now=NOW)
+    assert desk.statuses() == {"unknown": 6, "queued": 14}  # one probe per run
+
+    sendgrid.behaviour = first_replies()
+    assert deliver(desk.ws, now=NOW)["sent"] == 14
+    assert desk.findings() == ["send_unknown"] * 6
+
+
+def test_who_names_a_time_or_is_down_is_asked_again_as_often_as_need_be(
+    desk: Desk, sendgrid: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dunning_pipeline.delivery.working.outcomes.MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.session.LONGEST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
+    sendgrid.behaviour = first_replies(then=Reply(429, {"Retry-After": "1"}))
+    key = desk.message("acme")
+    for _ in range(3):
+        desk.set(key, next_attempt_at=None)
+        deliver(desk.ws, now=NOW)
+    assert desk.attempts(key) == ["refused"] * 3
+
+    with desk.engine.begin() as connection:
+        switch_on(connection, "circuit:sendgrid", actor="delivery", reason="down", at=NOW)
+    sendgrid.behaviour = first_replies(then=Reply(503))
+    for _ in range(3):
+        desk.set(key, next_attempt_at=None)
+        deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == "queued"
+    assert len(sendgrid.requests) == 6
+
+
+def test_what_failed_and_left_later_is_nobodys_task_any_more(desk: Desk, sendgrid: ProviderServer) -> None:
+    sendgrid.behaviour = first_replies(Reply(400))
+    key = desk.message("acme")
+    deliver(desk.ws, now=NOW)
+    assert desk.findings() == ["send_failed"]
+
+    with desk.engine.begin() as connection:
+        requeue(connection, key, now=NOW, actor="me")
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    assert desk.findings() == []
 
 
 def test_a_provider_that_is_not_there_is_tried_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

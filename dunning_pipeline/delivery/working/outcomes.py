@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
+from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.ledger.bulk import chunks, write_stored
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends
@@ -155,7 +156,7 @@ def _record_other(
     attempt = row["attempts"] + 1
     reason = answer.detail or answer.status or answer.kind
     values: dict[str, Any] = {"reason": reason, **_FREE}
-    if answer.kind == "refused" and attempt < MAX_ATTEMPTS:
+    if answer.kind == "refused" and _may_be_tried_again(connection, row, answer):
         pause = backoff_seconds(attempt, retry_after_seconds=answer.retry_after_seconds)
         values |= {"status": "queued", "next_attempt_at": datetime.now(UTC) + timedelta(seconds=pause)}
     elif answer.kind == "locked_out":
@@ -184,6 +185,13 @@ def _record_other(
             else f"nobody knows whether the {row['channel']} left: {reason}",
             at=now,
         )
+
+
+def _may_be_tried_again(connection: Connection, row: Mapping[str, Any], answer: Answer) -> bool:
+    """A few times; as often as need be where the provider names a time or takes nothing from anybody."""
+    if row["attempts"] + 1 < MAX_ATTEMPTS or answer.retry_after_seconds is not None:
+        return True
+    return f"circuit:{row['provider']}" in switched_on(connection)
 
 
 def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str, Any]], *, now: datetime) -> None:
@@ -220,7 +228,7 @@ def cancel(connection: Connection, row: Mapping[str, Any], *, reason: str) -> bo
 
 def backoff_seconds(attempt: int, *, retry_after_seconds: float | None = None) -> float:
     """Pause before the next try: doubling with jitter, never shorter than what the provider asked for."""
-    doubled = min(FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+    doubled = min(FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 32), LONGEST_BACKOFF_SECONDS)
     jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311
     return max(jittered, retry_after_seconds or 0.0)
 

@@ -1,21 +1,37 @@
-"""At the start of every `send`: takes back the claims of dead workers, and queues again what was held by time."""
+"""Around every `send`: takes back the claims of dead workers, queues again what was held by time; at its end, closes
+the findings whose cause is gone."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, text, update
 
 from dunning_pipeline.delivery.working.fallback import ACTOR, UNREACHABLE
 from dunning_pipeline.delivery.working.outcomes import after_sent
 from dunning_pipeline.ledger.processes import is_dead, process_mark
-from dunning_pipeline.ledger.schema import leases, provider_events, send_attempts, sends
+from dunning_pipeline.ledger.schema import findings, leases, provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 
 # Holds that end without anybody touching the send; the gate judges them anew.
 ENDS_BY_ITSELF = ("weekend", "holiday", "quiet_hours", "payment_data_old", "facts_unpublished", "campaign_paused")
 # Holds whose cause a person may have removed since: judged anew once a run.
 MAY_HAVE_ENDED = ("block", "dispute", "consent", "suppressed", "not_configured", "sandbox")
+
+# A finding of delivery is over once nothing of this is so any more.
+_CAUSES = {
+    "send_unknown": "select 1 from sends where send_key = findings.object_id and status = 'unknown'",
+    # a failed message of a statement that was replaced or voided is nobody's task any more
+    "send_failed": """
+        select 1 from sends left join statements on statements.statement_id = sends.statement_id
+        where send_key = findings.object_id and sends.status = 'failed'
+            and coalesce(statements.status, 'closed') in ('draft', 'closed')
+    """,
+    "circuit_open": "select 1 from switches where name = 'circuit:' || findings.object_id",
+    "channel_not_configured": """
+        select 1 from sends where status = 'held' and reason = 'not_configured' and channel = findings.object_id
+    """,
+}
 
 _other = sends.alias()
 _REPLACED = exists().where(
@@ -109,3 +125,13 @@ def queue_held_again(connection: Connection, *, now: datetime, send_now: bool) -
         )
         .values(status="queued", next_attempt_at=None)
     ).rowcount
+
+
+def close_settled_findings(connection: Connection, *, now: datetime) -> None:
+    """Mark as done what an event, a person, a second try or a newer statement has settled since it was found."""
+    for kind, cause in _CAUSES.items():
+        connection.execute(
+            update(findings)
+            .where(findings.c.kind == kind, findings.c.status == "open", text(f"not exists ({cause})"))
+            .values(status="done", done_at=now, done_by=ACTOR)
+        )

@@ -25,7 +25,9 @@ from dunning_pipeline.ledger.processes import process_mark
 from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.settings.workspace import Workspace
 
-REFUSALS_IN_A_ROW = 5  # then the circuit opens: a provider that is down is not asked a thousand times
+# Refusals and answers that leave a message unknown; then the circuit opens: a provider that is down is not asked a
+# thousand times, and no whole night's messages become unknown.
+REFUSALS_IN_A_ROW = 5
 LONGEST_WAIT_SECONDS = 60.0  # for a message that was refused for now; longer ones wait for the next `send`
 HEARTBEAT_SECONDS = 20.0
 
@@ -96,8 +98,14 @@ class Session:
     def took(self, channel: str, answer: Answer) -> None:
         """Learn from an answer: open the circuit of a provider that is locked or down, wait where it asked to."""
         if answer.kind == "locked_out":
-            self.open_circuit(channel, f"the provider refuses our credentials: {answer.detail or answer.status}")
-        elif answer.kind == "refused":
+            redirects = (answer.status or "").startswith("3")
+            why = (
+                "the address is not the provider's, it redirects"
+                if redirects
+                else "the provider refuses our credentials"
+            )
+            self.open_circuit(channel, f"{why}: {answer.detail or answer.status}")
+        elif answer.kind in ("refused", "unknown"):
             with self._lock:
                 self._refusals[channel] += 1
                 many = self._refusals[channel] >= REFUSALS_IN_A_ROW

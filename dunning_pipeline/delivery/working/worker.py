@@ -15,7 +15,7 @@ from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.delivery.working.claims import end_lease, renew_lease
 from dunning_pipeline.delivery.working.lane import Lane
 from dunning_pipeline.delivery.working.many_hands import ManyHands
-from dunning_pipeline.delivery.working.recovery import queue_held_again, recover
+from dunning_pipeline.delivery.working.recovery import close_settled_findings, queue_held_again, recover
 from dunning_pipeline.delivery.working.session import Session
 from dunning_pipeline.dunning.processes import CHANNELS
 from dunning_pipeline.errors import InvalidInput
@@ -66,6 +66,7 @@ def deliver(
         session.close()
         with session.engine.begin() as connection:
             end_lease(connection)
+            close_settled_findings(connection, now=now)
 
 
 def run_threads(session: Session, workers: int, *, total: int = 0, progress: Progress | None = None) -> dict[str, Any]:
