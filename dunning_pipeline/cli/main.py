@@ -124,7 +124,7 @@ def main() -> None:
     except DunningError as error:
         typer.echo(f"dunning: {error}", err=True)
         raise SystemExit(1) from None
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         if error.filename is None:
             raise
         typer.echo(f"dunning: {error.strerror} (value: {str(error.filename)!r})", err=True)

@@ -1,15 +1,18 @@
 """The other ways out: SMTP, Twilio, Stripe and tasks; what each says, and what becomes of the message."""
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from dunning_pipeline.delivery.mime import build_mime, encoded_words, mailbox
+from dunning_pipeline.delivery.providers.outbox import Outbox
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import InvalidInput
@@ -275,6 +278,46 @@ def test_a_malformed_address_never_leaves_and_says_so(desk: Desk) -> None:
         deliver(desk.ws, now=NOW)
         assert desk.send(key)["status"] == "held", address
     assert desk.outbox() == []
+
+
+@pytest.fixture
+def full_disk():
+    """Files take their first 1,000 bytes and then no more, as on a disk that is nearly full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_message_that_only_begins_to_fit_on_the_disk_is_not_called_sent(tmp_path: Path, full_disk: None) -> None:
+    outbox = Outbox(tmp_path)
+    long, short = (Message(key=f"m{n}", channel="sms", to=("+491511",), text="x" * n) for n in (1_500, 10))
+    assert [answer.kind for answer in outbox.send_batch([long, short])] == ["refused", "sent"]
+    assert (outbox.has("m1500"), outbox.has("m10")) == (False, True)
+
+
+def test_letters_that_cannot_be_written_hold_up_no_mail(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    in_the_way = []
+    for number in range(6):
+        [key] = desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, channels=("letter",)))
+        in_the_way.append(desk.ws.outbox / f"{key}.pdf")
+        in_the_way[-1].mkdir(parents=True)
+        desk.message(f"a{number}")
+
+    counts = deliver(desk.ws, now=NOW)
+    assert (counts["sent"], counts["queued"]) == (6, 6)
+    assert any("cannot be written" in error for error in counts["errors"])
+    assert desk.statuses() == {"sent": 6, "queued": 6}
+
+    for folder in in_the_way:
+        folder.rmdir()
+    for row in desk.sends():
+        desk.set(row["key"], next_attempt_at=None)
+    assert deliver(desk.ws, now=NOW)["sent"] == 6
+    assert desk.findings() == []
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,18 @@ def test_a_snapshot_that_does_not_say_what_it_contains_holds(desk: Desk) -> None
     desk.publish()
     shutil.rmtree(desk.ws.outbox, ignore_errors=True)
     assert deliver(desk.ws, now=NOW)["sent"] == 1
+
+
+def test_a_damaged_snapshot_holds_everything_and_says_so(desk: Desk) -> None:
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    [key] = desk.queue(desk.statement("acme", lines={"INV-00001": 10000}))
+    snapshot = desk.ws.serving / (desk.ws.serving / "current").read_text().strip()
+    whole = snapshot.read_bytes()
+    snapshot.write_bytes(whole[:5000])
+
+    assert "cannot be read" in deliver(desk.ws, now=NOW)["errors"][0]
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "facts_unpublished")
+
+    snapshot.write_bytes(whole)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1

@@ -30,11 +30,19 @@ class Outbox:
         folder.mkdir(parents=True, exist_ok=True)
 
     def send_batch(self, messages: Sequence[Message]) -> list[Answer]:
-        """Write all, then make them durable with one sync; only then is anything called sent."""
+        """Write all, then make them durable with one sync; only then is anything called sent.
+
+        What cannot be written (a full disk, a folder that is gone) is refused for now; the same files come later.
+        """
         names: list[str] = []
         answers = []
         for message in messages:
-            written, digest = self._write(message)
+            try:
+                written, digest = self._write(message)
+            except OSError as error:
+                detail = f"{self.folder} cannot be written: {error.strerror}"
+                answers.append(Answer("refused", status="not_written", detail=detail))
+                continue
             names += written
             answers.append(Answer("sent", status="written", message_id=message.key, sha256=digest))
         sync(self.folder, names)
@@ -100,15 +108,11 @@ def _sidecar(message: Message) -> dict[str, Any]:
 def _write(name: str, content: bytes) -> None:
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
     try:
-        os.write(handle, content) if len(content) < 1 << 20 else _write_all(handle, content)
+        rest = memoryview(content)
+        while rest:  # a disk that is nearly full takes a part of it without a word
+            rest = rest[os.write(handle, rest) :]
     finally:
         os.close(handle)
-
-
-def _write_all(handle: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(handle, view) :]
 
 
 def sync(folder: Path, names: Sequence[str]) -> None:

@@ -92,6 +92,7 @@ class Lane:
             try:
                 verdicts = self._preparing.judged(rows)
             except NotThere as error:
+                self._session.errors.append(str(error))
                 self._apply([(row, Verdict("hold", "facts_unpublished", detail=error.message)) for row in rows])
                 return []
             self._apply([(row, verdict) for row, verdict in verdicts if verdict.action != "go"])
@@ -107,6 +108,8 @@ class Lane:
         left = self._leave([row for row, _ in ready], provider.name)
         gone = [(row, message) for row, message in ready if row["send_key"] in left]
         answers = provider.send_batch([message for _, message in gone])
+        for answer in answers:
+            self._session.took(gone[0][0]["channel"], answer)
         self._record(
             [(row, one, one.sha256 or digest_of(message)) for (row, message), one in zip(gone, answers, strict=True)],
             provider=provider.name,

@@ -135,7 +135,7 @@ def _probe(session: Session) -> None:
         session.stopping.set()
         session.errors.append(f"sending is stopped: {switches['stop'] or 'no reason given'}")
         return
-    for channel in ("email", "sms", "payment_retry", "task"):
+    for channel in CHANNELS:
         if f"circuit:{session.outlets.name_of(channel)}" not in switches:
             continue
         if Lane(session, 0).probe(channel):
