@@ -39,7 +39,7 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
 
 
 def cluster_records(engine: Engine, ruleset: Ruleset) -> None:
-    """Make `<kind>_clusters` (record_id → cluster_id), `<kind>_edges`, `<kind>_quarantined` and `<kind>_split`.
+    """Make `<kind>_clusters` (record_id → cluster_id), `<kind>_sizes`, `_edges`, `_quarantined` and `_split`.
 
     Needs `describe_records`, `<kind>_must_link` and `<kind>_cannot_link` (left_id, right_id, decision_id).
     """
@@ -185,23 +185,18 @@ def _join_where_one_fits(engine: Engine, ruleset: Ruleset, rule: MatchRule) -> N
 def _quarantine(engine: Engine, ruleset: Ruleset) -> bool:
     """Records of over-full clusters stay single, whatever the rules say; whether there were any."""
     kind = ruleset.kind
-    clusters, crowded = f"{WORK}.{kind}_clusters", f"{WORK}.{kind}_crowded"
-    found = engine.run(steps.crowded_clusters(kind, clusters, ruleset.guards.cluster_size))
-    engine.run(
-        Step(
-            f"{WORK}.{kind}_quarantined",
-            f"select c.record_id, c.cluster_id, q.records from {clusters} as c join {crowded} as q on q.cluster_id = c.cluster_id",
-        )
+    clusters = f"{WORK}.{kind}_clusters"
+    engine.run(steps.sizes(kind))
+    if not engine.run(steps.quarantined(kind, ruleset.guards.cluster_size)):
+        return False
+    single = (
+        f"select c.record_id, case when q.record_id is null then c.cluster_id else c.record_id end as cluster_id"
+        f" from {clusters} as c left join {WORK}.{kind}_quarantined as q on q.record_id = c.record_id"
     )
-    if found:
-        single = (
-            f"select c.record_id, case when q.record_id is null then c.cluster_id else c.record_id end as cluster_id"
-            f" from {clusters} as c left join {WORK}.{kind}_quarantined as q on q.record_id = c.record_id"
-        )
-        engine.run(Step(f"{clusters}_next", single))
-        engine.rename(f"{clusters}_next", clusters)
-    engine.drop(crowded)
-    return found > 0
+    engine.run(Step(f"{clusters}_next", single))
+    engine.rename(f"{clusters}_next", clusters)
+    engine.run(steps.sizes(kind))
+    return True
 
 
 def suggest(engine: Engine, ruleset: Ruleset) -> None:

@@ -124,6 +124,7 @@ def _resolve_kind(
 def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
     kind = ruleset.kind
     engine.load(f"identity.{kind}_rules", outputs.RULES, outputs.rule_rows(ruleset))
+    engine.run(fields.members(kind))
     some_tied = engine.run(fields.tied(kind)) > 0
     (found,) = engine.rows(fields.filled(kind))
     empty = [name for name, is_filled in zip(fields.FIELDS[kind], found[::2], strict=True) if not is_filled]
@@ -132,7 +133,7 @@ def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
     if some_tied:
         engine.append(fields.reconciled(ruleset, of_tied=True, empty=empty, untidy=untidy))
     for name in fields.frequent_fields(ruleset):
-        engine.run(fields.frequent_value(ruleset, name))
+        engine.run(fields.frequent_value(ruleset, name, is_untidy=name in untidy))
     for step in (
         fields.unified(ruleset, untidy=untidy),
         outputs.edges(kind),

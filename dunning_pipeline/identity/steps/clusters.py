@@ -57,11 +57,21 @@ def attributes_of(ruleset: Ruleset, labels: str, broken: str) -> str:
     )
 
 
-def crowded_clusters(kind: str, clusters: str, limit: int) -> Step:
-    """Clusters with more records than the ruleset allows."""
+def sizes(kind: str) -> Step:
+    """cluster_id → its number of records."""
     return Step(
-        f"{WORK}.{kind}_crowded",
-        f"select cluster_id, count(*) as records from {clusters} group by cluster_id having count(*) > {limit}",
+        f"{WORK}.{kind}_sizes",
+        f"select cluster_id, count(*) as members from {WORK}.{kind}_clusters group by cluster_id",
+    )
+
+
+def quarantined(kind: str, limit: int) -> Step:
+    """The records of clusters with more of them than the ruleset allows."""
+    clusters = f"{WORK}.{kind}_clusters"
+    return Step(
+        f"{WORK}.{kind}_quarantined",
+        f"select c.record_id, c.cluster_id, s.members as records from {clusters} as c"
+        f" join {WORK}.{kind}_sizes as s on s.cluster_id = c.cluster_id where s.members > {limit}",
     )
 
 

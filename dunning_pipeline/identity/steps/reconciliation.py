@@ -15,12 +15,13 @@ FIELDS = {
 NO_TIME = 9_000_000_000_000_000_000  # after every real time when times are negated: unknown times come last
 
 
-def _members(kind: str, columns: str) -> str:
-    """Query of the records of profiles with two records and more; `newest_first` is the negated time, a future one counts as none."""
-    return (
-        f"select p.cluster_id, {columns}, case when r.modified_at <= k.now then -epoch_us(r.modified_at) else {NO_TIME} end as newest_first"
+def members(kind: str) -> Step:
+    """The records of profiles with two records and more; `newest_first` is the negated time, a future one counts as none."""
+    return Step(
+        f"{WORK}.{kind}_members",
+        f"select p.cluster_id, r.record_id, case when r.modified_at <= k.now then -epoch_us(r.modified_at) else {NO_TIME} end as newest_first"
         f" from {WORK}.{kind}_records as r join {WORK}.{kind}_profiles as p on p.record_id = r.record_id"
-        f" cross join {WORK}.clock as k where p.members > 1"
+        f" cross join {WORK}.clock as k where p.members > 1",
     )
 
 
@@ -39,7 +40,7 @@ def tied(kind: str) -> Step:
     """Profiles in which two records changed at the same moment: there the order of times does not say which is the newest."""
     return Step(
         f"{WORK}.{kind}_tied",
-        f"select distinct cluster_id from (select cluster_id from ({_members(kind, 'r.record_id')}) as m"
+        f"select distinct cluster_id from (select cluster_id from {WORK}.{kind}_members"
         " group by cluster_id, newest_first having count(*) > 1) as t",
     )
 
@@ -50,10 +51,14 @@ def reconciled(ruleset: Ruleset, *, of_tied: bool, empty: Collection[str], untid
     `empty` fields have no value in any record, `untidy` ones values to trim. A most frequent field has its value where all records agree, else `<field>_differs` is true and `frequent_value` finds it.
     """
     kind = ruleset.kind
-    members = _members(kind, ", ".join(f"r.{field}" for field in ("source", *FIELDS[kind])))
+    columns = ", ".join(f"r.{field}" for field in ("source", *FIELDS[kind]))
+    members = (
+        f"select m.cluster_id, m.newest_first, {columns} from {WORK}.{kind}_members as m"
+        f" join {WORK}.{kind}_records as r on r.record_id = m.record_id"
+    )
     tied = f"select cluster_id from {WORK}.{kind}_tied"
     if of_tied:
-        members += f" and p.cluster_id in ({tied})"
+        members += f" where m.cluster_id in ({tied})"
     picked = _picked(ruleset, members, is_tied=of_tied, empty=empty, untidy=untidy)
     others = "" if of_tied else f" having cluster_id not in ({tied})"
     return Step(f"{WORK}.{kind}_reconciled", picked + others)
@@ -82,18 +87,21 @@ def _picked(ruleset: Ruleset, members: str, *, is_tied: bool, empty: Collection[
     return f"select cluster_id, count(*) as members, {', '.join(columns)} from ({members}) as m group by cluster_id"
 
 
-def frequent_value(ruleset: Ruleset, field: str) -> Step:
+def frequent_value(ruleset: Ruleset, field: str, *, is_untidy: bool) -> Step:
     """cluster → the most frequent of different values; equally frequent: the last updated; then alphabetical."""
     kind = ruleset.kind
-    value, where = _value(ruleset.reconciliation.of(field), field, is_untidy=True)
+    value, where = _value(ruleset.reconciliation.of(field), field, is_untidy=is_untidy)
     sql = f"""
         select cluster_id, min({{'times': -times, 'newest': newest, 'value': value}}).value as value from (
-            select m.cluster_id, {value} as value, count(*) as times, min(newest_first) as newest
-            from ({_members(kind, f"r.{field}")}) as m
-            join {WORK}.{kind}_reconciled as d on d.cluster_id = m.cluster_id and d.{field}_differs
-            where {where} group by m.cluster_id, {value}
+            select cluster_id, {value} as value, count(*) as times, min(newest_first) as newest
+            from (
+                select m.cluster_id, m.newest_first, r.{field} from {WORK}.{kind}_members as m
+                join {WORK}.{kind}_reconciled as d on d.cluster_id = m.cluster_id and d.{field}_differs
+                join {WORK}.{kind}_records as r on r.record_id = m.record_id
+            ) as differing
+            where {where} group by cluster_id, {value}
         ) as counted group by cluster_id
-    """.replace(f"trim({field})", f"trim(m.{field})")
+    """
     return Step(f"{WORK}.{kind}_frequent_{field}", sql)
 
 

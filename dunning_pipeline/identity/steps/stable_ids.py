@@ -81,10 +81,10 @@ def minted(kind: str, run_id: str, salt: int) -> Step:
     """New ids of the clusters that kept none: from the first record's key and the run, so that no old id comes back."""
     seed = f"r.record_key || '|' || {text(run_id)} || '|{salt}'"
     sql = f"""
-        select c.cluster_id, {text(PREFIX[kind])} || upper(substr(md5({seed}), 1, 12)) as unified_id
-        from {WORK}.{kind}_clusters as c
-        join {WORK}.{kind}_records as r on r.record_id = c.record_id
-        where c.record_id = c.cluster_id and c.cluster_id not in (select cluster_id from {WORK}.{kind}_kept)
+        select s.cluster_id, {text(PREFIX[kind])} || upper(substr(md5({seed}), 1, 12)) as unified_id, s.members
+        from {WORK}.{kind}_sizes as s
+        join {WORK}.{kind}_records as r on r.record_id = s.cluster_id
+        where s.cluster_id not in (select cluster_id from {WORK}.{kind}_kept)
     """
     return Step(f"{WORK}.{kind}_minted", sql)
 
@@ -93,14 +93,13 @@ def profiles(kind: str) -> Step:
     """record → unified id, with the number of records of its profile."""
     sql = f"""
         with assigned as (
-            select cluster_id, unified_id from {WORK}.{kind}_kept
-            union all select cluster_id, unified_id from {WORK}.{kind}_minted
-        ),
-        sizes as (select cluster_id, count(*) as members from {WORK}.{kind}_clusters group by cluster_id)
-        select c.record_id, c.cluster_id, a.unified_id, s.members
+            select k.cluster_id, k.unified_id, s.members from {WORK}.{kind}_kept as k
+            join {WORK}.{kind}_sizes as s on s.cluster_id = k.cluster_id
+            union all select cluster_id, unified_id, members from {WORK}.{kind}_minted
+        )
+        select c.record_id, c.cluster_id, a.unified_id, a.members
         from {WORK}.{kind}_clusters as c
         join assigned as a on a.cluster_id = c.cluster_id
-        join sizes as s on s.cluster_id = c.cluster_id
     """
     return Step(f"{WORK}.{kind}_profiles", sql)
 
