@@ -178,6 +178,9 @@ def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
             elif what == "circuit":
                 remedy = "correct what it names; each `dunning send` tries one message and goes on where that is taken"
                 yield Examined("sends", "warning", f"nothing leaves through {which}: {reason}", remedy)
+            elif what == "campaign":
+                told = f"campaign {which} is paused: {reason or 'no reason given'}"
+                yield Examined("sends", "info", told, f"`dunning campaign resume {which}` lets its messages go on")
         waiting = connection.scalar(select(func.count()).where(findings.c.status == "open")) or 0
         if waiting:
             yield Examined("findings", "info", f"{waiting} are open", "look at them in `dunning console`")

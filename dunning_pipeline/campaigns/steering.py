@@ -154,7 +154,12 @@ def pause(ws: Workspace, name: str, *, now: datetime, actor: str, reason: str | 
 
 
 def resume(ws: Workspace, name: str, *, now: datetime, actor: str) -> bool:
-    """False where it was not paused. An occurrence that was missed meanwhile is caught up by the next daily path."""
-    find_campaign(ws, name)
+    """False where it was not paused. An occurrence that was missed meanwhile is caught up by the next daily path.
+
+    What was queued before its file was renamed or removed goes on, too. Raises NotThere for a name nobody knows.
+    """
     with open_ledger(ws).begin() as connection:
-        return switch_off(connection, f"campaign:{name}", actor=actor, at=now)
+        if switch_off(connection, f"campaign:{name}", actor=actor, at=now):
+            return True
+    find_campaign(ws, name)
+    return False

@@ -129,6 +129,11 @@ def main() -> None:
             raise
         typer.echo(f"dunning: {error.strerror} (value: {str(error.filename)!r})", err=True)
         raise SystemExit(1) from None
+    except Exception as error:
+        if "database is locked" not in str(error):  # SQLite's words, bare or wrapped by SQLAlchemy
+            raise
+        typer.echo("dunning: another process keeps the ledger locked\n  → run it again when that has ended", err=True)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

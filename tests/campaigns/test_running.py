@@ -22,7 +22,8 @@ from dunning_pipeline.cli.daily import summary
 from dunning_pipeline.cli.sending import app
 from dunning_pipeline.delivery.reading import read_sends
 from dunning_pipeline.delivery.working.worker import deliver
-from dunning_pipeline.errors import InvalidInput, Refused
+from dunning_pipeline.errors import InvalidInput, NotThere, Refused
+from dunning_pipeline.examination import examine
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, findings, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -171,6 +172,21 @@ def test_a_paused_campaign_keeps_its_claims_and_runs_when_it_is_resumed(company:
     steering.resume(company, "first-round", now=NOW, actor="test")
     assert len(run_due(company, now=NOW + timedelta(hours=2), actor="test", problems=[])) == 1
     assert len(sent_to(company)) == 5
+
+
+def test_what_waits_of_a_paused_campaign_goes_on_though_its_file_is_gone(company: Workspace) -> None:
+    declare(company, MESSAGE)
+    run_campaign(company, "notes", now=NOW, actor="test", send_now=True)
+    steering.pause(company, "notes", now=NOW, actor="test", reason="wrong template")
+    (company.policies / "campaigns" / "notes.yaml").unlink()
+    assert deliver(company, now=NOW)["sent"] == 0
+    told = {one.text: one.remedy for one in examine(company, now=NOW) if one.what == "sends"}
+    assert "dunning campaign resume notes" in told["campaign notes is paused: wrong template"]
+
+    assert steering.resume(company, "notes", now=NOW, actor="test")
+    assert deliver(company, now=NOW)["sent"] > 0
+    with pytest.raises(NotThere, match="no such campaign"):
+        steering.resume(company, "nots", now=NOW, actor="test")
 
 
 def test_an_interrupted_occurrence_is_finished_by_the_next_one_and_doubles_nothing(

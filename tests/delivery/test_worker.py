@@ -3,10 +3,15 @@
 from datetime import timedelta
 from email import message_from_bytes, policy
 
+import pytest
+
+from dunning_pipeline.cli.main import main
 from dunning_pipeline.delivery.permission.preferences import preference_link
 from dunning_pipeline.delivery.rendering import Renderer, document_of
 from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.processes import is_dead, process_mark
+from dunning_pipeline.settings.workspace import Workspace
 from tests.delivery.desk import NOW, Desk
 
 
@@ -84,3 +89,14 @@ def test_processes_are_told_apart_by_their_start() -> None:
     elsewhere = "another-machine:7:1-x"
     assert not is_dead(elsewhere)
     assert is_dead(f"{elsewhere}/0", live_leases=[]) and not is_dead(f"{elsewhere}/0", live_leases=[elsewhere])
+
+
+def test_a_locked_ledger_is_told_in_a_sentence(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dunning_pipeline.ledger.engine.BUSY_TIMEOUT_MS", 10)
+    with open_ledger(workspace).begin(), pytest.raises(SystemExit, match="1"):
+        monkeypatch.setattr("dunning_pipeline.ledger.engine._opened", {})  # the command is another process
+        monkeypatch.setattr("sys.argv", ["dunning", "send", "stop", "--workspace", str(workspace.root)])
+        main()
+    assert "another process keeps the ledger locked" in capsys.readouterr().err
