@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from dunning_pipeline.errors import InvalidDeclaration, InvalidInput, NotThere
 from dunning_pipeline.settings.clock import business_date, business_now
 from dunning_pipeline.settings.company import load_company
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.settings.yaml_files import read_yaml, validated
 
 GOOD = """\
 name: ACME GmbH
@@ -44,6 +46,19 @@ def test_a_broken_yaml_file_names_line_and_column(tmp_path: Path) -> None:
     with pytest.raises(InvalidDeclaration) as caught:
         load_company(file)
     assert caught.value.line == 2 and caught.value.file == file
+
+
+@pytest.mark.parametrize("more", ["", "note: &mark text\n"], ids=["read quickly", "read by ruamel"])
+def test_a_date_that_does_not_exist_is_a_mistake_of_its_file(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(f"{more}name: plan\nat: 2026-13-01\n")
+
+    class Plan(BaseModel):
+        at: date
+
+    with pytest.raises(InvalidDeclaration, match=r"plan\.yaml") as caught:
+        validated(Plan, read_yaml(file), file)
+    assert more or (caught.value.line, caught.value.column) == (2, 1)
 
 
 def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:

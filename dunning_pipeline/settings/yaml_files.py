@@ -38,6 +38,10 @@ def read_yaml(file: Path) -> CommentedMap:
             column=mark.column + 1 if mark else None,
             remedy="correct the YAML at this place",
         ) from None
+    except ValueError as error:
+        raise InvalidDeclaration(
+            f"not a value that there is: {error}", file=file, remedy="look for a date such as 2026-13-01"
+        ) from None
     if loaded is None:
         loaded = CommentedMap()
     if not isinstance(loaded, CommentedMap):
@@ -95,6 +99,8 @@ def _mistakes(error: ValidationError, tree: Any, within: tuple[Any, ...]) -> Ite
             yield line, column, f"unknown key {name!r}", None
         elif mistake["type"] == "missing":
             yield line, column, f"key {name!r} is missing", None
+        elif mistake["type"] in ("tuple_type", "list_type"):
+            yield line, column, f"{name}: write a list, such as [{mistake['input']}]", None
         else:
             value = mistake.get("input")
             message = ": ".join(filter(None, (name, mistake["msg"].removeprefix("Value error, "))))

@@ -90,4 +90,7 @@ def _by_ruamel(text: str) -> Any:
     """Dates, exponents, other bases: whatever else a plain scalar may say."""
     if "\n" in text or re.search(r": |:$| #", text):
         raise _Unclear
-    return YAML(typ="rt").load(text)
+    try:
+        return YAML(typ="rt").load(text)
+    except ValueError:  # a date such as 2026-13-01 stays text: who wants a date says where it stands
+        return text
