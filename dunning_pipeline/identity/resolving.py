@@ -103,13 +103,15 @@ def _resolve_kind(
     clock.lap("history")
     describe_records(engine, ruleset)
     clock.lap("identifiers")
-    cluster_records(engine, ruleset)
+    # without records no rule has anything to look at: each would take some steps to find that out
+    rules = ruleset if counts["records"] else ruleset.model_copy(update={"match_rules": ()})
+    cluster_records(engine, rules)
     clock.lap("clusters")
     assign_ids(engine, kind, run_id=run_id)
     clock.lap("ids")
     _write_outputs(engine, ruleset)
     clock.lap("profiles")
-    suggest(engine, ruleset)
+    suggest(engine, rules)
     if ruleset.probabilistic:
         _score(engine, ruleset, folder)
     engine.run(review.apart(kind))

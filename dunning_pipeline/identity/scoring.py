@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from dunning_pipeline.errors import NotThere
+from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD
 from dunning_pipeline.identity.steps.records import content
 from dunning_pipeline.identity.steps.step import WORK
 
@@ -133,7 +134,7 @@ def _linker(con: duckdb.DuckDBPyConnection, people: Any, settings: Any) -> Any:
 
 def people_sql() -> str:
     """One row per person record with the normalised values that the model compares, as text."""
-    usable = "({0} is null or {0} = 'household')"
+    usable = f"({{0}} is null or {{0}} = {HOUSEHOLD})"
     values = ", ".join(
         f"case when {usable.format(f'i.{name}_guard')} then f.{name} end as {name}"
         for name in ("birth_date", "postal_code", "city")

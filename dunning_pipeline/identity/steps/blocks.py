@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
-from dunning_pipeline.identity.steps.identifiers import slots
+from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD, slots
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 NAMES_PER_BLOCK = 30  # of a block of several identifiers; beyond it the values describe a place, not a party
@@ -90,7 +90,7 @@ def _usable_records(kind: str, rule: MatchRule, source: str, *, node: str, blank
         usable = [f"i.{column} is not null" for column, _ in combination]
         guard = f"i.{combination[0][1]}"
         if len(combination) == 1:
-            usable.append(f"({guard} is null or {guard} = 'household')" if family else f"{guard} is null")
+            usable.append(f"({guard} is null or {guard} = {HOUSEHOLD})" if family else f"{guard} is null")
         if not blank:
             usable.append("i.name_id is not null")
         name = "coalesce(i.name_id, 0)" if blank else "i.name_id"

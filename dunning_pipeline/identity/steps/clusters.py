@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
 from dunning_pipeline.identity.steps.blocks import block_columns
-from dunning_pipeline.identity.steps.identifiers import constraint_columns, differs_within, is_constrained, slots
+from dunning_pipeline.identity.steps.identifiers import (
+    SHARED,
+    constraint_columns,
+    differs_within,
+    is_constrained,
+    slots,
+)
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 _NAMES = ("first_name", "last_name", "name", "legal_form")  # may contradict without being an identifier
@@ -105,7 +111,7 @@ def joining_groups(ruleset: Ruleset, rule: MatchRule, *, groups: str) -> Step:
             contradictions.append(f"min({given}) <> max({given})")
         elif name not in _NAMES:
             has_one = " or ".join(
-                f"(m.{column} is not null and (m.{guard} is null or m.{guard} = 'shared'))"
+                f"(m.{column} is not null and (m.{guard} is null or m.{guard} = {SHARED}))"
                 for column, guard in slots(kind, name)
             )
             node = f"case when {has_one} then m.node_id end"

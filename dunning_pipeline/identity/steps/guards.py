@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from dunning_pipeline.identity.steps.identifiers import is_text
+from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD, SHARED, is_text
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 _NOTHING = "select cast(null as varchar) as kind, cast(null as bigint) as id, cast(null as varchar) as written"
@@ -117,9 +117,9 @@ def household_values(kind: str) -> Step:
 def guards(kind: str) -> Step:
     """Guarded values of every kind of identifier (kind; id or written; guard): shared counts before household."""
     sql = f"""
-        select kind, id, written, 'shared' as guard from {WORK}.{kind}_shared_values
+        select kind, id, written, cast({SHARED} as tinyint) as guard from {WORK}.{kind}_shared_values
         union all
-        select h.kind, h.id, cast(null as varchar), 'household'
+        select h.kind, h.id, cast(null as varchar), cast({HOUSEHOLD} as tinyint)
         from (
             select kind, id from {WORK}.{kind}_household_values
             union all select 'mobile', id from {WORK}.{kind}_household_values where kind = 'phone'

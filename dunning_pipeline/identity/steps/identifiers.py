@@ -21,6 +21,7 @@ _NUMBERED = {
     "account": ("account_number", "domain", "postal_code"),
 }
 NO_VALUE = 2_000_000_000  # variant of the records without the value that varies: after all that have one
+HOUSEHOLD, SHARED = 1, 2  # guards, in columns of numbers: texts cost ten times as much to write
 _CONSTRAINTS = {"legal_form": "form"}  # constraint → column, where they differ
 
 
@@ -113,7 +114,7 @@ def _open_cases(kind: str) -> str:
 def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     """One row per record: name_id, variant, each identifier and its guard (why it links nothing by itself, else null).
 
-    `household` values link only in rules that say `use_family_values`, `shared` ones only beside a second identifier.
+    HOUSEHOLD values link only in rules that say `use_family_values`, SHARED ones only beside a second identifier.
     Records of two variants differ in a constraint and must not be taken for one in a star of edges. `guarded` are the kinds of
     identifiers that have guarded values at all.
     """
@@ -144,7 +145,7 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
                      ("mobile", "f.phone", "mobile_guard", "mobile"), ("mobile", "f.mobile_phone", "mobile_phone_as_mobile_guard", "mobile_phone_as_mobile")]  # fmt: skip
     for name, column, guard, alias in found_in:
         if name not in guarded:
-            columns.append(f"cast(null as varchar) as {guard}")
+            columns.append(f"cast(null as tinyint) as {guard}")
             continue
         value = "written" if is_text(name) else "id"
         columns.append(f"g_{alias}.guard as {guard}")
