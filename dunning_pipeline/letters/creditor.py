@@ -1,10 +1,12 @@
 """Who is owed: the company of company.yaml, or the legal entity that the invoices name, as words for templates."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from babel import Locale
 
+from dunning_pipeline.letters.formats import choose_locale
 from dunning_pipeline.settings.company import BankAccount, Company, PostalAddress
 
 
@@ -46,6 +48,18 @@ def postal_line(name: str, address: PostalAddress, locale: str) -> str:
     else:
         town = f"{address.postal_code} {address.city}"
     return ", ".join(part for part in (name, address.street, town, country) if part)
+
+
+def in_language(document: Mapping[str, Any], language: str) -> Mapping[str, Any]:
+    """A merge document for a text of `language`: where the reader's own has no template, dates, amounts and the
+    sender's country are written as the text is."""
+    locale = document.get("locale")
+    if locale is None or locale.partition("_")[0] == language.partition("-")[0]:
+        return document
+    company = document["company"]
+    locale = choose_locale(language, document["address"]["country"] or company["address"]["country"])
+    line = postal_line(company["name"], PostalAddress(**company["address"]), locale)
+    return {**document, "locale": locale, "company": {**company, "postal_line": line}}
 
 
 def _address(address: PostalAddress) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import typst
 
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.letters.compiling import TemplateVersion
+from dunning_pipeline.letters.creditor import in_language
 from dunning_pipeline.letters.paper.fonts import FOLDER
 from dunning_pipeline.letters.paper.letter_data import letter_data
 from dunning_pipeline.letters.rendering import letter_wording
@@ -31,7 +32,7 @@ def render_pdf(document: Mapping[str, Any], *, version: TemplateVersion, draft: 
     """
     layout = version.compiled["layout"]
     data = letter_data(
-        document,
+        in_language(document, version.language),
         wording=letter_wording(version, document),
         labels=version.compiled["labels"],
         logo=version.compiled.get("logo"),

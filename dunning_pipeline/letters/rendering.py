@@ -14,6 +14,7 @@ from jinja2.sandbox import SecurityError
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
 from dunning_pipeline.letters.compiling import TemplateVersion
+from dunning_pipeline.letters.creditor import in_language
 from dunning_pipeline.letters.environment import (
     BUDGET,
     MAX_OUTPUT_CHARACTERS,
@@ -153,7 +154,7 @@ class _Filling:
         self._version = version
         self._steps = [MAX_STEPS]
         self._values = _Values(AT_SENDING)
-        self._values.update(document)
+        self._values.update(in_language(document, version.language))
         self._values[BUDGET] = self._steps
         self._values["range"] = counted_range
         self._contexts: dict[Environment, Context] = {}

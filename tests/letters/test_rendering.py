@@ -5,6 +5,7 @@ import pytest
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.letters.compiling import compile_template
 from dunning_pipeline.letters.formats import choose_locale, money_text
+from dunning_pipeline.letters.pdf import render_pdf
 from dunning_pipeline.letters.rendering import render_email, render_sms, render_wording
 from dunning_pipeline.letters.sms import count_segments, normalised
 from tests.letters.conftest import page
@@ -26,6 +27,18 @@ def test_hostile_names_stay_text_everywhere(version, sample):
     assert "<script>" not in mail.html and "<mj-include" not in mail.html
     assert "&lt;script&gt;" in mail.html and "{{ 7*7 }}" in mail.html
     assert "<script>alert(1)</script>" in mail.text  # the text part is text: shown as it is
+
+
+def test_a_reader_without_a_template_reads_one_language(version, sample):
+    """A Kuwaiti reader's account is in Arabic; the English text says dates, amounts and the country in English."""
+    document = sample("final_reminder", "en")
+    arabic = document | {"locale": "ar_KW", "company": document["company"] | {"postal_line": "ألمانيا"}}
+    for make in (
+        lambda told: render_email(version("final_reminder", "email", "en"), told).text,
+        lambda told: render_sms(version("final_reminder", "sms", "en"), told),
+        lambda told: render_pdf(told, version=version("final_reminder", "letter", "en")),
+    ):
+        assert make(arabic) == make(document)
 
 
 def test_a_subject_cannot_carry_a_header(author, sample):
