@@ -43,6 +43,7 @@ select
     {{ statement_recipients('true', 'true') }} as recipients,
     coalesce(recipients.address, '{}') as address,
     cast(sums.principal_minor as bigint) as principal_minor, cast(sums.credits_minor as bigint) as credits_minor,
+    cast(null as bigint) as open_credits_minor,
     cast(sums.interest_minor as bigint) as interest_minor, cast(sums.fees_minor as bigint) as fees_minor,
     cast(sums.please_pay_minor as bigint) as please_pay_minor,
     case

@@ -68,7 +68,8 @@ credits as (
 entities as (
 
     select account_key, currency, min(legal_entity) as only_entity
-    from {{ ref('open_items') }}
+    from {{ ref('items') }}
+    where status = 'posted' and open_amount > 0
     group by account_key, currency
     having count(distinct coalesce(legal_entity, '')) = 1
 

@@ -6,13 +6,14 @@ drafts as (
 
     select
         draft_key, account_key, unit_key, legal_entity, process, process_hash, draft_level as level, currency,
-        any_value(unit) as unit, min(bill_group_key) as first_bill_group_key, false as is_charges_only
+        any_value(unit) as unit, min(bill_group_key) as first_bill_group_key,
+        bool_and(phase = 'reminder' and netting <> 'ignore') as is_netted, false as is_charges_only
     from {{ ref('draft_items') }}
     group by draft_key, account_key, unit_key, legal_entity, process, process_hash, draft_level, currency
     union all
     select
         draft_key, account_key, unit_key, legal_entity, process, process_hash, draft_level, currency,
-        'bill_group' as unit, bill_group_key, true as is_charges_only
+        'bill_group' as unit, bill_group_key, false as is_netted, true as is_charges_only
     from {{ ref('charge_drafts') }}
 
 ),
@@ -28,6 +29,17 @@ sums as (
         sum(amount_minor) as please_pay_minor
     from {{ ref('proposed_details') }}
     group by draft_key
+
+),
+
+credits as (
+
+    select
+        open_credits.account_key, open_credits.entity, open_credits.currency,
+        {{ to_minor('sum(open_credits.amount)', 'any_value(currencies.e4_per_minor)') }} as open_credits_minor
+    from {{ ref('open_credits') }} as open_credits
+    inner join {{ source('policy', 'currencies') }} as currencies on currencies.currency = open_credits.currency
+    group by open_credits.account_key, open_credits.entity, open_credits.currency
 
 ),
 
@@ -68,6 +80,8 @@ select
     {{ statement_recipients('dated.cc_role', 'dated.cc_account') }} as recipients,
     coalesce(recipients.address, '{}') as address,
     cast(sums.principal_minor as bigint) as principal_minor, cast(sums.credits_minor as bigint) as credits_minor,
+    -- where credits count: what the account has in all, so that more of it can be noticed before anything leaves
+    case when dated.is_netted then coalesce(credits.open_credits_minor, 0) end as open_credits_minor,
     cast(sums.interest_minor as bigint) as interest_minor, cast(sums.fees_minor as bigint) as fees_minor,
     cast(sums.please_pay_minor as bigint) as please_pay_minor,
     coalesce(channels.hold_reason, case when unpriced.draft_key is not null then 'rate_missing: charge' end) as hold_reason
@@ -75,6 +89,10 @@ from dated
 inner join sums on sums.draft_key = dated.draft_key
 inner join {{ ref('accounts') }} as accounts on accounts.account_key = dated.account_key
 cross join {{ source('policy', 'company') }} as company
+left join credits
+    on credits.account_key = dated.account_key
+    and credits.entity = coalesce(dated.legal_entity, '')
+    and credits.currency = dated.currency
 left join unpriced on unpriced.draft_key = dated.draft_key
 left join {{ ref('draft_channels') }} as channels on channels.draft_key = dated.draft_key
 left join {{ ref('bill_groups') }} as bill_groups on bill_groups.bill_group_key = dated.bill_group_key

@@ -45,7 +45,8 @@ def queue_digests(
     """One digest per contact point and language over the members' billing accounts, unified with each other or not.
 
     Outcome per member: queued, already_queued, not_in_digest (its contact point's digest was queued before it came),
-    fatigue_cap, blocked, recipient_conflict, opted_out, no_channel, nothing_open, no_account or failed.
+    fatigue_cap, blocked, recipient_conflict, opted_out, no_channel, nothing_open, covered_by_credit,
+    no_account or failed.
     """
     shared = Messages(ws, campaign, occurrence, planned_for, now, actor, at_once, preview=preview)
     digests = _Digests(shared)
@@ -123,6 +124,8 @@ class _Digests:
             return "opted_out" if row[f"{channel}_blocked_reason"] else "no_channel"
         if not self.shared.items.get(row["account_key"]):
             return "nothing_open"
+        if not self.shared.owed(row["account_key"])[0]:
+            return "covered_by_credit"
         return "blocked" if row["account_key"] in blocked else None
 
     def queue(self, channel: str, group: Group, rows: list[Row]) -> Outcomes:
@@ -165,7 +168,7 @@ class _Digests:
 
     def _document(self, rows: list[Row], language: str, zones: str | None) -> Mapping[str, Any]:
         return digest_document(
-            [(row, self.shared.items[row["account_key"]]) for row in rows],
+            [(row, *self.shared.owed(row["account_key"])) for row in rows],
             language=language, time_zone=zones, template=str(self.campaign.template), on=self.shared.today,
             company=self.ws.company,
         )  # fmt: skip

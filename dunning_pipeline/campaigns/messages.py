@@ -1,6 +1,6 @@
 """What the messages of one occurrence share: who is tired of them, when they leave, what they say, what failed."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -11,13 +11,17 @@ from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.fatigue import cap_of, recent_messages
 from dunning_pipeline.campaigns.timing import due_at
 from dunning_pipeline.delivery.queue import queue_message
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.letters.catalogue import CHANNELS, Catalogue
 from dunning_pipeline.letters.document import statement_document
+from dunning_pipeline.letters.subjects import asks_for_payment
 from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.reading import read_query
+
+Row = Mapping[str, Any]
 
 # As in account statements, what two sources carry is left out until somebody has said whose it is.
 _OPEN_ITEMS = """
@@ -25,6 +29,7 @@ select * from dunning.open_items
 where invoice_key not in (select invoice_key from dunning.duplicate_invoices)
 order by account_key, effective_due_date, invoice_key, instalment
 """
+_CREDITS = "select * from dunning.open_credits order by account_key, booked_on, reference, credit_key"
 # Addresses and numbers that more than one account is reached at: what they get counts together.
 _SHARED_POINTS = """
 select lower(point) as point, list(distinct account_key) as account_keys
@@ -40,7 +45,7 @@ from data_model.payments where status = 'processed' group by account_key
 # the better outcome of a party's several accounts is the one that is told
 _RANK = (
     "queued", "already_queued", "fatigue_cap", "same_recipient", "not_in_digest", "blocked", "recipient_conflict",
-    "opted_out", "no_channel", "nothing_open", "failed",
+    "opted_out", "no_channel", "covered_by_credit", "nothing_open", "failed",
 )  # fmt: skip
 
 
@@ -70,6 +75,10 @@ class Messages:
         self.items: dict[str, list[dict[str, Any]]] = {}
         for item in rows_of(ws, _OPEN_ITEMS):
             self.items.setdefault(item["account_key"], []).append(item)
+        self.credits: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for credit in rows_of(ws, _CREDITS):
+            self.credits.setdefault((credit["account_key"], credit["currency"]), []).append(credit)
+        self.asks_for_payment = _asks_for_payment(ws, campaign)
         self.paid = {row["account_key"]: row for row in rows_of(ws, _LAST_PAYMENTS)}
         self.cap = cap_of(campaign, ws.company)
         shared = rows_of(ws, _SHARED_POINTS) if self.cap is not None else ()
@@ -85,6 +94,9 @@ class Messages:
         reachable = [(channel, to) for channel in wanted if (to := _reached(row, channel)) is not None]
         if not reachable:
             return "opted_out" if row["email_blocked_reason"] else "no_channel"
+        items, credits = self.owed(row["account_key"])
+        if self.asks_for_payment and not items:
+            return "covered_by_credit" if self.items.get(row["account_key"]) else "nothing_open"
         try:
             with self.engine.begin() as connection:
                 if self.cap is not None:
@@ -96,14 +108,26 @@ class Messages:
                 for channel, to in reachable:
                     self.queue(
                         connection, recipient=recipient, channel=channel, to=to, account_key=row["account_key"],
-                        language=row["language"] or self.language, document=self._document(row), kind=kind,
-                        time_zone=row["time_zone"],
+                        language=row["language"] or self.language, kind=kind,
+                        document=self._document(row, items, credits), time_zone=row["time_zone"],
                         unified_account_id=row["unified_account_id"], cc=self.said.get("cc", ()),
                         bcc=self.said.get("bcc", ()), overrides=self.said or None,
                     )  # fmt: skip
         except DunningError as error:
             return self.failed(error, [row["account_key"]])
         return "queued"
+
+    def owed(self, account_key: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """An account's open items and credits, without the currencies in which its credits pay for all that is open."""
+        items: list[dict[str, Any]] = []
+        credits: list[dict[str, Any]] = []
+        listed = self.items.get(account_key, [])
+        for currency in dict.fromkeys(item["currency"] for item in listed):
+            own = [item for item in listed if item["currency"] == currency]
+            deducted = self.credits.get((account_key, currency), [])
+            if sum(item["open_amount"] for item in own) > sum(credit["amount"] for credit in deducted):
+                items, credits = [*items, *own], [*credits, *deducted]
+        return items, credits
 
     def queue(self, connection: Connection, *, time_zone: str | None, **message: Any) -> None:
         """Queue one message (see queue_message) as the campaign says."""
@@ -147,17 +171,21 @@ class Messages:
                 message=f"messages of {self.occurrence} could not be queued: {'; '.join(told)}",
             )  # fmt: skip
 
-    def _document(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The merge document of a message that has no statement: the account's open items in its main currency."""
-        items = self.items.get(row["account_key"], [])
+    def _document(self, row: Row, items: Sequence[Row], credits: Sequence[Row]) -> dict[str, Any]:
+        """The merge document of a message that has no statement: what is owed in the account's main currency."""
         currency = row["currency"] or (items[0]["currency"] if items else "EUR")
         if items and not any(item["currency"] == currency for item in items):
             currency = items[0]["currency"]
-        details = [_detail(place, item) for place, item in enumerate(i for i in items if i["currency"] == currency)]
-        total = sum(detail["amount_minor"] for detail in details)
+        details = [_item_detail(item) for item in items if item["currency"] == currency]
+        principal = sum(detail["amount_minor"] for detail in details)
+        deducted = [_credit_detail(credit) for credit in credits if credit["currency"] == currency]
+        credited = sum(detail["amount_minor"] for detail in deducted)
+        details = [{**detail, "position": place} for place, detail in enumerate([*details, *deducted], start=1)]
         graph = orjson.loads(row["graph"]) if row["graph"] else None
         document = statement_document(
-            statement=_statement(self.campaign, row, currency, total, self.today, self.ws.company.default_language),
+            statement=_statement(
+                self.campaign, row, currency, principal, credited, self.today, self.ws.company.default_language
+            ),
             details=details, graph=graph, company=self.ws.company,
         )  # fmt: skip
         paid = self.paid.get(row["account_key"])
@@ -165,6 +193,16 @@ class Messages:
             amount = amount_text(to_minor(paid["amount"], paid["currency"]), paid["currency"])
             document["received"] |= {"amount": amount, "currency": paid["currency"], "date": str(paid["paid_on"])}
         return document
+
+
+def _asks_for_payment(ws: Workspace, campaign: Campaign) -> bool:
+    """Whether its template makes sense only while something is open; queueing tells of a missing one."""
+    channel = next((name for name in campaign.channels or ("email",) if name in CHANNELS), None)
+    try:
+        found = channel and Catalogue(ws).find(str(campaign.template), channel, ws.company.default_language)
+    except NotThere:
+        return False
+    return bool(found and asks_for_payment(found))
 
 
 def _reached(row: Mapping[str, Any], channel: str) -> list[str] | None:
@@ -177,12 +215,12 @@ def _reached(row: Mapping[str, Any], channel: str) -> list[str] | None:
 
 
 def _statement(
-    campaign: Campaign, row: Mapping[str, Any], currency: str, total: int, today: date, language: str
+    campaign: Campaign, row: Row, currency: str, principal: int, credited: int, today: date, language: str
 ) -> dict[str, Any]:
-    amounts = {"principal_minor": total, "credits_minor": 0, "interest_minor": 0, "fees_minor": 0}
+    amounts = {"principal_minor": principal, "credits_minor": credited, "interest_minor": 0, "fees_minor": 0}
     return {
         **amounts,
-        "please_pay_minor": total,
+        "please_pay_minor": principal + credited,
         "statement_id": None,
         "kind": campaign.flow,
         "dunning_date": today,
@@ -199,10 +237,9 @@ def _statement(
     }
 
 
-def _detail(place: int, item: Mapping[str, Any]) -> dict[str, Any]:
+def _item_detail(item: Row) -> dict[str, Any]:
     open_minor = to_minor(item["open_amount"], item["currency"])
     return {
-        "position": place + 1,
         "type": "invoice",
         "invoice_key": item["invoice_key"],
         "invoice_id": item["invoice_id"],
@@ -215,4 +252,12 @@ def _detail(place: int, item: Mapping[str, Any]) -> dict[str, Any]:
         "open_minor": open_minor,
         "amount_minor": open_minor,
         "advances": False,
+    }
+
+
+def _credit_detail(credit: Row) -> dict[str, Any]:
+    return {
+        "type": "credit",
+        "reference": credit["reference"],
+        "amount_minor": -to_minor(credit["amount"], credit["currency"]),
     }

@@ -96,7 +96,7 @@ def _digest_mistakes(ws: Workspace, one: "DeclaredCampaign") -> Iterator[Invalid
 def shows_accounts(ws: Workspace, campaign: "Campaign") -> bool | None:
     """Whether the campaign's template lists the accounts of a digest; None where its files cannot be read."""
     from dunning_pipeline.letters.catalogue import Catalogue
-    from dunning_pipeline.letters.digest import is_of_digests
+    from dunning_pipeline.letters.subjects import is_of_digests
 
     channel = next((name for name in campaign.channels or ("email",) if name in ("email", "sms", "letter")), None)
     if channel is None or campaign.template is None:

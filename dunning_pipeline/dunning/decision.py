@@ -104,7 +104,7 @@ def ask_model(
         con = opened.con
         models = rendered_models(
             ws, run_date=dunning_date, kind="dunning", variables=_variables(opened, Scope(account=account_key)),
-            catalogs=opened.catalogs, relations=opened.relations, up_to=model,
+            catalogs=opened.catalogs, relations=opened.relations, up_to=[model],
         )  # fmt: skip
         con.execute("create schema if not exists dunning")
         for needed in models:

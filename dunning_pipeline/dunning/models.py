@@ -5,7 +5,7 @@ rendered is kept in the state folder, by the models' files and everything that g
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import lru_cache
@@ -44,12 +44,12 @@ def rendered_models(
     catalogs: Mapping[str, str],
     relations: Mapping[str, str],
     part: Part = "all",
-    up_to: str | None = None,
+    up_to: Sequence[str] = (),
 ) -> list[DecisionModel]:
     """The decision's models in dependency order, those of the other kind of statement left out.
 
-    `part` "recipients" is who is written to and what depends on it, "debts" everything before; `up_to` names one
-    model: only it and what it stands on. Raises InvalidDeclaration with the analyst's file and line.
+    `part` "recipients" is who is written to and what depends on it, "debts" everything before; `up_to` names
+    some: only they and what they stand on. Raises InvalidDeclaration with the analyst's file and line.
     """
     asked = {"variables": variables, "catalogs": catalogs, "relations": relations}
     question = canonical_json({**asked, "kind": kind, "part": part, "up_to": up_to})

@@ -91,7 +91,7 @@ def _first_fee(ws: Workspace, declared: DeclaredProcess) -> Iterator[Mistake]:
 
 def _templates(ws: Workspace, declared: DeclaredProcess, index: int, level: Level) -> Iterator[Mistake]:
     from dunning_pipeline.letters.catalogue import Catalogue
-    from dunning_pipeline.letters.digest import is_of_digests
+    from dunning_pipeline.letters.subjects import is_of_digests
 
     catalogue, place = Catalogue(ws), ("levels", index, "template")
     for channel in _WRITTEN:

@@ -1,6 +1,6 @@
 """Renders the SQL files of dbt_like_sql/dunning without the rest of the project; its answers are kept by models.py."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -35,7 +35,7 @@ def render(
     catalogs: Mapping[str, str],
     relations: Mapping[str, str],
     part: str,
-    up_to: str | None,
+    up_to: Sequence[str],
 ) -> list[tuple[str, bool, str]]:
     """(name, is it a view, SQL) of the models that `models.rendered_models` describes, in dependency order."""
     project = _project(folder, files, up_to)
@@ -50,7 +50,7 @@ def render(
 
 def tables_read(folder: Path, files: tuple[Path, ...], model: str) -> list[str]:
     """The tables of `ops` that a model and what it stands on read."""
-    read = _project(folder, files, model).models.values()
+    read = _project(folder, files, [model]).models.values()
     return sorted({table for one in read for source, table in one.sources if source == "ops"})
 
 
@@ -62,11 +62,11 @@ def _about_recipients(models: Iterable[Model]) -> set[str]:
     return found
 
 
-def _project(folder: Path, paths: tuple[Path, ...], up_to: str | None = None) -> Project:
+def _project(folder: Path, paths: tuple[Path, ...], up_to: Sequence[str] = ()) -> Project:
     macros = tuple(file for file in paths if file.parent.name == "macros")
     known = {file.stem: file for file in paths if file.parent.name not in ("macros", "tests")}
     read: dict[str, Model] = {}
-    waiting = [up_to] if up_to else list(known)
+    waiting = list(up_to or known)
     while waiting:
         name = waiting.pop()
         if name in known and name not in read:

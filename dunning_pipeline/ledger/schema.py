@@ -115,6 +115,8 @@ statements = Table(
     Column("proposal_sha256", String),  # of the proposal it was drafted from: the same again changes nothing
     Column("principal_minor", BigInteger, nullable=False),
     Column("credits_minor", BigInteger, nullable=False),  # negative or 0
+    # all that the account had with this creditor when it was decided, shown or not, 0 or above; null: not compared
+    Column("open_credits_minor", BigInteger),
     Column("interest_minor", BigInteger, nullable=False),  # new and carried
     Column("fees_minor", BigInteger, nullable=False),  # new and carried, compensation included
     Column("please_pay_minor", BigInteger, nullable=False),

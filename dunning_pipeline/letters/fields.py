@@ -20,7 +20,7 @@ _CHARGE = "type invoice_number instalment level amount reference calculation"
 
 # Made for one recipient when it is sent: no stored document has it.
 AT_SENDING: dict[str, Any] = {"links": {"preferences": None}}
-_SUM = dict.fromkeys(("currency", "open_amount", "overdue_amount", "item_count"))
+_SUM = dict.fromkeys(("currency", "open_amount", "overdue_amount", "credit_amount", "item_count"))
 _DIGEST_ITEM = "invoice_id invoice_number instalment due_date days_overdue currency open_amount"
 # Of a campaign that consolidates by contact point: only its documents have them.
 IN_DIGESTS: dict[str, Any] = {

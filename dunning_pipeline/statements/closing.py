@@ -16,7 +16,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.bulk import chunks, read_many, uncollected, update_stored
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import details_of
-from dunning_pipeline.ledger.schema import statement_details, statements
+from dunning_pipeline.ledger.schema import statements
 from dunning_pipeline.ledger.types import canonical_json, instant_text
 from dunning_pipeline.letters.document import last_day, statement_document
 from dunning_pipeline.settings.workspace import Workspace
@@ -28,20 +28,20 @@ from dunning_pipeline.statements.drafting.drafts import audit_many
 from dunning_pipeline.statements.graphs import Graphs
 from dunning_pipeline.statements.levels import moved_since, record_reached
 from dunning_pipeline.statements.printing import file_pdfs, letter_version
-from dunning_pipeline.statements.rechecking import Item, Standing, change_of, standing_of
+from dunning_pipeline.statements.rechecking import Standings, change_of, standings_of
 
 Progress = Callable[[str, int, int], None]
 Row = dict[str, Any]
 CHUNK_STATEMENTS = 1_000
-_OF_DRAFTS = ("statement_id", "number", "status", "dunning_date", "account_id")
+_OF_DRAFTS = ("statement_id", "number", "status", "dunning_date", "account_id", "account_key")
 # What closing asks of a draft: the words of its document, and what decides whether it may be closed. No other column
 # is read, because decoding JSON and instants of a hundred thousand rows is what closing would spend its time on.
 _COLUMNS = (
     "statement_id", "number", "kind", "run_id", "dunning_date", "account_key", "account_id", "account_name",
     "bill_group_key", "bill_group_id", "unit_key", "legal_entity", "process", "level", "level_name", "currency",
     "due_date", "language", "time_zone", "template", "do_not_send", "recipients", "address", "texts",
-    "principal_minor", "credits_minor", "interest_minor", "fees_minor", "please_pay_minor", "hold_reason",
-    "row_version",
+    "principal_minor", "credits_minor", "open_credits_minor", "interest_minor", "fees_minor", "please_pay_minor",
+    "hold_reason", "row_version",
 )  # fmt: skip
 
 _SETTLED = "an earlier charge that it claims was paid or waived since the run; run again"
@@ -80,10 +80,10 @@ def close(
     with Graphs(ws) as graphs:
         for chunk in chunks(drafts, 50 * CHUNK_STATEMENTS):
             with uncollected():
-                standing = _standing(ws, engine, chunk, now=now)
+                standings = _standings(ws, chunk, now=now)
             for part in chunks(chunk, CHUNK_STATEMENTS):
                 with uncollected(), engine.begin() as connection:
-                    one = _Closing(connection, ws, graphs, standing, now=now, actor=actor)
+                    one = _Closing(connection, ws, graphs, standings, now=now, actor=actor)
                     one.close([row["statement_id"] for row in part], report)
                 checked += len(part)
                 if progress is not None:
@@ -115,18 +115,13 @@ def _drafts(engine: Engine, ids: Sequence[str], report: CloseReport) -> list[Row
     return sorted((row for row in found if row["status"] == "draft"), key=_ORDER)
 
 
-def _standing(ws: Workspace, engine: Engine, drafts: Sequence[Row], *, now: datetime) -> dict[date, Any]:
-    """Dunning date → how the items that its drafts list stand at this moment."""
+def _standings(ws: Workspace, drafts: Sequence[Row], *, now: datetime) -> dict[date, Standings]:
+    """Dunning date → how items and credits of the accounts of its drafts stand at this moment."""
     today = now.astimezone(ws.company.zone).date()
     found = {}
     for day in sorted({row["dunning_date"] for row in drafts}):
-        ids = [row["statement_id"] for row in drafts if row["dunning_date"] == day]
-        with reading(engine) as connection:
-            listed = read_many(
-                connection, statement_details, ["invoice_key"], key="statement_id", values=ids, where="type = 'invoice'"
-            )
-        keys = {line["invoice_key"] for line in listed}
-        found[day] = standing_of(ws, keys, dates={day, max(day, today)})
+        accounts = {row["account_key"] for row in drafts if row["dunning_date"] == day}
+        found[day] = standings_of(ws, accounts, dates={day, max(day, today)})
     return found
 
 
@@ -138,12 +133,12 @@ class _Closing:
         connection: Connection,
         ws: Workspace,
         graphs: Graphs,
-        standing: Mapping[date, Mapping[Item, Standing]],
+        standings: Mapping[date, Standings],
         *,
         now: datetime,
         actor: str,
     ) -> None:
-        self.connection, self.ws, self.graphs, self.standing = connection, ws, graphs, standing
+        self.connection, self.ws, self.graphs, self.standings = connection, ws, graphs, standings
         self.now, self.actor = now, actor
         self.today = now.astimezone(ws.company.zone).date()
 
@@ -189,8 +184,8 @@ class _Closing:
             return "there is nothing to pay (the total is not above 0)"
         if sum(detail["amount_minor"] for detail in details) != row["please_pay_minor"]:
             return "the sum of its details is not its total; run again"
-        # what has been listed since the check is not in `standing`, so it counts as changed
-        if (changed := change_of(details, self.standing[row["dunning_date"]], kind=row["kind"])) is not None:
+        # what has been listed since the check is not in `standings`, so it counts as changed
+        if (changed := change_of(row, details, self.standings[row["dunning_date"]])) is not None:
             return changed
         last = last_day(row, [detail for detail in details if detail["type"] == "invoice"])
         if last is not None and last < self.today:

@@ -1,82 +1,104 @@
 """Asserts before closing what the run decided: the listed amounts are still owed, and nothing holds them back since.
 
-It asks the decision's own SQL (dunning.open_items) on the newest snapshot and the ledger of the moment: never a second
-opinion on what is open, only the same question later.
+It asks the decision's own SQL (dunning.open_items, dunning.open_credits) on the newest snapshot and the ledger of the
+moment: never a second opinion on what is open, only the same question later.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import duckdb
 import pyarrow
 
 from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.statements.assigning import paused
 
 Item = tuple[str, int]
-# Facts of an invoice that the scratch views restrict to the invoices asked for; small tables are read whole.
+# Facts that the scratch views restrict to the accounts asked for; small tables are read whole.
 # (instalments are read whole: they name their schedule, and only sometimes their invoice)
-_BY_INVOICE = ("invoices", "payment_allocations", "credit_applications", "payment_schedules")
-
+_BY_ACCOUNT = ("invoices", "payments", "credit_memos")
+_BY_KEYS = {
+    "payment_allocations": ("invoice_key", "payment_key"),
+    "credit_applications": ("invoice_key", "credit_memo_key"),
+    "payment_schedules": ("invoice_key",),
+}
+_TABLES = {"invoice_key": "invoices", "payment_key": "payments", "credit_memo_key": "credit_memos"}
 
 # How an item stands now: what is open (minor units), when it is due, and what holds it back.
 Standing = tuple[int, date | None, str | None]  # plain, because there are as many as items
 _GONE: Standing = (0, None, None)
+Holder = tuple[str, str, str]  # account_key, legal entity ("" for none), currency
 
 
-def change_of(details: Sequence[Mapping[str, Any]], standing: Mapping[Item, Standing], *, kind: str) -> str | None:
-    """Why a statement with these lines may not be closed any more; None where it still stands.
+@dataclass
+class Standings:
+    """How things stand now: items by key and instalment, and the credits of whom they belong to (minor units)."""
 
-    `standing` are the items of today. What holds reminders back does not hold back a statement of account.
+    items: dict[Item, Standing] = field(default_factory=dict)
+    credits: dict[Holder, int] = field(default_factory=dict)
+
+
+def change_of(row: Mapping[str, Any], details: Sequence[Mapping[str, Any]], standings: Standings) -> str | None:
+    """Why a draft with these lines may not be closed any more; None where it still stands.
+
+    `standings` are those of today. What holds reminders back does not hold back a statement of account.
     """
+    known = row["open_credits_minor"]
+    holder = (row["account_key"], row["legal_entity"] or "", row["currency"])
+    if known is not None and standings.credits.get(holder, 0) != known:
+        return "the credits of the account have changed since the run; run again"
     for detail in details:
         if detail["type"] != "invoice":
             continue
-        open_minor, due_on, held_by = standing.get((detail["invoice_key"], detail["instalment"] or 1), _GONE)
+        open_minor, due_on, held_by = standings.items.get((detail["invoice_key"], detail["instalment"] or 1), _GONE)
         if open_minor != detail["open_minor"]:
             return f"the open amount of {detail['invoice_number']} has changed since the run; run again"
-        if kind == "dunning" and held_by is not None:
+        if row["kind"] == "dunning" and held_by is not None:
             return f"{detail['invoice_number']} is {held_by} since the run; run again"
         if due_on is not None and detail["due_date"] is not None and due_on > detail["due_date"]:
             return f"{detail['invoice_number']} is postponed since the run; run again"
     return None
 
 
-def standing_of(ws: Workspace, invoice_keys: Collection[str], *, dates: Collection[date]) -> dict[Item, Standing]:
-    """How the items of these invoices stand: amounts as of the latest date, held back if they are on any date."""
+def standings_of(ws: Workspace, account_keys: Collection[str], *, dates: Collection[date]) -> Standings:
+    """How items and credits of these accounts stand: amounts as of the latest date, held back if on any date."""
     held: dict[Item, str] = {}  # of the earlier days
     latest: dict[Item, Standing] = {}
     with open_facts(ws, facts=None) as facts:
         facts.bring_ledger(ws, wanted=True, tables={*ledger_tables(ws, "open_items"), "process_versions"})
         load_policy_tables(facts.con, ws, rules_only=True)
-        _see_only(facts, invoice_keys)
+        _see_only(facts, account_keys)
         facts.con.execute("create schema if not exists dunning")
         for day in sorted(set(dates)):
             held |= {item: why for item, (_, _, why) in latest.items() if why is not None}
             latest = _on(facts, ws, day)
+        credits = _credits(facts.con)
     for item, why in held.items():
         if item in latest and latest[item][2] is None:
             latest[item] = (*latest[item][:2], why)
-    return latest
+    return Standings(latest, credits)
 
 
-def _see_only(facts: Facts, invoice_keys: Collection[str]) -> None:
+def _see_only(facts: Facts, account_keys: Collection[str]) -> None:
     con = facts.con
     con.execute("create schema if not exists asked")
-    con.register("_asked", pyarrow.table({"invoice_key": pyarrow.array(list(invoice_keys), pyarrow.string())}))
-    con.execute("create table asked.keys as from _asked").fetchall()
+    con.register("_asked", pyarrow.table({"account_key": pyarrow.array(list(account_keys), pyarrow.string())}))
+    con.execute("create table asked.accounts as from _asked").fetchall()
     con.unregister("_asked")
-    for name in _BY_INVOICE:
-        table = facts.table("data_model", name)
-        con.execute(
-            f"create table asked.{name} as select * from {table} "
-            "where invoice_key in (select invoice_key from asked.keys)"
-        )
+    theirs = dict.fromkeys(_BY_ACCOUNT, "account_key in (from asked.accounts)") | {
+        name: " or ".join(f"{key} in (select {key} from asked.{_TABLES[key]})" for key in keys)
+        for name, keys in _BY_KEYS.items()
+    }
+    for name, condition in theirs.items():
+        con.execute(f"create table asked.{name} as select * from {facts.table('data_model', name)} where {condition}")
         facts.relations[f"data_model.{name}"] = f"asked.{name}"
 
 
@@ -89,7 +111,7 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         variables=model_variables(con),
         catalogs=facts.catalogs,
         relations=facts.relations,
-        up_to="open_items",
+        up_to=("open_items", "open_credits"),
     )
     for model in models:
         con.execute(f"create or replace view dunning.{quoted(model.name)} as {model.sql}")
@@ -111,3 +133,11 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         (key, instalment): (open_minor, due_on, why or ("paused by hand" if group in resting else None))
         for key, instalment, group, open_minor, due_on, why in rows
     }
+
+
+def _credits(con: duckdb.DuckDBPyConnection) -> dict[Holder, int]:
+    """As of the day that was looked at last."""
+    rows = con.execute(
+        "select account_key, entity, currency, sum(amount) from dunning.open_credits group by all"
+    ).fetchall()
+    return {(account, entity, currency): to_minor(amount, currency) for account, entity, currency, amount in rows}

@@ -267,7 +267,30 @@ def test_a_plan_is_one_message_to_its_contact(company: Workspace) -> None:
     (row,) = rows(company, select(sends))
     assert (row.kind, row.recipients["to"]) == ("collection_plan", ["ap.echo@echo.example"])
     assert row.document["account"]["name"] == "Echo GmbH"
-    assert row.document["totals"]["please_pay"] == "250.00"
+    assert row.document["totals"]["please_pay"] == "249.00", "cash that names no invoice is deducted"
+    assert [credit["amount"] for credit in row.document["credits"]] == ["-1.00"]
+
+
+def test_who_has_paid_without_naming_an_invoice_is_not_asked_again(company: Workspace) -> None:
+    (snapshot,) = company.serving.glob("*.duckdb")
+    with duckdb.connect(str(snapshot)) as con:
+        con.execute(
+            "insert into dunning.open_credits by name select credit_key || name as credit_key, kind, currency, "
+            "reference, booked_on, entity, 'salesforce:' || name as account_key, paid.amount as amount "
+            "from (from dunning.open_credits limit 1), "
+            "(values ('alpha', 250.00), ('bravo', 249.00), ('carol', 300.00)) as paid (name, amount)"
+        )
+    declare(company, MESSAGE.replace("account_statement", "pre_due_notice"))
+    told = run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    assert told.counts == {"queued": 2, "covered_by_credit": 2}
+    asked = {row.account_key: row.document for row in rows(company, select(sends))}
+    assert asked["salesforce:bravo"]["totals"]["please_pay"] == "1.00"
+    assert asked["salesforce:delta"]["totals"]["please_pay"] == "250.00" and not asked["salesforce:delta"]["credits"]
+    # a thanks is said to all of them, and asks those who have paid for nothing
+    declare(company, MESSAGE.replace("account_statement", "payment_thanks").replace("notes", "thanks"))
+    assert run_campaign(company, "thanks", now=NOW, actor="test", occurrence="one").counts == {"queued": 4}
+    thanks = rows(company, select(sends).where(sends.c.campaign == "thanks").order_by(sends.c.account_key))
+    assert [len(row.document["items"]) for row in thanks] == [0, 1, 0, 1]
 
 
 def test_quiet_hours_are_the_recipients(company: Workspace) -> None:

@@ -39,6 +39,7 @@ class Desk:
         self.engine = open_ledger(ws)
         self.invoices: dict[str, dict[str, Any]] = {}
         self.contacts: list[tuple[str, str]] = []
+        self.cash: list[tuple[str, str]] = []  # account, amount of a payment that names no invoice
         self.means: list[tuple[str, str, str]] = []  # account, customer and payment method at Stripe
         self._publications = 0
         self._open: Connection | None = None
@@ -87,6 +88,10 @@ class Desk:
         """The source says it is paid; known to the gate once published."""
         self.invoices[f"salesforce:{number}"] |= {"settled_amount": amount, "settled_date": "2025-11-03"}
 
+    def paid_without_reference(self, account: str, amount: str) -> None:
+        """Money that is allocated to nothing; known to the gate once published."""
+        self.cash.append((account, amount))
+
     def publish(self) -> None:
         """A snapshot with the invoices as they are, made beside and then pointed to, as a build does."""
         self._publications += 1
@@ -108,6 +113,12 @@ class Desk:
                 con.execute(
                     "insert into data_model.contacts (contact_key, account_key, email) values (?, ?, ?)",
                     [f"salesforce:{email}", f"salesforce:{account}", email],
+                )
+            for number, (account, amount) in enumerate(self.cash):
+                con.execute(
+                    "insert into data_model.payments (payment_key, payment_id, account_key, currency, amount, "
+                    "payment_date, status) values (?, ?, ?, 'EUR', ?, date '2025-11-03', 'processed')",
+                    [f"salesforce:P{number}", f"P{number}", f"salesforce:{account}", amount],
                 )
             for account, customer, method in self.means:
                 con.execute(

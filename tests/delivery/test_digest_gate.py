@@ -24,6 +24,7 @@ def digest(desk: Desk, *names: str) -> dict[str, Any]:
                 "instalment": 1, "effective_due_date": NOW.date(), "days_overdue": 3, "currency": "EUR",
                 "open_amount": "100.00",
             }],
+            [],
         )
         for name in names
     ]  # fmt: skip

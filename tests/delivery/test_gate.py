@@ -72,6 +72,26 @@ def test_a_payment_since_closing_cancels_and_voids(desk: Desk, acme: dict, paid:
     assert desk.outbox() == []
 
 
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        (0, "cancelled"),  # the money came since the statement was decided
+        (4000, "sent"),  # it was there, and was deducted or went to an older debt
+        (9000, "cancelled"),  # what was deducted went elsewhere
+        (None, "sent"),  # the process ignores credits, or the statement is of before they were noted
+    ],
+)
+def test_money_that_names_no_invoice_counts_like_any_other(desk: Desk, known: int | None, outcome: str) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.paid_without_reference("acme", "40.00")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-1": 10000}, open_credits_minor=known)
+    [key] = desk.queue(statement)
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == outcome
+    assert (desk.send(key)["reason"] == "amount_changed") == (outcome == "cancelled")
+
+
 def test_a_notice_about_what_was_paid_since_never_leaves(desk: Desk) -> None:
     desk.invoice("INV-00001", account="acme")
     desk.publish()
@@ -280,12 +300,9 @@ def test_a_suppressed_recipient_gets_a_letter_instead(desk: Desk, acme: dict) ->
     with desk.engine.begin() as connection:
         suppress(connection, "ACME@example.com", channel="email", reason="hard_bounce", origin="test", at=NOW)
 
-    deliver(desk.ws, now=NOW)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1  # the same hour: tomorrow's statement would replace it unsent
     assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "suppressed")
     letter = next(row for row in desk.sends() if row["channel"] == "letter")
-    due = desk.send(letter["key"])["due_at"]
-    desk.payments_read(due)
-    assert deliver(desk.ws, now=due)["sent"] == 1
     assert (desk.ws.outbox / f"{letter['key']}.pdf").read_bytes().startswith(b"%PDF")
 
 

@@ -24,7 +24,7 @@ def _ask(ws: Workspace, model: str = "reached_levels", **variables: Any) -> dict
     """Name → SQL, as a process that has just begun would get it."""
     models._rendered.cache_clear()
     found = models.rendered_models(
-        ws, run_date=DAY, kind="dunning", variables=variables, catalogs={}, relations={}, up_to=model
+        ws, run_date=DAY, kind="dunning", variables=variables, catalogs={}, relations={}, up_to=[model]
     )
     return {one.name: one.sql for one in found}
 

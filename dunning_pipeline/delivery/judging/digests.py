@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dunning_pipeline.delivery.judging.facts import Item
+from dunning_pipeline.delivery.judging.facts import Holder, Item
 from dunning_pipeline.money import to_minor
 
 if TYPE_CHECKING:
@@ -32,6 +32,20 @@ def listed_items(account_key: str, items: Iterable[Mapping[str, Any]], currency:
     }
 
 
+def listed_credits(account_key: str, credits: Iterable[Mapping[str, Any]], currency: str) -> dict[Holder, int]:
+    """What a message about one account deducts from its open items, in minor units of `currency`."""
+    deducted = sum((-Decimal(credit["amount"]) for credit in credits), Decimal(0))
+    return {(account_key, None, currency): to_minor(deducted, currency)}
+
+
+def _deducted(account: Mapping[str, Any]) -> dict[Holder, int]:
+    """What a digest deducts from the open items of one of its accounts, in minor units, per currency."""
+    return {
+        (account["key"], None, row["currency"]): to_minor(Decimal(row.get("credit_amount") or 0), row["currency"])
+        for row in account["sums"]
+    }
+
+
 def digest_obstacle(row: Mapping[str, Any], facts: "Facts", point: str | None) -> str | None:
     """Why a digest to `point` (a normal address) must not leave: the first of its accounts of which something is no
     longer as it says. Its reader must still be the account's own recipient, nothing may be blocked, paid or changed."""
@@ -48,6 +62,9 @@ def _obstacles(account: Mapping[str, Any], facts: "Facts", point: str | None) ->
         current = known.get(item)
         if current is None or current.status != "posted" or current.open_minor != said:
             yield f"amount_changed: account {key}, invoice {item[0]}"
+    for holder, said in _deducted(account).items():
+        if facts.credits.get(holder, 0) != said:
+            yield f"amount_changed: account {key}, its credits"
     for one in dict.fromkeys([key, *(current.bill_group_key for current in known.values()), *(i[0] for i in listed)]):
         if one in facts.blocks:
             yield f"block: account {key}, {facts.blocks[one]} on {one}"

@@ -18,6 +18,7 @@ from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.sql_models.snapshot import POINTER, open_snapshot, snapshot_file
 
 Item = tuple[str, int]  # invoice_key, instalment
+Holder = tuple[str, str | None, str]  # whose credits: account_key, legal entity ("" for none, None for all), currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class PublishedFacts:
                 """
                 select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed,
                     bill_group_key
-                from gate.items where invoice_key in (select unnest(?))
+                from dunning.items where invoice_key in (select unnest(?))
                 """,
                 [list(invoice_keys)],
                 as_of,
@@ -75,6 +76,20 @@ class PublishedFacts:
             )
             for key, instalment, amount, currency, status, prevented, disputed, group in rows
         }
+
+    def credits(self, account_keys: Collection[str], *, as_of: date) -> dict[Holder, int]:
+        """Credits and unapplied cash of these accounts in minor units, by legal entity and over all of them."""
+        with self._lock:
+            rows = self._rows(
+                """
+                select account_key, entity, currency, sum(amount) from gate.credits
+                where account_key in (select unnest(?))
+                group by grouping sets ((account_key, entity, currency), (account_key, currency))
+                """,
+                [list(account_keys)],
+                as_of,
+            )
+        return {(key, entity, currency): to_minor(amount, currency) for key, entity, currency, amount in rows}
 
     def prevented(self, keys: Collection[str], *, as_of: date) -> set[str]:
         """Which of these account and bill group keys the source says not to dun."""
@@ -172,10 +187,10 @@ def _loads_of(ws: Workspace) -> frozenset[str]:
 
 
 def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
-    """An in-memory database over the snapshot with gate.items, gate.prevented and gate.identifiers.
+    """An in-memory database over the snapshot with dunning.items, gate.credits, gate.prevented and gate.identifiers.
 
-    The items come from the same SQL as the decision's (dunning.items and what it needs), so that the gate can never
-    have another opinion of what is open. Raises NotThere before the first build, and for a snapshot that is damaged.
+    Items and credits come from the decision's own SQL (with what it needs), so that the gate can never have another
+    opinion of what is open. Raises NotThere before the first build, and for a snapshot that is damaged.
     """
     file = snapshot_file(ws)
     con = duckdb.connect(":memory:", config={"threads": 1})
@@ -192,10 +207,11 @@ def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
     con.execute("create schema gate; create schema dunning")
     served = dict.fromkeys(("data_model", "unified", "policy", "mapped"), "snapshot")
     for model in rendered_models(
-        ws, run_date=as_of, kind="dunning", variables={}, catalogs=served, relations={}, up_to="items"
+        ws, run_date=as_of, kind="dunning", variables={}, catalogs=served, relations={}, up_to=["open_credits"]
     ):
-        con.execute(f"create view dunning.{quoted(model.name)} as {model.sql}")
-    con.execute("create table gate.items as from dunning.items")
+        made = "table" if model.name == "items" else "view"
+        con.execute(f"create {made} dunning.{quoted(model.name)} as {model.sql}")
+    con.execute("create table gate.credits as from dunning.open_credits")
     con.execute(
         """
         create table gate.prevented as
@@ -217,4 +233,4 @@ def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
     return con
 
 
-__all__ = ["Item", "ItemNow", "NotThere", "PublishedFacts"]
+__all__ = ["Holder", "Item", "ItemNow", "NotThere", "PublishedFacts"]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from dunning_pipeline.delivery.judging.digests import digest_obstacle, told_accounts
-from dunning_pipeline.delivery.judging.facts import Item, ItemNow
+from dunning_pipeline.delivery.judging.facts import Holder, Item, ItemNow
 from dunning_pipeline.delivery.judging.hours import allowed_at, is_closed_day, next_allowed, next_send_time, zone_or
 from dunning_pipeline.delivery.queue import RENDERED
 from dunning_pipeline.settings.company import Company
@@ -42,6 +42,9 @@ class Facts:
     facts_unpublished: bool  # something was read that the published snapshot was not built from
     is_stopped: bool
     paused_campaigns: set[str]
+    # statement_id (send_key without one) → whose credits → how much of them it knows of, minor; and what they have now
+    known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
+    credits: dict[Holder, int] = field(default_factory=dict)
     agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise, settled charge … since its closing
     last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
     loads: int = 0  # how many there were when this was gathered
@@ -86,7 +89,7 @@ def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, a
         return Verdict("cancel", obstacle) if obstacle else None
     if statement_id is None:  # a message that lists what is open: what is not in the books any more proves nothing
         known = {item: said for item, said in _listed(row, facts).items() if item in facts.items}
-        return _amounts_stand(known, facts)
+        return _amounts_stand(known, facts) or (_credits_stand(row, facts) if known else None)
     if row["kind"] == "draft":
         return None
     status = facts.statements.get(statement_id)
@@ -94,7 +97,11 @@ def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, a
         return Verdict("cancel", f"statement_{status or 'gone'}")
     if row["kind"] == "account":
         return None
-    return _amounts_stand(_listed(row, facts), facts) or _deadline_stands(row, facts, business_day(now, company))
+    return (
+        _amounts_stand(_listed(row, facts), facts)
+        or _credits_stand(row, facts)
+        or _deadline_stands(row, facts, business_day(now, company))
+    )
 
 
 def _deadline_stands(row: Any, facts: Facts, today: date) -> Verdict | None:
@@ -111,6 +118,15 @@ def _amounts_stand(listed: Mapping[Item, int], facts: Facts) -> Verdict | None:
         open_minor = current.open_minor if current.status == "posted" else 0
         if open_minor != said:
             return Verdict("cancel", "amount_changed", detail=f"{item[0]}: {said} when written, {open_minor} now")
+    return None
+
+
+def _credits_stand(row: Any, facts: Facts) -> Verdict | None:
+    """Money that names no invoice pays as well as money that does: what came since it was written makes it wrong."""
+    for holder, said in facts.known_credits.get(row["statement_id"] or row["send_key"], {}).items():
+        current = facts.credits.get(holder, 0)
+        if current != said:
+            return Verdict("cancel", "amount_changed", detail=f"credits: {said} when written, {current} now")
     return None
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, select, text
 
-from dunning_pipeline.delivery.judging.digests import listed_items, told_accounts
-from dunning_pipeline.delivery.judging.facts import Item, ItemNow, PublishedFacts
+from dunning_pipeline.delivery.judging.digests import listed_credits, listed_items, told_accounts
+from dunning_pipeline.delivery.judging.facts import Holder, Item, ItemNow, PublishedFacts
 from dunning_pipeline.delivery.judging.gate import Facts, business_day
 from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.contact_points import normal
@@ -28,9 +28,16 @@ _PAYMENTS_LOADED_AT = select(func.max(stream_loads.c.loaded_at)).where(
 )
 _SWITCHES = select(switches.c.name)
 _ASKED: BindParameter[Any] = bindparam("ids", expanding=True)
-_STATEMENTS = select(statements.c.statement_id, statements.c.kind, statements.c.status, statements.c.due_date).where(
-    statements.c.statement_id.in_(_ASKED)
-)
+_STATEMENTS = select(
+    statements.c.statement_id,
+    statements.c.kind,
+    statements.c.status,
+    statements.c.due_date,
+    statements.c.account_key,
+    statements.c.legal_entity,
+    statements.c.currency,
+    statements.c.open_credits_minor,
+).where(statements.c.statement_id.in_(_ASKED))
 _LINES = select(
     statement_details.c.statement_id,
     statement_details.c.invoice_key,
@@ -91,6 +98,8 @@ def gather(
     invoices = {item[0] for items in listed.values() for item in items}
     told = {account["key"]: account for row in rows for account in told_accounts(row)}
     items = _items(published, invoices, today, needed=bool(ids or told))
+    known_credits = {**closed.known_credits, **_credits_in_documents(rows, listed)}
+    holders = {holder[0] for known in known_credits.values() for holder in known} | set(told)
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     keys |= {item.bill_group_key for item in items.values()} | set(told)
     addresses, invalid = _addresses(rows)
@@ -105,6 +114,8 @@ def gather(
         listed=listed,
         last_days=closed.last_days,
         items=items,
+        known_credits=known_credits,
+        credits=published.credits(holders, as_of=today) if holders and items else {},
         blocks=blocks_in_force(connection, keys | invoices, on=today),
         agreed=_agreed(connection, ids, today),
         prevented=_prevented(published, keys, today),
@@ -163,6 +174,7 @@ class _Statements:
     statuses: dict[str, str] = field(default_factory=dict)
     listed: dict[str, dict[Item, int]] = field(default_factory=dict)
     last_days: dict[str, date] = field(default_factory=dict)
+    known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
 
 
 def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
@@ -182,6 +194,9 @@ def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
         }
         if (last := last_day(row, invoices)) is not None:
             found.last_days[statement_id] = last
+        if row["open_credits_minor"] is not None:
+            holder = (row["account_key"], row["legal_entity"] or "", row["currency"])
+            found.known_credits[statement_id] = {holder: row["open_credits_minor"]}
     return found
 
 
@@ -197,6 +212,17 @@ def _listed_in_documents(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[It
             items = [item for item in document["items"] if item.get("invoice_id") and item.get("open_amount")]
             listed[row["send_key"]] = listed_items(row["account_key"], items, document["currency"])
     return listed
+
+
+def _credits_in_documents(rows: Iterable[Mapping[str, Any]], listed: Mapping[str, Any]) -> dict[str, dict[Holder, int]]:
+    """send_key → what a message of one account without a statement deducts from what it lists."""
+    return {
+        row["send_key"]: listed_credits(
+            row["account_key"], row["document"].get("credits") or (), row["document"]["currency"]
+        )
+        for row in rows
+        if row["send_key"] in listed and not told_accounts(row)
+    }
 
 
 def _items(published: PublishedFacts, invoices: Collection[str], today: date, *, needed: bool) -> dict[Item, ItemNow]:

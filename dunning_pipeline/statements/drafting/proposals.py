@@ -20,8 +20,8 @@ PROPOSED = (
     "kind", "dunning_date", "account_key", "account_id", "account_name", "unified_account_id", "bill_group_key",
     "bill_group_id", "unit_key", "legal_entity", "process", "process_hash", "level", "level_name", "currency",
     "due_date", "language", "time_zone", "template", "channels", "approval", "attach_invoices", "do_not_send",
-    "recipients", "address", "principal_minor", "credits_minor", "interest_minor", "fees_minor", "please_pay_minor",
-    "hold_reason", "draft_key",
+    "recipients", "address", "principal_minor", "credits_minor", "open_credits_minor", "interest_minor", "fees_minor",
+    "please_pay_minor", "hold_reason", "draft_key",
 )  # fmt: skip
 DETAILS = [column.name for column in statement_details.columns if column.name not in ("statement_id", "position")]
 _DECIDED = [column.name for column in decisions.columns if column.name not in ("statement_id", "run_id")]
