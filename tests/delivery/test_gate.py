@@ -396,7 +396,7 @@ def test_an_opt_out_of_reminders_routes_to_letter(desk: Desk, acme: dict) -> Non
         )  # fmt: skip
     deliver(desk.ws, now=NOW)
     assert desk.send(key)["reason"] == "consent"
-    assert [row["channel"] for row in desk.sends() if row["status"] == "queued"] == ["letter"]
+    assert [row["channel"] for row in desk.sends() if row["status"] == "sent"] == ["letter"]
 
 
 def test_where_consent_is_required_silence_is_a_no(workspace: Workspace) -> None:

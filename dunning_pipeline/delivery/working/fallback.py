@@ -73,9 +73,11 @@ def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, 
         return None
     if statement["status"] == "closed" and any((statement["address"] or {}).get(k) for k in ("street", "city")):
         try:
+            # due at once, as what it replaces was: at the next send hour the next day's statement would replace it
             keys = queue_statement(
-                connection, ws, statement=dict(statement), now=now, actor=ACTOR, kind=row["kind"], channels=["letter"]
-            )
+                connection, ws, statement=dict(statement), now=now, due_at=now, actor=ACTOR, kind=row["kind"],
+                channels=["letter"],
+            )  # fmt: skip
         except DunningError as error:
             why = f"{why}; and no letter could be queued: {error.message}"
         else:
