@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from uuid import uuid4
 
+import duckdb
 import pytest
 
 from dunning_pipeline.delivery.permission.consent import record_consent
@@ -90,6 +91,36 @@ def test_money_that_names_no_invoice_counts_like_any_other(desk: Desk, known: in
     deliver(desk.ws, now=NOW)
     assert desk.send(key)["status"] == outcome
     assert (desk.send(key)["reason"] == "amount_changed") == (outcome == "cancelled")
+
+
+@pytest.mark.parametrize("later", ["due_date", "postponed_due_date"])
+def test_more_time_that_the_source_gave_since_holds_and_its_end_releases(desk: Desk, acme: dict, later: str) -> None:
+    [key] = desk.queue(acme)
+    before = dict(desk.invoices["salesforce:INV-00001"])
+    desk.invoices["salesforce:INV-00001"][later] = "2025-11-20"
+    desk.publish()
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "block")
+    desk.invoices["salesforce:INV-00001"] = before
+    desk.publish()
+    deliver(desk.ws, now=NOW + timedelta(hours=1))
+    assert desk.send(key)["status"] == "sent"
+
+
+def test_a_promise_that_the_source_recorded_since_holds(desk: Desk, acme: dict) -> None:
+    [key] = desk.queue(acme)
+    snapshot = desk.ws.serving / "s1.duckdb"
+    with duckdb.connect(str(snapshot)) as con:
+        con.execute(
+            "insert into data_model.payment_schedules (schedule_key, account_key, invoice_key, schedule_type) "
+            "values ('salesforce:S1', 'salesforce:acme', 'salesforce:INV-00001', 'promise')"
+        )
+        con.execute(
+            "insert into data_model.payment_schedule_items (schedule_item_key, schedule_key, due_date, amount) "
+            "values ('salesforce:S1/1', 'salesforce:S1', date '2025-11-12', 100)"
+        )
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "block")
 
 
 def test_a_notice_about_what_was_paid_since_never_leaves(desk: Desk) -> None:

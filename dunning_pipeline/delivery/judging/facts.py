@@ -12,6 +12,8 @@ import duckdb
 from dunning_pipeline.delivery.permission.contact_points import points_of
 from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.errors import NotThere
+from dunning_pipeline.ledger.export import empty_table
+from dunning_pipeline.ledger.schema import metadata
 from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import quoted
@@ -28,6 +30,8 @@ class ItemNow:
     is_prevented: bool  # PreventDunning on the invoice
     is_disputed: bool
     bill_group_key: str = ""  # a statement may list invoices of several
+    due_on: date | None = None  # as the source has it, extensions included
+    is_promised: bool = False  # for a later day, by the source
 
 
 class PublishedFacts:
@@ -64,7 +68,8 @@ class PublishedFacts:
             rows = self._rows(
                 """
                 select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed,
-                    bill_group_key
+                    bill_group_key, greatest(coalesce(postponed_due_date, due_date), invoice_date),
+                    invoice_key in (from gate.promised)
                 from dunning.items where invoice_key in (select unnest(?))
                 """,
                 [list(invoice_keys)],
@@ -72,9 +77,9 @@ class PublishedFacts:
             )
         return {
             (key, instalment): ItemNow(
-                to_minor(amount or Decimal(0), currency), status or "", bool(prevented), bool(disputed), group
+                to_minor(amount or Decimal(0), currency), status or "", bool(prevented), bool(disputed), *others
             )
-            for key, instalment, amount, currency, status, prevented, disputed, group in rows
+            for key, instalment, amount, currency, status, prevented, disputed, *others in rows
         }
 
     def credits(self, account_keys: Collection[str], *, as_of: date) -> dict[Holder, int]:
@@ -187,7 +192,7 @@ def _loads_of(ws: Workspace) -> frozenset[str]:
 
 
 def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
-    """An in-memory database over the snapshot with dunning.items, gate.credits, gate.prevented and gate.identifiers.
+    """An in-memory database over the snapshot with dunning.items and gate.credits, promised, prevented, identifiers.
 
     Items and credits come from the decision's own SQL (with what it needs), so that the gate can never have another
     opinion of what is open. Raises NotThere before the first build, and for a snapshot that is damaged.
@@ -204,14 +209,23 @@ def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
             value=file.name,
             remedy="publish anew with `dunning build`",
         ) from None
-    con.execute("create schema gate; create schema dunning")
+    con.execute("create schema gate; create schema dunning; create schema ops")
+    # what people recorded is asked of the ledger itself, with the time at which they did (gate_facts)
+    con.execute(";".join(empty_table(table) for table in metadata.sorted_tables))
     served = dict.fromkeys(("data_model", "unified", "policy", "mapped"), "snapshot")
     for model in rendered_models(
-        ws, run_date=as_of, kind="dunning", variables={}, catalogs=served, relations={}, up_to=["open_credits"]
+        ws,
+        run_date=as_of,
+        kind="dunning",
+        variables={},
+        catalogs=served,
+        relations={},
+        up_to=["open_credits", "item_promises"],
     ):
         made = "table" if model.name == "items" else "view"
         con.execute(f"create {made} dunning.{quoted(model.name)} as {model.sql}")
     con.execute("create table gate.credits as from dunning.open_credits")
+    con.execute("create table gate.promised as select invoice_key from dunning.item_promises where is_promised")
     con.execute(
         """
         create table gate.prevented as

@@ -45,6 +45,7 @@ class Facts:
     # statement_id (send_key without one) → whose credits → how much of them it knows of, minor; and what they have now
     known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
     credits: dict[Holder, int] = field(default_factory=dict)
+    due: dict[str, dict[Item, date]] = field(default_factory=dict)  # statement_id → item → due date that it goes by
     agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise, settled charge … since its closing
     last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
     loads: int = 0  # how many there were when this was gathered
@@ -151,6 +152,12 @@ def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addres
     for invoice, current in listed:
         if current.is_prevented or current.is_disputed:
             return Verdict("hold", "dispute" if current.is_disputed else "block", detail=invoice)
+        if current.is_promised:
+            return Verdict("hold", "block", detail=f"the source says that {invoice} is promised for a later day")
+    for item, due_on in facts.due.get(row["statement_id"], {}).items():
+        extended = facts.items.get(item, _UNLISTED).due_on
+        if extended is not None and extended > due_on:
+            return Verdict("hold", "block", detail=f"the source says that {item[0]} is due on {extended} now")
     return None
 
 

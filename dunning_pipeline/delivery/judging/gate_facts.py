@@ -112,6 +112,7 @@ def gather(
     facts = Facts(
         statements=closed.statuses,
         listed=listed,
+        due=closed.due,
         last_days=closed.last_days,
         items=items,
         known_credits=known_credits,
@@ -173,6 +174,7 @@ class _Statements:
 
     statuses: dict[str, str] = field(default_factory=dict)
     listed: dict[str, dict[Item, int]] = field(default_factory=dict)
+    due: dict[str, dict[Item, date]] = field(default_factory=dict)
     last_days: dict[str, date] = field(default_factory=dict)
     known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
 
@@ -191,6 +193,9 @@ def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
         found.statuses[statement_id] = row["status"]
         found.listed[statement_id] = {
             (line["invoice_key"], line["instalment"] or 1): line["open_minor"] for line in invoices
+        }
+        found.due[statement_id] = {
+            (line["invoice_key"], line["instalment"] or 1): line["due_date"] for line in invoices if line["due_date"]
         }
         if (last := last_day(row, invoices)) is not None:
             found.last_days[statement_id] = last
