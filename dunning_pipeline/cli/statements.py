@@ -261,7 +261,7 @@ def send(
         actor=getpass.getuser(),
     )
     if form is Format.table:
-        typer.echo(f"{len(report.keys)} messages are queued; `dunning send` delivers what is due.")
+        typer.echo(f"messages queued: {len(report.keys)}; `dunning send` delivers what is due.")
     else:
         print_json({"queued": report.keys, "refused": report.refused})
     for statement, why in report.refused.items():

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dunning_pipeline.delivery.queue import next_resend, queue_statement
+from dunning_pipeline.delivery.queue import WAITING, next_resend, queue_statement
 from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.ledger.schema import statements
+from dunning_pipeline.ledger.schema import sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.closing import close
 from dunning_pipeline.statements.drafting.editing import draft_document
@@ -18,7 +18,7 @@ from dunning_pipeline.statements.drafting.editing import draft_document
 
 @dataclass
 class SendReport:
-    """Keys of the sends, and why a statement was not queued."""
+    """Keys of the sends that wait now, and why a statement was not queued."""
 
     keys: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ def send_statements(
         try:
             with open_ledger(ws).begin() as connection:
                 kind = "draft" if as_draft else next_resend(connection, row["statement_id"]) if again else None
-                report.keys += queue_statement(
+                keys = queue_statement(
                     connection,
                     ws,
                     statement=row,
@@ -66,6 +66,14 @@ def send_statements(
                     overrides=overrides,
                     document=draft_document(connection, ws, row) if as_draft else None,
                 )
+                states = connection.scalars(select(sends.c.status).where(sends.c.send_key.in_(keys))).all()
+            if keys and not set(WAITING).intersection(states):
+                told = ", ".join(sorted(set(states)))
+                report.refused[row["statement_id"]] = (
+                    f"its messages were queued before and are {told}; a deliberate second sending is --again"
+                )
+            else:
+                report.keys += keys
         except DunningError as error:
             report.refused[row["statement_id"]] = str(error)
     return report

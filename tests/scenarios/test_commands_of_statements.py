@@ -197,6 +197,10 @@ levels:
     assert world.charges() == {"EUR": 500}  # claimed again, posted once
     shell.run("statement", "send", draft["id"], "--now")
     assert shell.json("send", "--now")["sent"] == 1
+    assert (
+        shell.run("statement", "send", draft["id"], code=1)
+        == "messages queued: 0; `dunning send` delivers what is due.\n"
+    )
     assert world.drafts("2026-02-20") == []
     assert world.statements(status="superseded") == []
     owed = [(row["invoice_number"], row["open_amount_with_charges"]) for row in shell.json("charge", "balance", "acme")]
