@@ -12,11 +12,10 @@ from sqlalchemy import select
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.dunning_flow import Outcomes
 from dunning_pipeline.campaigns.messages import Messages, better, rows_of
-from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
 from dunning_pipeline.delivery.keys import send_key
 from dunning_pipeline.delivery.permission.contact_points import points_of
 from dunning_pipeline.errors import DunningError, NotThere
-from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import send_accounts, sends
 from dunning_pipeline.letters.catalogue import Catalogue
 from dunning_pipeline.letters.digest import digest_document
@@ -25,15 +24,13 @@ from dunning_pipeline.settings.workspace import Workspace
 KIND = "campaign"
 _ACCOUNTS = """
 select links.unified_account_id, recipients.*, accounts.account_id, accounts.account_number,
-    accounts.name as account_name, accounts.prevent_dunning,
+    accounts.name as account_name,
     json_extract_string(recipients.address, '$.country') as country
 from unified.account_links as links
 inner join data_model.accounts as accounts on accounts.account_key = links.account_key
 inner join dunning.account_recipients as recipients on recipients.account_key = links.account_key
 order by links.account_key
 """
-_HELD_BACK = ("is_account_blocked", "is_bill_group_blocked", "is_invoice_blocked", "is_disputed", "prevent_dunning")
-
 Row = dict[str, Any]
 Group = tuple[str, str]  # contact point, language
 
@@ -52,12 +49,11 @@ def queue_digests(
     digests = _Digests(shared)
     outcomes = dict.fromkeys(accounts, "no_account")
     rows = [row for row in rows_of(ws, _ACCOUNTS) if row["unified_account_id"] in outcomes]
-    blocked = digests.blocked(rows)
     for channel in campaign.channels or ("email",):
         groups: dict[Group, list[Row]] = {}
         for row in rows:
             points = digests.points(row, channel)
-            outcome = digests.kept_out(row, channel, points, blocked)
+            outcome = digests.kept_out(row, channel, points)
             if outcome is not None:
                 party = row["unified_account_id"]
                 outcomes[party] = better(outcomes[party], outcome)
@@ -100,23 +96,7 @@ class _Digests:
         emails, number = (row["email_to"], None) if channel == "email" else ([], row["sms_to"])
         return points_of(emails, number, row["country"], self.ws.company.country)
 
-    def blocked(self, rows: Collection[Row]) -> set[str]:
-        """Accounts of which anything is blocked or disputed, by the source or by people: a digest leaves them out."""
-        items = {row["account_key"]: self.shared.items.get(row["account_key"], []) for row in rows}
-        things = {
-            key: {key, *(one["invoice_key"] for one in listed), *(one["bill_group_key"] for one in listed)}
-            for key, listed in items.items()
-        }
-        with reading(open_ledger(self.ws)) as connection:
-            blocks = blocks_in_force(connection, set().union(*things.values()), on=self.shared.today)
-        prevented = {row["account_key"] for row in rows if row["prevent_dunning"]}
-        return prevented | {
-            key
-            for key, listed in items.items()
-            if not things[key].isdisjoint(blocks) or any(one[flag] for one in listed for flag in _HELD_BACK)
-        }
-
-    def kept_out(self, row: Row, channel: str, points: Collection[str], blocked: Collection[str]) -> str | None:
+    def kept_out(self, row: Row, channel: str, points: Collection[str]) -> str | None:
         """Why an account is in no digest on a channel; None where it is."""
         if row["has_conflict"]:
             return "recipient_conflict"
@@ -126,7 +106,7 @@ class _Digests:
             return "nothing_open"
         if not self.shared.owed(row["account_key"])[0]:
             return "covered_by_credit"
-        return "blocked" if row["account_key"] in blocked else None
+        return "blocked" if row["account_key"] in self.shared.blocked else None
 
     def queue(self, channel: str, group: Group, rows: list[Row]) -> Outcomes:
         """The digest of one contact point; member → outcome. It is queued once per occurrence, whoever came since."""

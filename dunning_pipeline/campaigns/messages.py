@@ -1,7 +1,9 @@
 """What the messages of one occurrence share: who is tired of them, when they leave, what they say, what failed."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -10,13 +12,14 @@ from sqlalchemy import Connection
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.fatigue import cap_of, recent_messages
 from dunning_pipeline.campaigns.timing import due_at
+from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
 from dunning_pipeline.delivery.queue import queue_message
 from dunning_pipeline.errors import DunningError, NotThere
-from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.letters.catalogue import CHANNELS, Catalogue
+from dunning_pipeline.letters.catalogue import CHANNELS, Catalogue, TemplateSource
 from dunning_pipeline.letters.document import statement_document
-from dunning_pipeline.letters.subjects import asks_for_payment
+from dunning_pipeline.letters.subjects import asks_for_payment, shows_what_is_open
 from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.reading import read_query
@@ -29,6 +32,7 @@ select * from dunning.open_items
 where invoice_key not in (select invoice_key from dunning.duplicate_invoices)
 order by account_key, effective_due_date, invoice_key, instalment
 """
+_HELD_BACK = ("is_account_blocked", "is_bill_group_blocked", "is_invoice_blocked", "is_disputed", "prevent_dunning")
 _CREDITS = "select * from dunning.open_credits order by account_key, booked_on, reference, credit_key"
 # Addresses and numbers that more than one account is reached at: what they get counts together.
 _SHARED_POINTS = """
@@ -78,7 +82,9 @@ class Messages:
         self.credits: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for credit in rows_of(ws, _CREDITS):
             self.credits.setdefault((credit["account_key"], credit["currency"]), []).append(credit)
-        self.asks_for_payment = _asks_for_payment(ws, campaign)
+        sources = _sources(ws, campaign)
+        self.shows_what_is_open = any(map(shows_what_is_open, sources))
+        self.asks_for_payment = any(map(asks_for_payment, sources))
         self.paid = {row["account_key"]: row for row in rows_of(ws, _LAST_PAYMENTS)}
         self.cap = cap_of(campaign, ws.company)
         shared = rows_of(ws, _SHARED_POINTS) if self.cap is not None else ()
@@ -91,12 +97,16 @@ class Messages:
         wanted = self.campaign.channels or ("email",)
         if self.said.get("to"):
             row = {**row, "email_to": self.said["to"]}
+        elif row["has_conflict"]:
+            return "recipient_conflict"
         reachable = [(channel, to) for channel in wanted if (to := _reached(row, channel)) is not None]
         if not reachable:
             return "opted_out" if row["email_blocked_reason"] else "no_channel"
-        items, credits = self.owed(row["account_key"])
+        items, credits = self.owed(row["account_key"]) if self.shows_what_is_open else ([], [])
         if self.asks_for_payment and not items:
             return "covered_by_credit" if self.items.get(row["account_key"]) else "nothing_open"
+        if items and kind == "campaign" and row["account_key"] in self.blocked:
+            return "blocked"
         try:
             with self.engine.begin() as connection:
                 if self.cap is not None:
@@ -116,6 +126,21 @@ class Messages:
         except DunningError as error:
             return self.failed(error, [row["account_key"]])
         return "queued"
+
+    @cached_property
+    def blocked(self) -> set[str]:
+        """Accounts of whose open items anything is blocked or disputed, by the source or by people."""
+        things = {
+            key: {key, *(one["invoice_key"] for one in listed), *(one["bill_group_key"] for one in listed)}
+            for key, listed in self.items.items()
+        }
+        with reading(self.engine) as connection:
+            blocks = blocks_in_force(connection, set().union(*things.values()), on=self.today)
+        return {
+            key
+            for key, listed in self.items.items()
+            if not things[key].isdisjoint(blocks) or any(one[flag] for one in listed for flag in _HELD_BACK)
+        }
 
     def owed(self, account_key: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """An account's open items and credits, without the currencies in which its credits pay for all that is open."""
@@ -195,14 +220,15 @@ class Messages:
         return document
 
 
-def _asks_for_payment(ws: Workspace, campaign: Campaign) -> bool:
-    """Whether its template makes sense only while something is open; queueing tells of a missing one."""
-    channel = next((name for name in campaign.channels or ("email",) if name in CHANNELS), None)
-    try:
-        found = channel and Catalogue(ws).find(str(campaign.template), channel, ws.company.default_language)
-    except NotThere:
-        return False
-    return bool(found and asks_for_payment(found))
+def _sources(ws: Workspace, campaign: Campaign) -> list[TemplateSource]:
+    """The campaign's template in its channels and the company's languages; queueing tells of a missing one."""
+    found = []
+    for channel in CHANNELS:
+        for language in (ws.company.default_language, *ws.company.languages):
+            if channel in (campaign.channels or ("email",)):
+                with suppress(NotThere):
+                    found.append(Catalogue(ws).find(str(campaign.template), channel, language))
+    return found
 
 
 def _reached(row: Mapping[str, Any], channel: str) -> list[str] | None:

@@ -14,11 +14,17 @@ def is_of_digests(source: "TemplateSource") -> bool:
     return _mentions(source, "accounts", "digest")
 
 
+def shows_what_is_open(source: "TemplateSource") -> bool:
+    """Whether it shows open items or their sum, as each letter does; raises InvalidDeclaration as above."""
+    return source.channel == "letter" or _mentions(source, "items", "totals")
+
+
 def asks_for_payment(source: "TemplateSource") -> bool:
-    """Whether it makes sense only while something is open: it shows open items or their sum (as each letter does)
-    and is no thanks for a payment. Raises InvalidDeclaration where its files cannot be read."""
-    shows = source.channel == "letter" or _mentions(source, "items", "totals")
-    return shows and not _mentions(source, "received")
+    """Whether it makes sense only while something is open: it shows that and is no thanks for a payment.
+
+    Raises InvalidDeclaration as above.
+    """
+    return shows_what_is_open(source) and not _mentions(source, "received")
 
 
 def _mentions(source: "TemplateSource", *fields: str) -> bool:

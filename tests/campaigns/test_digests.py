@@ -165,7 +165,7 @@ def test_what_is_not_to_be_told_at_this_mailbox_is_not_told(books: Books) -> Non
     books.reached_at(SHARED, *MINE, "echo", "quiet")  # echo and quiet are no members of the segment
     kept_out = {
         "disputed": "update dunning.open_items set is_disputed = true",
-        "prevented": "update data_model.accounts set prevent_dunning = true",
+        "prevented": "update dunning.open_items set prevent_dunning = true",
         "ambiguous": "update dunning.account_recipients set has_conflict = true",
         "silent": "update dunning.account_recipients set email_to = [], email_blocked_reason = 'opted_out'",
         "elsewhere": "update dunning.account_recipients set email_to = []",

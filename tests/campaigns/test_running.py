@@ -271,6 +271,32 @@ def test_a_plan_is_one_message_to_its_contact(company: Workspace) -> None:
     assert [credit["amount"] for credit in row.document["credits"]] == ["-1.00"]
 
 
+def test_what_is_blocked_or_whose_reader_is_unclear_gets_no_message_about_its_debt(company: Workspace) -> None:
+    (snapshot,) = company.serving.glob("*.duckdb")
+    with duckdb.connect(str(snapshot)) as con:
+        con.execute("update dunning.open_items set is_disputed = true where account_key = 'salesforce:alpha'")
+        con.execute("update dunning.account_recipients set has_conflict = true where account_key = 'salesforce:bravo'")
+    declare(company, MESSAGE)
+    told = run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    assert told.counts == {"queued": 2, "blocked": 1, "recipient_conflict": 1}
+
+
+def test_a_template_that_shows_nothing_open_goes_to_everybody_and_carries_none_of_it(company: Workspace) -> None:
+    folder = company.templates / "email" / "en"
+    (folder / "moved.subject.j2").write_text("We have moved")
+    (folder / "moved.txt.j2").write_text("Hello, {{ company.postal_line }}\n")
+    (folder / "moved.mjml").write_text(
+        "<mjml lang='en'><mj-head><mj-title>Moved</mj-title><mj-preview>New address</mj-preview></mj-head><mj-body>"
+        "<mj-section><mj-column><mj-text>{{ company.postal_line }}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    )
+    (snapshot,) = company.serving.glob("*.duckdb")
+    with duckdb.connect(str(snapshot)) as con:
+        con.execute("update dunning.open_items set is_disputed = true where account_key = 'salesforce:alpha'")
+    declare(company, MESSAGE.replace("account_statement", "moved"))
+    assert run_campaign(company, "notes", now=NOW, actor="test", occurrence="one").counts == {"queued": 4}
+    assert all(row.document["items"] == [] for row in rows(company, select(sends)))
+
+
 def test_who_has_paid_without_naming_an_invoice_is_not_asked_again(company: Workspace) -> None:
     (snapshot,) = company.serving.glob("*.duckdb")
     with duckdb.connect(str(snapshot)) as con:

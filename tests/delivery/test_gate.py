@@ -107,6 +107,19 @@ def test_more_time_that_the_source_gave_since_holds_and_its_end_releases(desk: D
     assert desk.send(key)["status"] == "sent"
 
 
+@pytest.mark.parametrize(("listed", "outcome"), [(True, "cancelled"), (False, "sent")])
+def test_a_block_stops_a_campaigns_message_that_tells_what_is_open(desk: Desk, listed: bool, outcome: str) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.publish()
+    item = {"invoice_id": "INV-1", "instalment": 1, "open_amount": "100.00"}
+    shown = sample(desk.ws)
+    document = {**shown, "credits": [], "items": [{**shown["items"][0], **item}] if listed else []}
+    key = desk.message("acme", document=document)
+    block(desk, "salesforce:acme")
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == (outcome, "block" if listed else None)
+
+
 def test_a_promise_that_the_source_recorded_since_holds(desk: Desk, acme: dict) -> None:
     [key] = desk.queue(acme)
     snapshot = desk.ws.serving / "s1.duckdb"

@@ -1,7 +1,7 @@
 """The last look before a message leaves: amounts, blocks, consent, suppression, hours, freshness, stop button."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -137,8 +137,16 @@ def _listed(row: Any, facts: Facts) -> dict[Item, int]:
 
 def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
     # as at closing: what holds reminders back does not hold back a statement of account
-    if not is_mandatory(row["kind"]) or row["kind"] in ("draft", "account"):
+    if row["kind"] in ("draft", "account") or told_accounts(row):
         return None
+    obstacle = _obstacle(row, facts)
+    if obstacle is None or is_mandatory(row["kind"]):
+        return obstacle
+    # a campaign's next occurrence tells it anew; weeks later this one would be about yesterday
+    return replace(obstacle, action="cancel") if _listed(row, facts) else None
+
+
+def _obstacle(row: Any, facts: Facts) -> Verdict | None:
     if row["statement_id"] in facts.agreed:
         return Verdict("hold", "block", detail=f"{facts.agreed[row['statement_id']]} since the statement was closed")
     listed = [(item[0], facts.items.get(item, _UNLISTED)) for item in _listed(row, facts)]
