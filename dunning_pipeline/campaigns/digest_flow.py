@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.dunning_flow import Outcomes
-from dunning_pipeline.campaigns.messages import Messages, better, rows_of
+from dunning_pipeline.campaigns.messages import Messages, better
+from dunning_pipeline.campaigns.owing import rows_of
 from dunning_pipeline.delivery.keys import send_key
 from dunning_pipeline.delivery.permission.contact_points import points_of
 from dunning_pipeline.errors import DunningError, NotThere
@@ -102,11 +103,9 @@ class _Digests:
             return "recipient_conflict"
         if not points:
             return "opted_out" if row[f"{channel}_blocked_reason"] else "no_channel"
-        if not self.shared.items.get(row["account_key"]):
-            return "nothing_open"
-        if not self.shared.owed(row["account_key"])[0]:
-            return "covered_by_credit"
-        return "blocked" if row["account_key"] in self.shared.blocked else None
+        if not self.shared.debts.of(row["account_key"])[0]:
+            return self.shared.debts.nothing_owed(row["account_key"])
+        return "blocked" if row["account_key"] in self.shared.debts.blocked else None
 
     def queue(self, channel: str, group: Group, rows: list[Row]) -> Outcomes:
         """The digest of one contact point; member → outcome. It is queued once per occurrence, whoever came since."""
@@ -148,7 +147,7 @@ class _Digests:
 
     def _document(self, rows: list[Row], language: str, zones: str | None) -> Mapping[str, Any]:
         return digest_document(
-            [(row, *self.shared.owed(row["account_key"])) for row in rows],
+            [(row, *self.shared.debts.of(row["account_key"])) for row in rows],
             language=language, time_zone=zones, template=str(self.campaign.template), on=self.shared.today,
             company=self.ws.company,
         )  # fmt: skip

@@ -6,7 +6,8 @@ from typing import Any
 
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.dunning_flow import Outcomes
-from dunning_pipeline.campaigns.messages import Messages, better, rows_of
+from dunning_pipeline.campaigns.messages import Messages, better
+from dunning_pipeline.campaigns.owing import rows_of
 from dunning_pipeline.settings.workspace import Workspace
 
 # One row per billing account of the members: who gets it, and the account's own document.

@@ -1,9 +1,8 @@
 """What the messages of one occurrence share: who is tired of them, when they leave, what they say, what failed."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -11,29 +10,20 @@ from sqlalchemy import Connection
 
 from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.campaigns.fatigue import cap_of, recent_messages
+from dunning_pipeline.campaigns.owing import Debts, rows_of
 from dunning_pipeline.campaigns.timing import due_at
-from dunning_pipeline.delivery.judging.gate_facts import blocks_in_force
 from dunning_pipeline.delivery.queue import queue_message
 from dunning_pipeline.errors import DunningError, NotThere
-from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.letters.catalogue import CHANNELS, Catalogue, TemplateSource
 from dunning_pipeline.letters.document import statement_document
 from dunning_pipeline.letters.subjects import asks_for_payment, shows_what_is_open
 from dunning_pipeline.money import amount_text, to_minor
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.sql_models.reading import read_query
 
 Row = Mapping[str, Any]
 
-# As in account statements, what two sources carry is left out until somebody has said whose it is.
-_OPEN_ITEMS = """
-select * from dunning.open_items
-where invoice_key not in (select invoice_key from dunning.duplicate_invoices)
-order by account_key, effective_due_date, invoice_key, instalment
-"""
-_HELD_BACK = ("is_account_blocked", "is_bill_group_blocked", "is_invoice_blocked", "is_disputed", "prevent_dunning")
-_CREDITS = "select * from dunning.open_credits order by account_key, booked_on, reference, credit_key"
 # Addresses and numbers that more than one account is reached at: what they get counts together.
 _SHARED_POINTS = """
 select lower(point) as point, list(distinct account_key) as account_keys
@@ -57,10 +47,6 @@ def better(known: str, new: str) -> str:
     return new if known not in _RANK or _RANK.index(new) < _RANK.index(known) else known
 
 
-def rows_of(ws: Workspace, query: str) -> Iterator[dict[str, Any]]:
-    yield from read_query(ws, query).rows()
-
-
 class Messages:
     """What all messages of one occurrence share, read once."""
 
@@ -76,12 +62,7 @@ class Messages:
         self.now, self.actor, self.at_once = now, actor, at_once
         self.today = now.astimezone(ws.company.zone).date()
         self.engine = open_ledger(ws)
-        self.items: dict[str, list[dict[str, Any]]] = {}
-        for item in rows_of(ws, _OPEN_ITEMS):
-            self.items.setdefault(item["account_key"], []).append(item)
-        self.credits: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for credit in rows_of(ws, _CREDITS):
-            self.credits.setdefault((credit["account_key"], credit["currency"]), []).append(credit)
+        self.debts = Debts(ws, self.engine, self.today)
         sources = _sources(ws, campaign)
         self.shows_what_is_open = any(map(shows_what_is_open, sources))
         self.asks_for_payment = any(map(asks_for_payment, sources))
@@ -102,10 +83,10 @@ class Messages:
         reachable = [(channel, to) for channel in wanted if (to := _reached(row, channel)) is not None]
         if not reachable:
             return "opted_out" if row["email_blocked_reason"] else "no_channel"
-        items, credits = self.owed(row["account_key"]) if self.shows_what_is_open else ([], [])
+        items, credits = self.debts.of(row["account_key"]) if self.shows_what_is_open else ([], [])
         if self.asks_for_payment and not items:
-            return "covered_by_credit" if self.items.get(row["account_key"]) else "nothing_open"
-        if items and kind == "campaign" and row["account_key"] in self.blocked:
+            return self.debts.nothing_owed(row["account_key"])
+        if items and kind == "campaign" and row["account_key"] in self.debts.blocked:
             return "blocked"
         try:
             with self.engine.begin() as connection:
@@ -126,33 +107,6 @@ class Messages:
         except DunningError as error:
             return self.failed(error, [row["account_key"]])
         return "queued"
-
-    @cached_property
-    def blocked(self) -> set[str]:
-        """Accounts of whose open items anything is blocked or disputed, by the source or by people."""
-        things = {
-            key: {key, *(one["invoice_key"] for one in listed), *(one["bill_group_key"] for one in listed)}
-            for key, listed in self.items.items()
-        }
-        with reading(self.engine) as connection:
-            blocks = blocks_in_force(connection, set().union(*things.values()), on=self.today)
-        return {
-            key
-            for key, listed in self.items.items()
-            if not things[key].isdisjoint(blocks) or any(one[flag] for one in listed for flag in _HELD_BACK)
-        }
-
-    def owed(self, account_key: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """An account's open items and credits, without the currencies in which its credits pay for all that is open."""
-        items: list[dict[str, Any]] = []
-        credits: list[dict[str, Any]] = []
-        listed = self.items.get(account_key, [])
-        for currency in dict.fromkeys(item["currency"] for item in listed):
-            own = [item for item in listed if item["currency"] == currency]
-            deducted = self.credits.get((account_key, currency), [])
-            if sum(item["open_amount"] for item in own) > sum(credit["amount"] for credit in deducted):
-                items, credits = [*items, *own], [*credits, *deducted]
-        return items, credits
 
     def queue(self, connection: Connection, *, time_zone: str | None, **message: Any) -> None:
         """Queue one message (see queue_message) as the campaign says."""
