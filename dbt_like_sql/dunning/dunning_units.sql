@@ -2,14 +2,6 @@
 -- Grain: one row per process_hash, unit_key, entity, currency and phase with a dunnable item.
 with
 
-credits as (
-
-    select account_key, entity, currency, sum(amount) as amount
-    from {{ ref('open_credits') }}
-    group by account_key, entity, currency
-
-),
-
 units as (
 
     select
@@ -59,7 +51,7 @@ netted as (
             else 0
         end as credit
     from ranked
-    left join credits
+    left join {{ ref('credit_totals') }} as credits
         on credits.account_key = ranked.account_key
         and credits.entity = ranked.entity
         and credits.currency = ranked.currency

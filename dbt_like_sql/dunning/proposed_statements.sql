@@ -32,17 +32,6 @@ sums as (
 
 ),
 
-credits as (
-
-    select
-        open_credits.account_key, open_credits.entity, open_credits.currency,
-        {{ to_minor('sum(open_credits.amount)', 'any_value(currencies.e4_per_minor)') }} as open_credits_minor
-    from {{ ref('open_credits') }} as open_credits
-    inner join {{ source('policy', 'currencies') }} as currencies on currencies.currency = open_credits.currency
-    group by open_credits.account_key, open_credits.entity, open_credits.currency
-
-),
-
 unpriced as (
 
     select draft_key from {{ ref('fee_lines') }} where amount_minor is null
@@ -89,7 +78,7 @@ from dated
 inner join sums on sums.draft_key = dated.draft_key
 inner join {{ ref('accounts') }} as accounts on accounts.account_key = dated.account_key
 cross join {{ source('policy', 'company') }} as company
-left join credits
+left join {{ ref('credit_totals') }} as credits
     on credits.account_key = dated.account_key
     and credits.entity = coalesce(dated.legal_entity, '')
     and credits.currency = dated.currency
