@@ -176,13 +176,13 @@ class Messages:
 
 def _sources(ws: Workspace, campaign: Campaign) -> list[TemplateSource]:
     """The campaign's template in its channels and the company's languages; queueing tells of a missing one."""
-    found = []
+    catalogue, found = Catalogue(ws), dict[TemplateSource, None]()  # languages that share a template name it once
     for channel in CHANNELS:
         for language in (ws.company.default_language, *ws.company.languages):
             if channel in (campaign.channels or ("email",)):
                 with suppress(NotThere):
-                    found.append(Catalogue(ws).find(str(campaign.template), channel, language))
-    return found
+                    found[catalogue.find(str(campaign.template), channel, language)] = None
+    return list(found)
 
 
 def _reached(row: Mapping[str, Any], channel: str) -> list[str] | None:
