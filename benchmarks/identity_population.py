@@ -113,6 +113,13 @@ def _records(rng: np.random.Generator, people: int) -> pa.Table:
     return pa.table({"record": rng.permutation(size), "person": person, **columns})
 
 
+def _number(owner: str, factor: int, written: str, offset: int = 0) -> str:
+    """SQL: an American number that no other owner has, however many there are: area and exchange repeat after 560,000."""
+    line = f"({owner} * {factor} + {offset} + {owner} // 560000 * 37) % 10000"
+    parts = f"201 + {owner} % 700, 200 + ({owner} // 700) % 800, {line}"
+    return f"printf('{written}', {parts})"
+
+
 _PEOPLE = f"""
 create or replace table generated_people as
 select p.person, p.household, p.company, g.name as given, f.name as family, p.is_junior, p.is_second,
@@ -120,8 +127,7 @@ select p.person, p.household, p.company, g.name as given, f.name as family, p.is
     case when has_mail then lower(g.name) || case p.mail_number % 3 when 0 then '.' when 1 then '' else '_' end || lower(f.name)
         || cast(p.person % 9973 as varchar) || '@' || ({FREE_MAIL})[p.mail_host + 1] end as email,
     'family.' || lower(f.name) || p.household || '@gmx.de' as shared_email,
-    case when has_mobile then '+1 ' || (201 + p.person % 700) || ' ' || (200 + (p.person // 700) % 800) || ' '
-        || lpad(cast((p.person * 7919) % 10000 as varchar), 4, '0') end as mobile,
+    case when has_mobile then {_number("p.person", 7919, "+1 %d %d %04d")} end as mobile,
     (p.household % 9000) || '-' || p.household as home, p.household as landline
 from people_ints as p join given_names as g on g.n = p.given join family_names as f on f.n = p.family
 """
@@ -175,8 +181,8 @@ select contact_key, split_part(contact_key, ':', 1) as source, split_part(contac
         when r2 < 0.87 then 'n/a' end as email,
     case when r3 < 0.60 and r6 > 0.75 then case when t1 % 3 = 0 then replace(replace(mobile, '+1 ', ''), ' ', '-') else mobile end
         when r3 < 0.60 then null
-        when r3 < 0.70 then '(' || (201 + landline % 700) || ') ' || (200 + (landline // 700) % 800) || '-' || lpad(cast((landline * 7907 + 13) % 10000 as varchar), 4, '0')
-        when r3 < 0.77 then '+1 ' || (201 + company % 700) || ' ' || (200 + (company // 700) % 800) || ' ' || lpad(cast((company * 7901 + 29) % 10000 as varchar), 4, '0')
+        when r3 < 0.70 then {_number("landline", 7907, "(%d) %d-%04d", 13)}
+        when r3 < 0.77 then {_number("company", 7901, "+1 %d %d %04d", 29)}
         when r3 < 0.775 then '000-000-0000' end as phone,
     case when r3 < 0.60 and r6 <= 0.75 then mobile end as mobile_phone,
     case when no_address then null else cast(1 + place % 240 as varchar) || ' ' || s.name || ' '
