@@ -1,19 +1,39 @@
 """Payment retries: which stored means is charged, and what a payment that succeeded or was declined leads to."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, literal, or_, select, update
 
 from dunning_pipeline.ledger import audit
-from dunning_pipeline.ledger.findings import raise_finding
+from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
 from dunning_pipeline.ledger.schema import blocks, sends, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
 
 ACTOR = "delivery"
 # How long the invoices of a charged statement are let alone, until the source's own payment arrives.
 WAIT_FOR_SOURCE = timedelta(days=10)
+# And until the bank says whether a debit that is under way succeeds, should its word get lost.
+WAIT_FOR_BANK = timedelta(days=30)
+
+
+def payment_taken(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, state: str, now: datetime) -> None:
+    """What the provider says of a payment that it took: `succeeded`, or `processing` where the bank needs days.
+
+    The answer to our request may come after the event that tells more: it lowers nothing.
+    """
+    is_lower = or_(sends.c.delivery.is_(None), and_(sends.c.delivery == "processing", literal(state) != "processing"))
+    taken = update(sends).where(sends.c.send_key == row["send_key"], is_lower)
+    connection.execute(taken.values(delivery=state, delivery_at=now))
+    if state == "succeeded":
+        payment_succeeded(connection, ws, row, now=now)
+        return
+    told = connection.scalar(select(sends.c.delivery).where(sends.c.send_key == row["send_key"]))
+    if state == told == "processing":
+        today = now.astimezone(ws.company.zone).date()
+        reason = "is being debited by payment retry {}; waits for the bank"
+        _let_alone(connection, row, "debit", reason, today=today, until=today + WAIT_FOR_BANK, now=now)
 
 
 def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime) -> None:
@@ -23,29 +43,11 @@ def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, A
     payment, and the statement's waiting messages are cancelled.
     """
     key = row["send_key"]
-    listed = connection.execute(
-        select(statement_details.c.invoice_key)
-        .where(statement_details.c.statement_id == row["statement_id"], statement_details.c.type == "invoice")
-        .distinct()
-    ).scalars()
+    _end_debit(connection, key, now)
     today = now.astimezone(ws.company.zone).date()
-    for invoice in listed:
-        block_id = f"payment:{key}:{invoice}"
-        if connection.scalar(select(blocks.c.block_id).where(blocks.c.block_id == block_id)):
-            continue
-        connection.execute(
-            blocks.insert().values(
-                block_id=block_id,
-                scope="invoice",
-                target_key=invoice,
-                kind="pause",
-                reason=f"charged by payment retry {row['provider_message_id'] or key}; waits for the source's payment",
-                valid_from=today,
-                valid_to=today + WAIT_FOR_SOURCE,
-                created_at=now,
-                created_by=ACTOR,
-            )
-        )
+    reason = "charged by payment retry {}; waits for the source's payment"
+    if not _let_alone(connection, row, "payment", reason, today=today, until=today + WAIT_FOR_SOURCE, now=now):
+        return  # the event came before the answer, or the other way round
     _pay_charges(connection, row, now=now, today=today)
     connection.execute(
         update(sends)
@@ -56,6 +58,7 @@ def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, A
         )
         .values(status="cancelled", reason="paid_by_retry")
     )
+    resolve_findings_of(connection, kind="payment_declined", object_id=row["statement_id"] or key, by=ACTOR, at=now)
     audit.record(
         connection,
         actor=ACTOR,
@@ -69,6 +72,9 @@ def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, A
 
 def payment_declined(connection: Connection, row: Mapping[str, Any], *, reason: str | None, now: datetime) -> None:
     """A decline is told to a person; the reminder itself goes on by its other channels."""
+    if connection.scalar(select(blocks.c.block_id).where(blocks.c.block_id.startswith(_named("payment", row, "")))):
+        return  # told late: it has succeeded since
+    _end_debit(connection, row["send_key"], now)
     raise_finding(
         connection,
         kind="payment_declined",
@@ -80,24 +86,61 @@ def payment_declined(connection: Connection, row: Mapping[str, Any], *, reason: 
     )
 
 
-def _pay_charges(connection: Connection, row: Mapping[str, Any], *, now: datetime, today: Any) -> None:
-    from dunning_pipeline.statements.booking.charges import list_charges, pay
+def _let_alone(
+    connection: Connection, row: Mapping[str, Any], why: str, reason: str, *, today: date, until: date, now: datetime
+) -> bool:
+    """Pause the invoices of the send's statement, once; False where that was done before."""
+    listed = connection.execute(
+        select(statement_details.c.invoice_key)
+        .where(statement_details.c.statement_id == row["statement_id"], statement_details.c.type == "invoice")
+        .distinct()
+    ).scalars()
+    paused = {_named(why, row, invoice): invoice for invoice in listed}
+    if connection.scalar(select(blocks.c.block_id).where(blocks.c.block_id.in_(paused)).limit(1)):
+        return False
+    alike = {"scope": "invoice", "kind": "pause", "valid_from": today, "valid_to": until, "created_at": now}
+    told = {"reason": reason.format(row["provider_message_id"] or row["send_key"]), "created_by": ACTOR}
+    for block_id, invoice in paused.items():
+        connection.execute(blocks.insert().values(block_id=block_id, target_key=invoice, **alike, **told))
+    return True
 
-    statement = connection.execute(
-        select(statements.c.account_key, statements.c.interest_minor, statements.c.fees_minor).where(
-            statements.c.statement_id == row["statement_id"]
-        )
-    ).one_or_none()
+
+def _named(why: str, row: Mapping[str, Any], invoice: str) -> str:
+    return f"{why}:{row['send_key']}:{invoice}"
+
+
+def _end_debit(connection: Connection, key: str, now: datetime) -> None:
+    """The bank has said yes or no: what waited for it waits no longer."""
+    waits = blocks.c.block_id.startswith(f"debit:{key}:"), blocks.c.ended_at.is_(None)
+    connection.execute(update(blocks).where(*waits).values(ended_at=now, ended_by=ACTOR))
+
+
+def _pay_charges(connection: Connection, row: Mapping[str, Any], *, now: datetime, today: date) -> None:
+    """Pay the charges that the statement claims, its own and those that it carries; never another statement's."""
+    from dunning_pipeline.statements.booking.charges import list_charges, pay
+    from dunning_pipeline.statements.booking.posting import carried_as
+
+    wanted = statements.c.statement_id == row["statement_id"]
+    statement = connection.execute(select(statements).where(wanted)).mappings().one_or_none()
     if statement is None:
         return
-    left = statement.interest_minor + statement.fees_minor
-    for charge in list_charges(connection, account=statement.account_key, only_owed=True):
+    account, currency = statement["account_key"], statement["currency"]
+    lines = select(statement_details).where(
+        statement_details.c.statement_id == row["statement_id"], statement_details.c.type.startswith("carried_")
+    )
+    told = [dict(line) for line in connection.execute(lines).mappings()]
+    carried = {carried_as(line, account, currency, line["reference"]) for line in told}
+    left = statement["interest_minor"] + statement["fees_minor"]
+    for charge in list_charges(connection, account=account, only_owed=True):
+        posting = charge.posting
+        is_own = posting["statement_id"] == row["statement_id"]
+        is_claimed = is_own or carried_as(posting, account, posting["currency"], posting["statement_id"]) in carried
         amount = min(left, charge.owed_minor)
-        if amount <= 0 or charge.posting["currency"] != row["currency"]:
+        if amount <= 0 or not is_claimed:
             continue
         pay(
             connection,
-            charge.posting["posting_id"],
+            posting["posting_id"],
             amount_minor=amount,
             reference=f"payment retry {row['send_key']}",
             on=today,

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dunning_pipeline.delivery.events.bounces import after_bounces
 from dunning_pipeline.delivery.events.vocabulary import RANKS, UNDELIVERED, Event, lower_than
-from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
+from dunning_pipeline.delivery.payments import payment_declined, payment_taken
 from dunning_pipeline.delivery.permission.consent import record_consent
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import lift, suppress
@@ -167,15 +167,16 @@ def _moved_to(name: str) -> Update:
 def _pay(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: datetime) -> None:
     """Debits that took days: paid or declined, as the payment provider tells at last."""
     for event in fresh:
-        if event.event not in ("succeeded", "declined") or not event.send_key:
+        if event.event not in ("processing", "succeeded", "declined") or not event.send_key:
             continue
         found = connection.execute(select(sends).where(sends.c.send_key == event.send_key)).mappings().one_or_none()
         if found is None or found["channel"] != "payment_retry":
             continue
-        if event.event == "succeeded":
-            payment_succeeded(connection, ws, dict(found), now=now)
+        row = {**found, "provider_message_id": found["provider_message_id"] or event.message_id}
+        if event.event == "declined":
+            payment_declined(connection, row, reason=event.reason, now=now)
         else:
-            payment_declined(connection, dict(found), reason=event.reason, now=now)
+            payment_taken(connection, ws, row, state=event.event, now=now)
 
 
 def _remember_address(connection: Connection, event: Event, now: datetime) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, Exists, and_, delete, exists, or_, select, update
 
+from dunning_pipeline.delivery.queue import RENDERED
 from dunning_pipeline.ledger.bulk import read_many, write_stored
 from dunning_pipeline.ledger.processes import process_mark
 from dunning_pipeline.ledger.schema import leases, sends
@@ -60,6 +61,7 @@ def claim(
         due.append(sends.c.channel.in_(list(channels)))
     if avoid:
         due.append(sends.c.channel.not_in(list(avoid)))
+    due.append(or_(sends.c.channel.not_in(RENDERED), ~_charge_comes_first(avoid)))
     picked = (
         select(sends.c.send_key)
         .where(and_(*due))
@@ -75,6 +77,18 @@ def claim(
     rows = read_many(connection, sends, _READ, key="send_key", values=keys)
     place = {key: number for number, key in enumerate(keys)}
     return sorted(rows, key=lambda row: place[row["send_key"]])
+
+
+def _charge_comes_first(avoid: Collection[str]) -> Exists:
+    """A statement's payment retry is tried, and its outcome known, before its messages ask for the same money."""
+    charge = sends.alias()
+    waits = and_(charge.c.status == "queued", charge.c.due_at <= sends.c.due_at)
+    under_way = charge.c.status.in_(("in_flight", "unknown"))
+    return exists().where(
+        charge.c.statement_id == sends.c.statement_id,
+        charge.c.channel == "payment_retry",
+        under_way if "payment_retry" in avoid else or_(waits, under_way),
+    )
 
 
 def give_back(connection: Connection, *, worker: str) -> int:

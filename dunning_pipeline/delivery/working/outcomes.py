@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
-from dunning_pipeline.delivery.payments import payment_declined, payment_succeeded
+from dunning_pipeline.delivery.payments import payment_declined, payment_taken
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.switches import switched_on
@@ -144,10 +144,8 @@ def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any
     after_sent(connection, ws, [row for row, _, _ in sent], now=now)
     for row, answer, _ in sent:
         if row["channel"] == "payment_retry":
-            state = {"delivery": answer.status, "delivery_at": now}
-            connection.execute(update(sends).where(sends.c.send_key == row["send_key"]).values(**state))
-            if answer.status == "succeeded":
-                payment_succeeded(connection, ws, {**row, "provider_message_id": answer.message_id}, now=now)
+            taken = {**row, "provider_message_id": answer.message_id}
+            payment_taken(connection, ws, taken, state=answer.status or "succeeded", now=now)
 
 
 def _record_other(

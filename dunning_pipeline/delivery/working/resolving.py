@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from dunning_pipeline.delivery.payments import payment_taken
 from dunning_pipeline.delivery.working.outcomes import after_sent
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
@@ -104,4 +105,6 @@ def settle(
     resolve_findings_of(connection, kind="send_unknown", object_id=row["send_key"], by=actor, at=now)
     if was_sent:
         after_sent(connection, ws, [row], now=now)
+        if row["channel"] == "payment_retry":
+            payment_taken(connection, ws, row, state="succeeded", now=now)
     return True

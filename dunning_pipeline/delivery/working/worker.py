@@ -84,16 +84,24 @@ def run_threads(session: Session, workers: int, *, total: int = 0, progress: Pro
             failures.append(error)
             session.stopping.set()
 
-    first, *others = _lanes(session, workers)
-    threads = [threading.Thread(target=work, args=(lane,), name=lane.name) for lane in others]
-    for thread in threads:
-        thread.start()
-    work(first)
-    for thread in threads:
-        thread.join()
+    for made in (_charging, _lanes):
+        lanes = made(session, workers)
+        threads = [threading.Thread(target=work, args=(lane,), name=lane.name) for lane in lanes[1:]]
+        for thread in threads:
+            thread.start()
+        for lane in lanes[:1]:
+            work(lane)
+        for thread in threads:
+            thread.join()
     if failures:
         raise failures[0]
     return {**session.counts, "errors": list(session.errors)}
+
+
+def _charging(session: Session, workers: int) -> list[Lane]:
+    """Payment retries first: messages of what they pay do not leave."""
+    waiting = count_due(session.ws, now=session.now(), send_now=session.send_now, channels=["payment_retry"])
+    return [Lane(session, number, channels=["payment_retry"]) for number in range(min(workers, waiting))]
 
 
 def _lanes(session: Session, workers: int) -> list[Lane]:

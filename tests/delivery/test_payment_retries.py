@@ -1,0 +1,157 @@
+"""A payment retry charges once: whatever order the answer, the bank's word and the reminder come in."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from dunning_pipeline.delivery.events import stripe as stripe_events
+from dunning_pipeline.delivery.events.recording import record_events
+from dunning_pipeline.delivery.payments import payment_taken
+from dunning_pipeline.delivery.working.resolving import resolve_by_person
+from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.schema import blocks, postings
+from tests.delivery.desk import NOW, Desk
+from tests.delivery.provider_server import ProviderServer, Reply
+
+
+@pytest.fixture
+def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+    monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
+    with ProviderServer() as server:
+        monkeypatch.setenv("STRIPE_HOST", server.url)
+        yield server
+
+
+def says(status: str) -> Any:
+    body = json.dumps({"id": "pi_1", "object": "payment_intent", "status": status}).encode()
+    return lambda request, number: Reply(200, body=body)
+
+
+def declines(request: Any, number: int) -> Reply:
+    error = {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds", "message": "No."}
+    return Reply(402, body=json.dumps({"error": error}).encode())
+
+
+def by_both(desk: Desk, **more: Any) -> tuple[str, str]:
+    """A statement by e-mail and by payment retry, as a level with both channels queues it; their keys."""
+    desk.invoice("INV-00001", account="acme")
+    desk.means = [("acme", "cus_1", "pm_1")]
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-00001": 10000}, attach_invoices=False, **more)
+    mail, retry = desk.queue(statement, channels=["email", "payment_retry"])
+    return mail, retry
+
+
+def tell(desk: Desk, name: str, key: str, *, identity: str) -> int:
+    told = {
+        "id": identity,
+        "type": f"payment_intent.{name}",
+        "created": 1,
+        "data": {"object": {"id": "pi_1", "metadata": {"dunning_key": key}}},
+    }
+    with desk.engine.begin() as connection:
+        events = stripe_events.parse(json.dumps(told).encode())
+        return record_events(connection, desk.ws, events, received_at=NOW, now=NOW)
+
+
+def pauses(desk: Desk) -> list[str]:
+    with reading(desk.engine) as connection:
+        found = connection.scalars(select(blocks.c.block_id).where(blocks.c.ended_at.is_(None)))
+        return sorted(block_id.partition(":")[0] for block_id in found)
+
+
+@pytest.mark.parametrize("way_out", ["outbox", "sendgrid"])
+def test_nobody_is_asked_for_what_the_same_round_charges(
+    desk: Desk, stripe: ProviderServer, monkeypatch: pytest.MonkeyPatch, way_out: str
+) -> None:
+    stripe.behaviour = says("succeeded")
+    with ProviderServer() as post:
+        monkeypatch.setenv("DUNNING_MAIL", way_out)
+        monkeypatch.setenv("SENDGRID_API_KEY", "SG.x")
+        monkeypatch.setenv("SENDGRID_HOST", post.url)
+        mail, retry = by_both(desk)
+        deliver(desk.ws, now=NOW)
+    assert desk.send(retry)["delivery"] == "succeeded"
+    assert (desk.send(mail)["status"], desk.send(mail)["reason"]) == ("cancelled", "paid_by_retry")
+    assert post.requests == [] and desk.outbox() == []
+
+
+def test_a_declined_card_lets_the_reminder_leave_in_the_same_round(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = declines
+    mail, retry = by_both(desk)
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(retry)["status"], desk.send(mail)["status"]) == ("failed", "sent")
+
+
+def test_while_nobody_knows_whether_it_was_charged_nobody_is_asked(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = lambda request, number: Reply(200, delay=2)
+    mail, retry = by_both(desk)
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(retry)["status"], desk.send(mail)["status"]) == ("unknown", "queued")
+
+    resolve_by_person(desk.ws, retry, was_sent=True, now=NOW, actor="clerk")
+    assert desk.send(mail)["reason"] == "paid_by_retry"
+    assert pauses(desk) == ["payment"]
+
+
+def test_a_debit_that_takes_days_is_not_charged_again_meanwhile(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = says("processing")
+    mail, retry = by_both(desk)
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(retry)["delivery"], desk.send(mail)["reason"]) == ("processing", "block")
+
+    next_day = desk.statement("acme", lines={"INV-00001": 10000}, attach_invoices=False)
+    [again] = desk.queue(next_day, channels=["payment_retry"])
+    deliver(desk.ws, now=NOW)
+    assert desk.send(again)["reason"] == "block" and len(stripe.requests) == 1
+
+    stripe.behaviour = says("succeeded")
+    assert tell(desk, "payment_failed", retry, identity="e1") == 1
+    assert pauses(desk) == [] and "payment_declined" in desk.findings()
+    deliver(desk.ws, now=NOW)
+    assert desk.send(again)["delivery"] == "succeeded"
+
+
+def test_a_debit_that_succeeds_days_later_stops_the_dunning(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = says("processing")
+    mail, retry = by_both(desk)
+    deliver(desk.ws, now=NOW)
+    assert tell(desk, "succeeded", retry, identity="e1") == 1
+    assert pauses(desk) == ["payment"] and desk.send(mail)["reason"] == "paid_by_retry"
+    assert tell(desk, "succeeded", retry, identity="e1") == 0  # told twice
+    assert tell(desk, "payment_failed", retry, identity="e0") == 1  # an older word, told late
+    assert pauses(desk) == ["payment"] and desk.findings().count("payment_declined") == 0
+    assert desk.send(retry)["delivery"] == "succeeded"
+
+
+def fee(desk: Desk, statement_id: str, *, day: int, cents: int = 500) -> None:
+    with desk.engine.begin() as connection:
+        connection.execute(
+            postings.insert().values(
+                posting_id=f"p-{statement_id}", posting_key=f"{statement_id}:2", type="fee", statement_id=statement_id,
+                account_key="salesforce:acme", bill_group_key="salesforce:acme", level=2, currency="EUR",
+                amount_minor=cents, posted_on=(NOW - timedelta(days=day)).date(), created_at=NOW, created_by="test",
+            )
+        )  # fmt: skip
+
+
+def test_a_payment_pays_the_charges_that_its_statement_claims_once(desk: Desk, stripe: ProviderServer) -> None:
+    """The word of the bank may overtake the answer; another statement's older charge is not what was paid."""
+    _, retry = by_both(desk, fees_minor=500)
+    fee(desk, "another", day=60)
+    fee(desk, desk.send(retry)["statement_id"], day=1)
+    tell(desk, "succeeded", retry, identity="e1")
+    with desk.engine.begin() as connection:
+        payment_taken(connection, desk.ws, desk.send(retry), state="succeeded", now=NOW)
+    with reading(desk.engine) as connection:
+        paid = connection.execute(
+            select(postings.c.reverses, postings.c.amount_minor).where(postings.c.type == "payment")
+        )
+        assert paid.tuples().all() == [(f"p-{desk.send(retry)['statement_id']}", -500)]
