@@ -11,6 +11,8 @@ from sqlalchemy import select
 from dunning_pipeline.delivery.events import stripe as stripe_events
 from dunning_pipeline.delivery.events.recording import record_events
 from dunning_pipeline.delivery.payments import payment_taken
+from dunning_pipeline.delivery.providers.protocol import Message
+from dunning_pipeline.delivery.providers.stripe import StripePayments
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import reading
@@ -155,3 +157,30 @@ def test_a_payment_pays_the_charges_that_its_statement_claims_once(desk: Desk, s
             select(postings.c.reverses, postings.c.amount_minor).where(postings.c.type == "payment")
         )
         assert paid.tuples().all() == [(f"p-{desk.send(retry)['statement_id']}", -500)]
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor", "charged"),
+    [
+        ("EUR", 1234, 1234),
+        ("JPY", 500, 500),
+        ("KWD", 5120, 5120),
+        ("KWD", 5124, None),
+        ("ISK", 500, 50000),
+        ("UGX", 500, 50000),
+        ("MGA", 500000, 5000),
+        ("MGA", 500020, None),
+    ],
+)
+def test_stripe_counts_some_currencies_in_other_units(
+    desk: Desk, stripe: ProviderServer, currency: str, minor: int, charged: int | None
+) -> None:
+    """500 ISK are not 5.00 ISK, and 5,000.00 MGA not 500,000; what it cannot charge is refused before it is asked."""
+    stripe.behaviour = says("succeeded")
+    provider = StripePayments("sk_test_1", host=stripe.url)
+    facts = {"amount_minor": minor, "currency": currency, "customer": "cus_1", "payment_method": "pm_1"}
+    answer = provider.send(Message(key="k", channel="payment_retry", to=(), facts=facts))
+    if charged is None:
+        assert (answer.kind, answer.status, stripe.requests) == ("failed", "amount", [])
+    else:
+        assert (answer.kind, stripe.requests[0].form["amount"]) == ("sent", str(charged))

@@ -7,8 +7,13 @@ from dunning_pipeline.delivery.providers.http import checked_host
 from dunning_pipeline.delivery.providers.protocol import Answer, Message, shorten
 from dunning_pipeline.delivery.providers.wire import read_seconds
 from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.money import amount_text, from_minor
 from dunning_pipeline.settings.workspace import Workspace
 
+# Where Stripe counts in another unit than ISO 4217 does: decimals there (docs.stripe.com/currencies).
+_DECIMALS = {"ISK": 2, "UGX": 2, "MGA": 0}
+# It takes three decimals, and the last one only as 0.
+_STEPS_OF_TEN = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 # succeeded: paid. processing: a debit that takes days; the webhook tells.
 TAKEN = ("succeeded", "processing")
 
@@ -41,12 +46,16 @@ class StripePayments:
         facts = message.facts
         if not facts.get("customer") or not facts.get("payment_method"):
             return Answer("failed", status="no_payment_method", detail="the account has no active means of payment")
+        try:
+            amount = amount_at_stripe(int(facts["amount_minor"]), str(facts["currency"]))
+        except InvalidInput as error:
+            return Answer("failed", status="amount", detail=error.message)
         import stripe
 
         try:
             made = self._client.v1.payment_intents.create(
                 params={
-                    "amount": int(facts["amount_minor"]),
+                    "amount": amount,
                     "currency": str(facts["currency"]).lower(),
                     "customer": facts["customer"],
                     "payment_method": facts["payment_method"],
@@ -65,6 +74,19 @@ class StripePayments:
 
     def close(self) -> None:
         pass
+
+
+def amount_at_stripe(amount_minor: int, currency: str) -> int:
+    """Our minor units (ISO 4217) in those that Stripe counts in. Raises InvalidInput for what it cannot charge."""
+    if currency in _STEPS_OF_TEN and amount_minor % 10:
+        raise InvalidInput(f"Stripe charges {currency} in steps of 0.010, not {amount_text(amount_minor, currency)}")
+    decimals = _DECIMALS.get(currency)
+    if decimals is None:
+        return amount_minor
+    charged = from_minor(amount_minor, currency).scaleb(decimals)
+    if charged != int(charged):
+        raise InvalidInput(f"Stripe charges {currency} without decimals, not {amount_text(amount_minor, currency)}")
+    return int(charged)
 
 
 def _refusal(error: Any) -> Answer:
