@@ -16,6 +16,9 @@ SAID = {
     "an unknown one is settled with `dunning send resolve KEY sent|not-sent`": (
         "one that is unknown is settled on its page under “Sends”"
     ),
+    "charge anew with `dunning statement send NUMBER --again --channel payment_retry`": (
+        "ask whoever runs the system to charge anew"
+    ),
 }
 # the first word of a command → the page
 PAGES = {

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, literal, or_, select, update
 
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
-from dunning_pipeline.ledger.schema import blocks, sends, statement_details, statements
+from dunning_pipeline.ledger.schema import blocks, send_attempts, sends, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
 
 ACTOR = "delivery"
@@ -84,6 +84,49 @@ def payment_declined(connection: Connection, row: Mapping[str, Any], *, reason: 
         message=f"the payment retry was declined: {reason or 'no reason given'}",
         at=now,
     )
+
+
+def was_charged(connection: Connection, statement: Mapping[str, Any], *, now: datetime) -> bool:
+    """Whether an earlier payment retry has taken what the statement lists, and the source does not show it yet.
+
+    It is not taken a second time: a finding asks a person to book the payment.
+    """
+    mine, other = statement_details.alias("mine"), statement_details.alias("other")
+    same = [mine.c[name] == other.c[name] for name in ("type", "invoice_key", "instalment", "open_minor")]
+    charged = connection.execute(
+        select(mine.c.invoice_number, sends.c.provider_message_id, sends.c.send_key, sends.c.delivery)
+        .select_from(mine.join(other, and_(*same)).join(sends, sends.c.statement_id == other.c.statement_id))
+        .where(
+            mine.c.statement_id == statement["statement_id"],
+            mine.c.type == "invoice",
+            sends.c.channel == "payment_retry",
+            sends.c.delivery.in_(("succeeded", "processing")),
+        )
+    ).first()
+    if charged is None:
+        return False
+    number, retry = charged.invoice_number, charged.provider_message_id or charged.send_key
+    raise_finding(
+        connection,
+        kind="charged_before",
+        object_kind="statement",
+        object_id=statement["statement_id"],
+        severity="error",
+        message=f"{number} is not charged again: payment retry {retry} waits for the bank"
+        if charged.delivery == "processing"
+        else f"{number} is not charged again: payment retry {retry} took it, and the source still shows it open",
+        at=now,
+    )
+    return True
+
+
+def was_declined(connection: Connection, key: str) -> bool:
+    """Whether the last word on a payment retry is the bank's no, which the provider remembers under the same key."""
+    tries = send_attempts.c
+    status = connection.scalar(
+        select(tries.provider_status).where(tries.send_key == key, tries.outcome == "failed").order_by(tries.at.desc())
+    )
+    return status not in (None, "no_payment_method", "amount")
 
 
 def _let_alone(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, update
 
 from dunning_pipeline.delivery.judging.hours import next_send_time
 from dunning_pipeline.delivery.keys import content_hash, send_key
+from dunning_pipeline.delivery.payments import was_charged, was_declined
 from dunning_pipeline.delivery.permission.contact_points import wire_email, wire_phones
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
@@ -50,8 +51,10 @@ def queue_statement(
     due = due_at or (now if send_now else _send_hour(ws, now))
     keys = []
     for channel in statement["channels"] if channels is None else channels:
+        if kind == "draft" and channel not in RENDERED:
+            continue  # a draft is looked at; it charges nobody and gives nobody a task
         recipients = recipients_of(statement, channel, overrides or {}, country=ws.company.country)
-        if recipients is None:
+        if recipients is None or (channel == "payment_retry" and was_charged(connection, statement, now=now)):
             continue
         key = send_key(
             channel=channel,
@@ -257,9 +260,16 @@ def cancel_send(connection: Connection, key: str, *, now: datetime, actor: str, 
 
 def requeue(connection: Connection, key: str, *, now: datetime, actor: str) -> None:
     """Queue a failed or held send again, after a person corrected its cause. Raises NotThere or Refused."""
-    row = connection.execute(select(sends.c.status, sends.c.reason).where(sends.c.send_key == key)).one_or_none()
+    asked = (sends.c.status, sends.c.reason, sends.c.channel)
+    row = connection.execute(select(*asked).where(sends.c.send_key == key)).one_or_none()
     if row is None:
         raise NotThere("there is no such send", value=key)
+    if row.channel == "payment_retry" and row.status == "failed" and was_declined(connection, key):
+        raise Refused(
+            "the bank declined this charge, and under the same key the provider gives the same answer again",
+            value=key,
+            remedy="charge anew with `dunning statement send NUMBER --again --channel payment_retry`",
+        )
     if row.status not in ("failed", "held"):
         raise Refused(
             f"this send is {row.status}; only a failed or held one can be tried again",

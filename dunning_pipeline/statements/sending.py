@@ -39,7 +39,8 @@ def send_statements(
     """Queue statements (ids or numbers); one that may not be sent is refused and stops no other. Raises NotThere.
 
     A draft is closed first; `as_draft` mails it marked DRAFT instead, which counts as no level. `again` is a deliberate
-    second sending. `overrides` as in delivery.queue.queue_statement.
+    second sending; it charges again only where `channels` names the payment retry. `overrides` as in
+    delivery.queue.queue_statement.
     """
     report = SendReport()
     rows = _rows(ws, ids)
@@ -61,7 +62,7 @@ def send_statements(
                     now=now,
                     actor=actor,
                     kind=kind,
-                    channels=channels,
+                    channels=_copied(row) if again and channels is None else channels,
                     send_now=send_now,
                     overrides=overrides,
                     document=draft_document(connection, ws, row) if as_draft else None,
@@ -77,6 +78,11 @@ def send_statements(
         except DunningError as error:
             report.refused[row["statement_id"]] = str(error)
     return report
+
+
+def _copied(row: Mapping[str, Any]) -> list[str]:
+    """A copy of a reminder is no second charge; that one has to be asked for by its channel."""
+    return [channel for channel in row["channels"] if channel != "payment_retry"]
 
 
 def _rows(ws: Workspace, ids: Sequence[str]) -> list[dict[str, Any]]:

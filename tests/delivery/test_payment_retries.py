@@ -13,10 +13,13 @@ from dunning_pipeline.delivery.events.recording import record_events
 from dunning_pipeline.delivery.payments import payment_taken
 from dunning_pipeline.delivery.providers.protocol import Message
 from dunning_pipeline.delivery.providers.stripe import StripePayments
+from dunning_pipeline.delivery.queue import requeue
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import blocks, postings
+from dunning_pipeline.statements.sending import send_statements
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply
 
@@ -110,13 +113,15 @@ def test_a_debit_that_takes_days_is_not_charged_again_meanwhile(desk: Desk, stri
     assert (desk.send(retry)["delivery"], desk.send(mail)["reason"]) == ("processing", "block")
 
     next_day = desk.statement("acme", lines={"INV-00001": 10000}, attach_invoices=False)
-    [again] = desk.queue(next_day, channels=["payment_retry"])
+    assert desk.queue(next_day, channels=["payment_retry"]) == []
+    [other_mail] = desk.queue(next_day, channels=["email"])
     deliver(desk.ws, now=NOW)
-    assert desk.send(again)["reason"] == "block" and len(stripe.requests) == 1
+    assert desk.send(other_mail)["reason"] == "block" and len(stripe.requests) == 1
 
     stripe.behaviour = says("succeeded")
     assert tell(desk, "payment_failed", retry, identity="e1") == 1
     assert pauses(desk) == [] and "payment_declined" in desk.findings()
+    [again] = desk.queue(next_day, channels=["payment_retry"])
     deliver(desk.ws, now=NOW)
     assert desk.send(again)["delivery"] == "succeeded"
 
@@ -184,3 +189,45 @@ def test_stripe_counts_some_currencies_in_other_units(
         assert (answer.kind, answer.status, stripe.requests) == ("failed", "amount", [])
     else:
         assert (answer.kind, stripe.requests[0].form["amount"]) == ("sent", str(charged))
+
+
+def test_a_mailed_draft_charges_nobody(desk: Desk, stripe: ProviderServer) -> None:
+    desk.invoice("INV-00001", account="acme")
+    desk.means = [("acme", "cus_1", "pm_1")]
+    desk.publish()
+    draft = desk.statement("acme", lines={"INV-00001": 10000}, status="draft", channels=("email", "payment_retry"))
+    assert len(desk.queue(draft, kind="draft")) == 1
+    deliver(desk.ws, now=NOW)
+    assert [row["channel"] for row in desk.sends()] == ["email"] and stripe.requests == []
+
+
+def test_what_was_charged_is_not_charged_again_while_the_source_shows_it_open(
+    desk: Desk, stripe: ProviderServer
+) -> None:
+    stripe.behaviour = says("succeeded")
+    by_both(desk)
+    deliver(desk.ws, now=NOW)
+    later = desk.statement("acme", lines={"INV-00001": 10000}, attach_invoices=False)
+    assert desk.queue(later, channels=["payment_retry"]) == []
+    assert "charged_before" in desk.findings()
+    rest = desk.statement("acme", lines={"INV-00001": 4000}, attach_invoices=False)  # another amount is another debt
+    assert len(desk.queue(rest, channels=["payment_retry"])) == 1
+
+
+def test_a_copy_of_a_reminder_is_no_second_charge(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = declines
+    mail, retry = by_both(desk, channels=("email", "payment_retry"))
+    deliver(desk.ws, now=NOW)
+    number = desk.send(mail)["statement_id"]
+    [copy] = send_statements(desk.ws, [number], again=True, now=NOW, actor="clerk").keys
+    assert desk.send(copy)["channel"] == "email"
+
+    stripe.behaviour = says("succeeded")
+    with pytest.raises(Refused) as refused, desk.engine.begin() as connection:
+        requeue(connection, retry, now=NOW, actor="clerk")  # the provider would repeat its answer
+    assert "--again --channel payment_retry" in str(refused.value)
+    [anew] = send_statements(
+        desk.ws, [number], again=True, channels=["payment_retry"], send_now=True, now=NOW, actor="clerk"
+    ).keys
+    deliver(desk.ws, now=NOW)
+    assert desk.send(anew)["delivery"] == "succeeded" and anew != retry
