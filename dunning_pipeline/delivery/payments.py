@@ -81,7 +81,7 @@ def payment_declined(connection: Connection, row: Mapping[str, Any], *, reason: 
         object_kind="statement",
         object_id=row["statement_id"] or row["send_key"],
         severity="info",
-        message=f"the payment retry was declined: {reason or 'no reason given'}",
+        message=f"the payment retry was declined: {(reason or 'no reason given').removeprefix('declined: ')}",
         at=now,
     )
 

@@ -10,6 +10,7 @@ from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import item_levels, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.voiding import void
 from tests.campaigns.conftest import NOW as MORNING
 from tests.campaigns.conftest import TODAY, built_company, company
 from tests.delivery.desk import NOW, Desk
@@ -93,6 +94,20 @@ def test_a_bounce_with_nobody_else_and_no_address_is_a_finding(desk: Desk, hook:
     assert sorted(levels(desk)) == ["reached", "revoked"]
     assert hook.tell(event("bounce", key, email="first@acme.example", type="bounce", identity="b1")) == 0
     assert len(levels(desk)) == 2  # told again, nothing more
+
+
+def test_a_bounce_of_a_voided_statement_asks_nobody_else_and_blames_nobody(desk: Desk, hook: Hook) -> None:
+    statement = acme(
+        desk, choice(1, "first@acme.example", "chosen", is_answer=True), choice(2, "second@acme.example", "chosen")
+    )
+    [key] = desk.queue(statement)
+    deliver(desk.ws, now=NOW, send_now=True)
+    void(desk.ws, statement["statement_id"], reason="wrong", now=NOW, actor="clerk")
+    bounce(hook, key, "first@acme.example", "b1")
+
+    assert [row["send_key"] for row in rows_of(desk.ws)] == [key]
+    assert "no_channel" not in desk.findings()  # it said that there is no postal address, which there is
+    assert sorted(levels(desk)) == ["reached", "revoked"]
 
 
 def test_who_said_no_is_not_asked_next(desk: Desk, hook: Hook) -> None:

@@ -68,6 +68,9 @@ def _follow_up(connection: Connection, ws: Workspace, row: Mapping[str, Any], no
             at=now,
         )
         return
+    status = connection.scalar(select(statements.c.status).where(statements.c.statement_id == row["statement_id"]))
+    if status != "closed":
+        return  # voided or replaced since: nobody has to learn of it any more, and its levels were taken back
     others = connection.execute(
         select(sends.c.delivery, sends.c.status).where(
             sends.c.statement_id == row["statement_id"],
