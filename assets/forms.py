@@ -5,6 +5,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from dunning_pipeline.delivery import WORKERS
+
 
 class IngestConfig(dg.Config):
     sources: list[str] = Field(default=[], description="Only these sources, such as salesforce; empty: all.")
@@ -34,7 +36,7 @@ class SendConfig(dg.Config):
     at_once: bool = Field(
         default=False, description="Do not wait for the send hour, the weekend or the holiday to pass."
     )
-    workers: int = Field(default=1, ge=1, le=16, description="How many messages are worked on at the same time.")
+    workers: int = Field(default=WORKERS, ge=1, le=256, description="How many messages are worked on at the same time.")
 
 
 class CampaignConfig(dg.Config):

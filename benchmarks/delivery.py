@@ -1,7 +1,8 @@
 """Speed of delivery, each figure with its floor measured in the same run: `python -m benchmarks.delivery [--quick]`.
 
 render      mails/s/core from one template version (floor: the bare Jinja templates)
-outbox      messages/s into the outbox folder, one process (floor: writing the same files there, one sync per batch)
+outbox      messages/s into the outbox folder, one process and all cores (floors: writing the same files there, one sync
+            per batch, by one process and by as many as there are cores)
 sendgrid    messages/s/core over loopback TLS without PDF
 reminders   both for closed statements: the gate reads each amount from the snapshot, and levels are recorded
 pdf         messages/s on all cores with PDF/A-3b over TLS (floor: typst + POST and nothing else)
@@ -83,33 +84,58 @@ def render(scale: int) -> dict[str, Any]:
 def outbox(scale: int) -> dict[str, Any]:
     """Rounds of delivering and of bare writing in turn, all into one folder: what a file costs there depends on what
     others deleted near it in the last minutes (ext4 looks for names that were not in use lately)."""
-    from dunning_pipeline.delivery.working.worker import deliver
-
-    rounds, count = 4, 10_000 // scale
-    wall = cpu = bare = bare_cpu = 0.0
+    told: dict[str, Any] = {"messages": 10_000 // scale, "target_share": 0.5}
     with desk() as place:
         warm(place)
-        for number in range(rounds):
-            queue(place, count // rounds, occurrence=str(number))
-            known = {file.name for file in place.ws.outbox.iterdir()}
-            began, cpu_began = time.perf_counter(), time.process_time()
-            assert deliver(place.ws, now=NOW)["sent"] == count // rounds
-            wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - cpu_began
-            fresh = [file for file in place.ws.outbox.iterdir() if file.name not in known]
-            files = [(f"bare-{file.name}", file.read_bytes()) for file in fresh]
-            began, cpu_began = time.perf_counter(), time.process_time()
-            _bare_writes(place.ws.outbox, files)
-            bare, bare_cpu = bare + time.perf_counter() - began, bare_cpu + time.process_time() - cpu_began
+        for name, processes in (("one_process", 1), ("all_cores", os.cpu_count() or 1)):
+            told[name] = _outbox_rounds(place, 10_000 // scale, processes)
+    return told
+
+
+def _outbox_rounds(place: Any, count: int, processes: int, *, rounds: int = 4) -> dict[str, Any]:
+    from dunning_pipeline.delivery.working.worker import deliver
+
+    wall = cpu = began_after = 0.0
+    bare, share = dict.fromkeys(sorted({1, processes}), 0.0), count // rounds
+    for number in range(rounds):
+        queue(place, share, occurrence=f"{processes}.{number}")
+        known = {file.name for file in place.ws.outbox.iterdir()}
+        first: list[tuple[float, int]] = []  # when the first messages of all processes were sent, and how many
+
+        def progress(text: str, done: int, total: int, first: list[tuple[float, int]] = first) -> None:
+            if done and not first:
+                first.append((time.perf_counter(), done))
+
+        began, cpu_began = time.perf_counter(), time.process_time()
+        assert deliver(place.ws, now=NOW, workers=processes, processes=processes, progress=progress)["sent"] == share
+        since, sent = first[0] if processes > 1 else (began, 0)
+        wall += (time.perf_counter() - since) * share / (share - sent)
+        cpu, began_after = cpu + time.process_time() - cpu_began, began_after + since - began
+        fresh = [file for file in place.ws.outbox.iterdir() if file.name not in known]
+        for writers in sorted(bare, reverse=bool(number % 2)):  # in turn, who writes first
+            files = [(f"bare{writers}-{file.name}", file.read_bytes()) for file in fresh]
+            bare[writers] += _bare_seconds(place.ws.outbox, files, writers)
     return {
-        "messages": count,
         "messages_per_second": round(count / wall),
-        "cpu_ms_per_message": round(cpu / count * 1000, 3),
-        "bare_writes_per_second": round(count / bare),
-        "bare_cpu_ms_per_message": round(bare_cpu / count * 1000, 3),
-        "share_of_bare_writes": round(bare / wall, 3),
-        "share_of_bare_cpu": round(bare_cpu / cpu, 3),
-        "target_share": 0.5,
+        **({"cpu_ms_per_message": round(cpu / count * 1000, 3)} if processes == 1 else {}),
+        **({"start_seconds": round(began_after / rounds, 2)} if processes > 1 else {}),
+        "bare_writes_per_second": {writers: round(count / seconds) for writers, seconds in bare.items()},
+        "share_of_bare_writes": {writers: round(seconds / wall, 3) for writers, seconds in bare.items()},
     }
+
+
+def _bare_seconds(folder: Path, files: list[tuple[str, bytes]], writers: int) -> float:
+    began, children = time.perf_counter(), []
+    for number in range(1, writers):
+        child = os.fork()
+        if not child:
+            _bare_writes(folder, files[number::writers])
+            os._exit(0)
+        children.append(child)
+    _bare_writes(folder, files[::writers])
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    return time.perf_counter() - began
 
 
 def _bare_writes(folder: Path, files: list[tuple[str, bytes]]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, print_json, show
+from dunning_pipeline.delivery import WORKERS
 
 app = typer.Typer(help="Deliver what is due; list, resolve and stop sends.")
 
@@ -23,7 +24,7 @@ Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept in the a
 def send(
     context: typer.Context,
     now: Annotated[bool, typer.Option("--now", help="Whatever the hour, weekend or holiday; nothing else.")] = False,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Messages in flight at most.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Messages in flight at most.")] = WORKERS,
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
