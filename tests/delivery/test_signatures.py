@@ -11,8 +11,11 @@ import orjson
 import pytest
 import yaml
 
+from dunning_pipeline.delivery.permission.suppressions import suppress
+from dunning_pipeline.delivery.permission.suppressions import suppressed as suppressed_now
+from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.settings.workspace import Workspace
-from tests.delivery.desk import Desk
+from tests.delivery.desk import NOW, Desk
 from tests.delivery.signing import Signer
 from tests.delivery.test_events import Hook, stored, suppressed
 
@@ -81,6 +84,56 @@ def test_a_signed_stop_opts_out_and_its_answer_says_nothing(hook: tuple[Desk, Ho
     answer = hooks.post(body, twilio_headers(form, URL), path="/webhooks/twilio")
     assert (answer.status_code, answer.text) == (200, "<Response/>")
     assert suppressed(desk) == [("+4915112345678", "stop_word")]
+
+
+def answer_by_text(hooks: Hook, text: str, sid: str) -> None:
+    form = {"MessageSid": sid, "From": "+4915112345678", "To": "+491701", "Body": text, "SmsStatus": "received"}
+    assert hooks.post(urlencode(form).encode(), twilio_headers(form, URL), path="/webhooks/twilio").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "is_no"),
+    [
+        ("STOP!", True),
+        ("Stop.", True),
+        ("opt-out", True),
+        ("stop all", True),
+        ("Stop sending me this", True),
+        ("Stopp", True),
+        ("abmelden", True),
+        ("Arrêt", True),
+        ("ARRETEZ svp", True),
+        ("Désabonner", True),
+        ("¡Baja!", True),
+        ("parar", True),
+        ("I pay at the end of the week", False),
+        ("bezahlt", False),
+        ("👍", False),
+    ],
+)
+def test_a_no_is_understood_in_the_languages_of_the_texts(hook: tuple[Desk, Hook], text: str, is_no: bool) -> None:
+    desk, hooks = hook
+    answer_by_text(hooks, text, "SM1")
+    assert suppressed(desk) == ([("+4915112345678", "stop_word")] if is_no else [])
+
+
+@pytest.mark.parametrize(("before", "is_lifted"), [("stop_word", True), ("invalid", True), ("manual", False)])
+def test_a_yes_ends_the_recipients_own_no_and_nobody_elses(
+    hook: tuple[Desk, Hook], before: str, is_lifted: bool
+) -> None:
+    desk, hooks = hook
+    with desk.engine.begin() as connection:
+        suppress(connection, "+4915112345678", channel="sms", reason=before, origin="test", at=NOW)
+    answer_by_text(hooks, "Start", "SM1")
+    with reading(desk.engine) as connection:
+        assert bool(suppressed_now(connection, ["+4915112345678"], channel="sms")) is not is_lifted
+
+
+def test_a_phone_that_is_switched_off_is_not_given_up(hook: tuple[Desk, Hook]) -> None:
+    desk, hooks = hook
+    form = {"MessageSid": "SM1", "To": "+4915112345678", "MessageStatus": "undelivered", "ErrorCode": "30003"}
+    assert hooks.post(urlencode(form).encode(), twilio_headers(form, URL), path="/webhooks/twilio").status_code == 200
+    assert (stored(desk), suppressed(desk)) == (1, [])
 
 
 def test_the_key_in_the_callbacks_address_is_signed_too(hook: tuple[Desk, Hook]) -> None:

@@ -31,6 +31,8 @@ _UNSETTLED = or_(sends.c.status == "unknown", and_(sends.c.status == "queued", s
 _UNSETTLED_OF = select(sends).where(sends.c.send_key.in_(bindparam("keys", expanding=True)), _UNSETTLED)
 # An unsubscribe at the provider is a no to everything that we send by mail.
 SUBSCRIPTIONS = ("dunning", "campaigns")
+# Suppressions that the recipient's own yes ends; what a person here suppressed stays so.
+OWN_NO = ("stop_word", "invalid")
 
 
 def record_events(
@@ -190,7 +192,7 @@ def _remember_address(connection: Connection, event: Event, now: datetime) -> No
     if event.suppress:
         suppress(connection, point, channel=event.channel, reason=event.suppress, origin=origin, at=now)
     if event.event == "resubscribed" and event.channel == "sms":
-        lift(connection, point, channel="sms", actor=event.provider, at=now)
+        lift(connection, point, channel="sms", actor=event.provider, at=now, reasons=OWN_NO)
     if event.opts_out or event.event == "resubscribed":
         for subscription in SUBSCRIPTIONS:
             record_consent(

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import combining, normalize
 
 from dunning_pipeline.delivery.events.vocabulary import Event
 from dunning_pipeline.errors import InvalidInput, Refused
@@ -21,12 +22,25 @@ _STATES = {
     "undelivered": "bounced",
     "failed": "bounced",
 }
+# What recipients answer, in the languages that texts are shipped in: without accents, spaces and signs. The first line
+# of each are the words that Twilio knows by itself.
 STOP_WORDS = frozenset(
-    ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "STOPP", "ABMELDEN"]
+    """STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT
+    REMOVE STOPP ABMELDEN ABBESTELLEN ARRET ARRETER ARRETEZ DESABONNER DESINSCRIRE BAJA PARAR ALTO CANCELAR""".split()
 )
-START_WORDS = frozenset(["START", "YES", "UNSTOP"])
-# numbers that will never take a text message
-_GONE = {"21211", "21614", "30003", "30005", "30006"}
+START_WORDS = frozenset("""START YES UNSTOP ANMELDEN DEMARRER REPRENDRE ALTA INICIAR EMPEZAR""".split())
+# With these in front a whole sentence is a no as well: "Stop sending me this".
+_SURE = frozenset(["STOP", "STOPP", "UNSUBSCRIBE", "ARRET", "ARRETEZ"])
+# numbers that will never take a text message (30003 is none of them: a phone that is switched off)
+_GONE = {"21211", "21614", "30005", "30006"}
+
+
+def _words(text: str) -> tuple[str, str]:
+    """A text, and its first word, as STOP_WORDS are written."""
+    plain = "".join(one for one in normalize("NFKD", text.upper()) if not combining(one))
+    words = ["".join(filter(str.isalnum, word)) for word in plain.replace("'", " ").replace("’", " ").split()]
+    words = [word for word in words if word]
+    return "".join(words), words[0] if words else ""
 
 
 def verify(form: Mapping[str, Any], *, urls: Iterable[str], signature: str | None) -> None:
@@ -53,13 +67,14 @@ def parse(form: Mapping[str, str], *, key: str | None) -> list[Event]:
     common: dict[str, Any] = {"provider": "twilio", "occurred_at": now, "payload": dict(form), "channel": "sms"}
     if form.get("Body") is not None and state in ("", "received"):
         who = form.get("From")
-        if said in STOP_WORDS:
+        whole, first = _words(said)
+        if whole in STOP_WORDS or first in _SURE:
             return [
                 Event(
                     event_id=identity, event="unsubscribed", address=who, suppress="stop_word", opts_out=True, **common
                 )
             ]
-        if said in START_WORDS:
+        if whole in START_WORDS:
             return [Event(event_id=identity, event="resubscribed", address=who, **common)]
         return [Event(event_id=identity, event="answered", address=who, **common)]
     code = form.get("ErrorCode", "")

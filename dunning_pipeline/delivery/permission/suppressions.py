@@ -1,6 +1,6 @@
 """Addresses and numbers that nobody may write to: hard bounces, complaints, invalid ones, and by hand."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import uuid4
 
@@ -38,18 +38,26 @@ def suppress(
     return True
 
 
-def lift(connection: Connection, contact_point: str, *, channel: str, actor: str, at: datetime) -> bool:
-    """Allow writing again, by a person; False where nothing was suppressed."""
+def lift(
+    connection: Connection,
+    contact_point: str,
+    *,
+    channel: str,
+    actor: str,
+    at: datetime,
+    reasons: Collection[str] | None = None,
+) -> bool:
+    """Allow writing again, by a person; False where nothing was suppressed (for one of `reasons`, where they are
+    given)."""
     point = normal(contact_point, channel)
-    changed = connection.execute(
-        update(suppressions)
-        .where(
-            suppressions.c.contact_point == point,
-            suppressions.c.channel == channel,
-            suppressions.c.lifted_at.is_(None),
-        )
-        .values(lifted_at=at, lifted_by=actor)
-    ).rowcount
+    wanted = [
+        suppressions.c.contact_point == point,
+        suppressions.c.channel == channel,
+        suppressions.c.lifted_at.is_(None),
+    ]
+    if reasons is not None:
+        wanted.append(suppressions.c.reason.in_(reasons))
+    changed = connection.execute(update(suppressions).where(*wanted).values(lifted_at=at, lifted_by=actor)).rowcount
     if changed:
         audit.record(
             connection, actor=actor, action="suppression.lift", object_kind="contact_point", object_id=point, at=at
