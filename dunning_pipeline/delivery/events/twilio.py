@@ -22,15 +22,16 @@ _STATES = {
     "undelivered": "bounced",
     "failed": "bounced",
 }
-# What recipients answer, in the languages that texts are shipped in: without accents, spaces and signs. The first line
-# of each are the words that Twilio knows by itself.
-STOP_WORDS = frozenset(
-    """STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT
-    REMOVE STOPP ABMELDEN ABBESTELLEN ARRET ARRETER ARRETEZ DESABONNER DESINSCRIRE BAJA PARAR ALTO CANCELAR""".split()
-)
-START_WORDS = frozenset("""START YES UNSTOP ANMELDEN DEMARRER REPRENDRE ALTA INICIAR EMPEZAR""".split())
+# What recipients answer, in the languages that texts are shipped in: without accents, spaces and signs.
+STOP_WORDS = {
+    *("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "REMOVE"),
+    *("STOPP", "ABMELDEN", "ABBESTELLEN"),
+    *("ARRET", "ARRETER", "ARRETEZ", "DESABONNER", "DESINSCRIRE"),
+    *("BAJA", "PARAR", "ALTO", "CANCELAR"),
+}
+START_WORDS = {"START", "YES", "UNSTOP", "ANMELDEN", "DEMARRER", "REPRENDRE", "ALTA", "INICIAR", "EMPEZAR"}
 # With these in front a whole sentence is a no as well: "Stop sending me this".
-_SURE = frozenset(["STOP", "STOPP", "UNSUBSCRIBE", "ARRET", "ARRETEZ"])
+_SURE = {"STOP", "STOPP", "UNSUBSCRIBE", "ARRET", "ARRETEZ"}
 # numbers that will never take a text message (30003 is none of them: a phone that is switched off)
 _GONE = {"21211", "21614", "30005", "30006"}
 
