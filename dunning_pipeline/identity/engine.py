@@ -2,7 +2,6 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -49,12 +48,6 @@ class DuckDBEngine:
         con.execute(f"attach ':memory:' as {WORK}")
         self._checkpoints = con.execute("select current_setting('wal_autocheckpoint')").fetchall()[0][0]
         con.execute("set wal_autocheckpoint = '1TB'")  # DuckDB would compress tables that are gone a moment later
-
-    def beside(self) -> "DuckDBEngine":
-        """The same tables for another thread, while this one goes on."""
-        other = copy(self)
-        other.con = self.con.cursor()
-        return other
 
     def close(self, *, keep_work: bool = False) -> None:
         """Give up the tables between the steps, unless they are to be looked at."""

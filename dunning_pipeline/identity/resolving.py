@@ -2,7 +2,6 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,13 +109,14 @@ def _resolve_kind(
     clock.lap("clusters")
     assign_ids(engine, kind, run_id=run_id)
     clock.lap("ids")
-    engine.load(f"identity.{kind}_rules", outputs.RULES, outputs.rule_rows(ruleset))
-    # neither reads what the other writes, and each leaves a core idle now and then
-    with ThreadPoolExecutor(1) as beside:
-        suggested = beside.submit(_suggest, engine.beside(), ruleset, rules, folder)
-        _write_outputs(engine, ruleset)
-        counts["suggestions"] = suggested.result()
-    clock.lap("profiles and suggestions")
+    _write_outputs(engine, ruleset)
+    clock.lap("profiles")
+    suggest(engine, rules)
+    if ruleset.probabilistic:
+        _score(engine, ruleset, folder)
+    engine.run(review.apart(kind))
+    counts["suggestions"] = engine.run(review.suggestions(ruleset))
+    clock.lap("suggestions")
     counts |= history.save_history(engine, kind, ledger, run_id=run_id, now=now)
     clock.lap("ledger")
     engine.run(checks.checks(ruleset))
@@ -125,6 +125,7 @@ def _resolve_kind(
 
 def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
     kind = ruleset.kind
+    engine.load(f"identity.{kind}_rules", outputs.RULES, outputs.rule_rows(ruleset))
     engine.run(fields.members(kind))
     some_tied = engine.run(fields.tied(kind)) > 0
     (found,) = engine.rows(fields.filled(kind))
@@ -142,14 +143,6 @@ def _write_outputs(engine: DuckDBEngine, ruleset: Ruleset) -> None:
         guards.skipped_values(kind),
     ):
         engine.run(step)
-
-
-def _suggest(engine: DuckDBEngine, ruleset: Ruleset, rules: Ruleset, folder: Path) -> int:
-    suggest(engine, rules)
-    if ruleset.probabilistic:
-        _score(engine, ruleset, folder)
-    engine.run(review.apart(ruleset.kind))
-    return engine.run(review.suggestions(ruleset))
 
 
 def _score(engine: DuckDBEngine, ruleset: Ruleset, folder: Path) -> None:
