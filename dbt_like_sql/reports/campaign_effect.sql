@@ -18,7 +18,12 @@ members as (
         occurrences.started_on,
         members.unified_account_id,
         members.is_held_out,
-        members.outcome
+        members.outcome,
+        -- a comparison counts an account once, however often the campaign comes round
+        row_number() over (
+            partition by members.campaign, members.unified_account_id
+            order by occurrences.started_on, members.occurrence
+        ) = 1 as is_first
     from {{ source('ops', 'campaign_members') }} as members
     inner join occurrences
         on occurrences.campaign = members.campaign and occurrences.occurrence = members.occurrence
@@ -56,7 +61,9 @@ effect as (
         count(*) as members,
         count(*) filter (where members.outcome = 'queued') as queued,
         count(payers.unified_account_id) as paid_within_14_days,
-        cast(100 * count(payers.unified_account_id) as decimal(19, 4)) / count(*) as paid_percent
+        cast(100 * count(payers.unified_account_id) as decimal(19, 4)) / count(*) as paid_percent,
+        count(*) filter (where members.is_first) as new_members,
+        count(payers.unified_account_id) filter (where members.is_first) as new_paid_within_14_days
     from members
     left join payers
         on payers.campaign = members.campaign

@@ -4,6 +4,7 @@ from collections import Counter
 from math import sqrt
 from typing import Any
 
+import duckdb
 from sqlalchemy import select
 
 from dunning_pipeline.campaigns.declaration import find_campaign
@@ -16,17 +17,19 @@ Z = 1.959964  # two-sided 95 %
 
 
 def report_of(ws: Workspace, name: str) -> dict[str, Any]:
-    """Occurrences with their counts, sends by status and delivery, and the effect against the control group.
+    """Occurrences with their counts, sends by status and delivery, and the effect against the control group; of a
+    campaign whose file is gone, too. Raises NotThere for one that never was.
 
     The effect is read from the published model reports.campaign_effect: it is as fresh as the last build.
     """
-    find_campaign(ws, name)
     c = campaign_occurrences.c
     with reading(open_ledger(ws)) as connection:
         rows = connection.execute(select(campaign_occurrences).where(c.campaign == name).order_by(c.planned_for)).all()
         told = connection.execute(
             select(sends.c.occurrence, sends.c.status, sends.c.delivery).where(sends.c.campaign == name)
         ).all()
+    if not rows and not told:
+        find_campaign(ws, name)  # says what is wrong; what was done stays known when its file is gone or broken
     by_occurrence: dict[str | None, Counter[str]] = {}
     for occurrence, status, delivery in told:
         by_occurrence.setdefault(occurrence, Counter())[f"{status}, {delivery}" if delivery else status] += 1
@@ -48,17 +51,22 @@ def report_of(ws: Workspace, name: str) -> dict[str, Any]:
 
 
 def _effect(ws: Workspace, name: str) -> dict[str, Any] | None:
-    """Paid within 14 days, in both groups together over all occurrences; None before there is anything to compare."""
+    """Accounts that paid within 14 days of the first occurrence that they were in, in both groups; None before there is
+    anything to compare. In the first are all who were not held out: whom the message could not reach as well, because
+    those who are held out were not tried."""
     from dunning_pipeline.sql_models.reading import read_query
 
     query = (
-        "select is_held_out, cast(sum(members) as bigint) as members, cast(sum(paid_within_14_days) as bigint) as paid "
-        "from reports.campaign_effect where campaign = ? group by is_held_out"
+        "select is_held_out, cast(sum(new_members) as bigint) as members, "
+        "cast(sum(new_paid_within_14_days) as bigint) as paid "
+        "from reports.campaign_effect where campaign = ? group by is_held_out having sum(new_members) > 0"
     )
     try:
         rows = {bool(row["is_held_out"]): (row["members"], row["paid"]) for row in read_query(ws, query, [name]).rows()}
     except NotThere:
         return None
+    except (duckdb.BinderException, duckdb.CatalogException):  # an older snapshot or an older model, or a broken one
+        return {"says": "the model reports.campaign_effect is not the product's: take its file over, then build"}
     treated, control = rows.get(False), rows.get(True)
     if treated is None:
         return None

@@ -138,7 +138,8 @@ def report(name: Name, workspace: WorkspaceOption = None, form: FormatOption = F
     show(rows, form, empty=f"{name} has not run yet.")
     if form is Format.table and told["effect"] is not None:
         for part, value in told["effect"].items():
-            typer.echo(f"{part.replace('_', ' ')}: {_counts(value) if isinstance(value, dict) else value}")
+            label = "not held out" if part == "written_to" else part.replace("_", " ")
+            typer.echo(f"{label}: {_counts(value) if isinstance(value, dict) else value}")
 
 
 def calendar(

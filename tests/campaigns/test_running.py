@@ -15,6 +15,7 @@ from dunning_pipeline import daily
 from dunning_pipeline.campaigns import running, steering
 from dunning_pipeline.campaigns.audience import is_held_out
 from dunning_pipeline.campaigns.declaration import Campaign
+from dunning_pipeline.campaigns.effect import report_of
 from dunning_pipeline.campaigns.occurrences import planned
 from dunning_pipeline.campaigns.running import run_campaign, run_due
 from dunning_pipeline.campaigns.timing import due_at
@@ -27,6 +28,7 @@ from dunning_pipeline.examination import examine
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import campaign_members, campaign_occurrences, findings, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.building import build
 from tests.campaigns.conftest import BERLIN, NOW, TODAY
 
 DUNNING = """\
@@ -153,6 +155,28 @@ def test_held_out_accounts_get_nothing_and_stay_the_same_each_time(company: Work
         assert row.outcome == ("held_out" if row.is_held_out else "queued")
     written = {row.unified_account_id for row in rows(company, select(sends.c.unified_account_id))}
     assert written == {row.unified_account_id for row in members if not row.is_held_out}
+
+
+def test_an_account_counts_once_in_the_effect_however_often_the_campaign_comes_round(company: Workspace) -> None:
+    declare(company, MESSAGE + "hold_out: 0.5\nsend: {fatigue_cap_per_week: 1}\n")
+    for occurrence in ("one", "two", "three"):
+        run_campaign(company, "notes", now=NOW, actor="test", occurrence=occurrence)
+    build(company, run_date=NOW.date(), now=NOW)
+    held_out = sum(row.is_held_out for row in rows(company, select(campaign_members.c.is_held_out))) // 3
+    effect = report_of(company, "notes")["effect"]
+    assert (effect["written_to"]["accounts"], effect["held_out"]["accounts"]) == (4 - held_out, held_out)
+
+
+def test_what_a_removed_campaign_did_stays_known(company: Workspace) -> None:
+    declare(company, MESSAGE)
+    run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
+    file = company.policies / "campaigns" / "notes.yaml"
+    file.write_text("campaign: [")
+    assert report_of(company, "notes")["occurrences"][0]["sends"] == {"queued": 4}
+    file.unlink()
+    assert report_of(company, "notes")["occurrences"][0]["sends"] == {"queued": 4}
+    with pytest.raises(NotThere):
+        report_of(company, "never")
 
 
 def test_the_share_that_is_held_out_is_the_declared_one() -> None:
