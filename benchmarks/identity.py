@@ -61,7 +61,8 @@ def people(options: argparse.Namespace) -> dict[str, float]:
         "cold first run": shipped,
         "A": shipped,
         "A+B": _with(shipped, merge_tiers=("A", "B")),
-        "study T1 (e-mail or phone and near name)": _study_t1(shipped),
+        "study T1 (e-mail or phone and near name)": _study(shipped, "email", "phone"),
+        "study T2 (or address and near name, nothing conflicting)": _study(shipped, "email", "phone", "address"),
     }
     for name, rules in sets.items():
         cpu = time.process_time()
@@ -277,13 +278,14 @@ def _print_contact_points(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("drop table points")
 
 
-def _study_t1(shipped: dict[str, Ruleset]) -> dict[str, Ruleset]:
-    """The two rules that the design study called T1, to show what the other rules add on the same population."""
+def _study(shipped: dict[str, Ruleset], *fields: str) -> dict[str, Ruleset]:
+    """The rules that the design study called T1 and T2, to show what the other rules add on the same population."""
     own = shipped["individual"].model_dump()
     near = {"field": "name", "method": "fuzzy", "precision": "high"}
     own["match_rules"] = [
         {"rule": f"{field}_and_name", "tier": "A", "criteria": [{"field": field, "method": "exact_normalized"}, near]}
-        for field in ("email", "phone")
+        | ({"when_unambiguous": True, "unless_conflict": ["email", "phone"]} if field == "address" else {})
+        for field in fields
     ]
     return shipped | {"individual": Ruleset.model_validate(own)}
 
