@@ -52,16 +52,13 @@ def due(
     """The occurrence to run now, and the older ones that it makes superfluous.
 
     Of several missed ones only the newest runs: nobody gets three reminders because the machine slept for three days.
+    Nothing runs whose time lies before one that has run: an earlier hour written into the file today is tomorrow's.
     """
-    done = set(
-        connection.scalars(
-            select(campaign_occurrences.c.occurrence).where(
-                campaign_occurrences.c.campaign == campaign.campaign,
-                campaign_occurrences.c.status.in_(("done", "cancelled")),
-            )
-        )
-    )
-    instants = list(planned(campaign, ws, after=now - CATCH_UP, until=now))
-    if not instants or occurrence_name(instants[-1]) in done:
+    c = campaign_occurrences.c
+    known = connection.execute(select(c.occurrence, c.status).where(c.campaign == campaign.campaign)).tuples().all()
+    over = {name for name, status in known if status in ("done", "cancelled")}
+    newest = max((name for name, status in known if status == "done" and name[:1].isdigit()), default="")
+    instants = [i for i in planned(campaign, ws, after=now - CATCH_UP, until=now) if occurrence_name(i) > newest]
+    if not instants or occurrence_name(instants[-1]) in over:
         return None, []
-    return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in done]
+    return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in over]

@@ -167,6 +167,18 @@ def test_an_account_counts_once_in_the_effect_however_often_the_campaign_comes_r
     assert (effect["written_to"]["accounts"], effect["held_out"]["accounts"]) == (4 - held_out, held_out)
 
 
+def test_an_earlier_hour_written_after_todays_run_is_tomorrows(company: Workspace) -> None:
+    """Every member would get the message of the day a second time."""
+    daily_at = MESSAGE + 'schedule: {{cron: "0 {} * * *", timezone: Europe/Berlin}}\n'
+    declare(company, daily_at.format(8))
+    assert [one.occurrence for one in run_due(company, now=NOW, actor="test", problems=[])] == ["2025-11-05T07:00:00Z"]
+    declare(company, daily_at.format(7))
+    assert run_due(company, now=NOW + timedelta(hours=1), actor="test", problems=[]) == []
+    assert len(rows(company, select(sends.c.send_key))) == 4
+    [tomorrow] = run_due(company, now=NOW + timedelta(days=1), actor="test", problems=[])
+    assert tomorrow.occurrence == "2025-11-06T06:00:00Z"
+
+
 def test_what_a_removed_campaign_did_stays_known(company: Workspace) -> None:
     declare(company, MESSAGE)
     run_campaign(company, "notes", now=NOW, actor="test", occurrence="one")
