@@ -138,6 +138,15 @@ def test_a_debit_that_succeeds_days_later_stops_the_dunning(desk: Desk, stripe: 
     assert desk.send(retry)["delivery"] == "succeeded"
 
 
+def test_a_debit_that_is_called_off_lets_the_reminder_go_on(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = says("processing")
+    mail, retry = by_both(desk)
+    deliver(desk.ws, now=NOW)
+    assert tell(desk, "canceled", retry, identity="e1") == 1
+    deliver(desk.ws, now=NOW)
+    assert pauses(desk) == [] and desk.send(mail)["status"] == "sent"
+
+
 def fee(desk: Desk, statement_id: str, *, day: int, cents: int = 500) -> None:
     with desk.engine.begin() as connection:
         connection.execute(

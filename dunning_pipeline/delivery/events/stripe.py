@@ -13,6 +13,7 @@ from dunning_pipeline.errors import InvalidInput, Refused
 _NAMES = {
     "payment_intent.succeeded": "succeeded",
     "payment_intent.payment_failed": "declined",
+    "payment_intent.canceled": "declined",
     "payment_intent.processing": "processing",
 }
 
@@ -53,6 +54,6 @@ def parse(body: bytes) -> list[Event]:
             send_key=str(key),
             message_id=about.get("id"),
             channel="payment_retry",
-            reason=error.get("decline_code") or error.get("code"),
+            reason=error.get("decline_code") or error.get("code") or about.get("cancellation_reason"),
         )
     ]
