@@ -10,6 +10,7 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
 from dunning_pipeline.ledger.schema import blocks, send_attempts, sends, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.levels import record_reached, without_reminder
 
 ACTOR = "delivery"
 # How long the invoices of a charged statement are let alone, until the source's own payment arrives.
@@ -70,11 +71,17 @@ def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, A
     )
 
 
-def payment_declined(connection: Connection, row: Mapping[str, Any], *, reason: str | None, now: datetime) -> None:
-    """A decline is told to a person; the reminder itself goes on by its other channels."""
+def payment_declined(
+    connection: Connection, ws: Workspace, row: Mapping[str, Any], *, reason: str | None, now: datetime
+) -> None:
+    """A decline is told to a person; the reminder itself goes on by its other channels. Where it has none, its level
+    is reached by having tried: otherwise the next run would charge the same again, every day."""
     if connection.scalar(select(blocks.c.block_id).where(blocks.c.block_id.startswith(_named("payment", row, "")))):
         return  # told late: it has succeeded since
     _end_debit(connection, row["send_key"], now)
+    if tried := without_reminder(connection, [row["statement_id"]] if row["statement_id"] else []):
+        today = now.astimezone(ws.company.zone).date()
+        record_reached(connection, statement_ids=sorted(tried), sent_on=today, now=now)
     raise_finding(
         connection,
         kind="payment_declined",

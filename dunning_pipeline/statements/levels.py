@@ -11,6 +11,17 @@ from dunning_pipeline.ledger.bulk import insert_stored, read_many
 from dunning_pipeline.ledger.schema import item_levels, process_versions, runs, statement_details, statements
 from dunning_pipeline.ledger.types import instant_text
 
+# The sending of these counts as having reminded the debtor (domain §5, "a level counts once …").
+REMINDS = ("email", "sms", "letter")
+
+
+def without_reminder(connection: Connection, statement_ids: Collection[str]) -> set[str]:
+    """Those of the statements that go out by no e-mail, text or letter: what is done instead is their level."""
+    found = read_many(
+        connection, statements, ("statement_id", "channels"), key="statement_id", values=list(statement_ids)
+    )
+    return {row["statement_id"] for row in found if not set(REMINDS).intersection(row["channels"])}
+
 
 def record_reached(connection: Connection, *, statement_ids: Sequence[str], sent_on: date, now: datetime) -> int:
     """Write `reached` for every item that the statements list; how many are new. Again is a no-op, unless the levels

@@ -18,7 +18,7 @@ from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import blocks, postings
+from dunning_pipeline.ledger.schema import blocks, item_levels, postings
 from dunning_pipeline.statements.sending import send_statements
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply
@@ -145,6 +145,40 @@ def test_a_debit_that_is_called_off_lets_the_reminder_go_on(desk: Desk, stripe: 
     assert tell(desk, "canceled", retry, identity="e1") == 1
     deliver(desk.ws, now=NOW)
     assert pauses(desk) == [] and desk.send(mail)["status"] == "sent"
+
+
+def reached(desk: Desk) -> list[str]:
+    with reading(desk.engine) as connection:
+        return list(connection.scalars(select(item_levels.c.event)))
+
+
+@pytest.mark.parametrize("means", [[("acme", "cus_1", "pm_1")], []], ids=["declined", "no card"])
+def test_a_level_that_only_charges_is_reached_by_having_tried(
+    desk: Desk, stripe: ProviderServer, means: list[tuple[str, str, str]]
+) -> None:
+    """Otherwise every day's run would close another statement, charge again and never come to the next level."""
+    stripe.behaviour = declines
+    desk.invoice("INV-00001", account="acme")
+    desk.means = means
+    desk.publish()
+    only = desk.statement("acme", lines={"INV-00001": 10000}, channels=("payment_retry",))
+    [retry] = desk.queue(only)
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(retry)["status"], reached(desk)) == ("failed", ["reached"])
+    assert desk.findings() == ["payment_declined"]
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(("task",), ["reached"]), (("email", "task"), [])])
+def test_a_level_that_only_gives_a_task_is_reached_by_it(
+    desk: Desk, channels: tuple[str, ...], expected: list[str]
+) -> None:
+    """Otherwise every day's run would give the same task, with another fee."""
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-00001": 10000}, channels=channels)
+    [task] = desk.queue(statement, channels=["task"])
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(task)["status"], reached(desk)) == ("sent", expected)
 
 
 def fee(desk: Desk, statement_id: str, *, day: int, cents: int = 500) -> None:

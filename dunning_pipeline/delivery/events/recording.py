@@ -176,7 +176,7 @@ def _pay(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: dat
             continue
         row = {**found, "provider_message_id": found["provider_message_id"] or event.message_id}
         if event.event == "declined":
-            payment_declined(connection, row, reason=event.reason, now=now)
+            payment_declined(connection, ws, row, reason=event.reason, now=now)
         else:
             payment_taken(connection, ws, row, state=event.event, now=now)
 

@@ -45,7 +45,8 @@ class StripePayments:
     def send(self, message: Message) -> Answer:
         facts = message.facts
         if not facts.get("customer") or not facts.get("payment_method"):
-            return Answer("failed", status="no_payment_method", detail="the account has no active means of payment")
+            missing = "the account has no active means of payment"
+            return Answer("failed", status="no_payment_method", detail=missing, declined=True)
         try:
             amount = amount_at_stripe(int(facts["amount_minor"]), str(facts["currency"]))
         except InvalidInput as error:

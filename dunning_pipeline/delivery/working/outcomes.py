@@ -20,8 +20,6 @@ from dunning_pipeline.settings.workspace import Workspace
 MAX_ATTEMPTS = 12
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 900.0
-# The sending of these counts as having reminded the debtor (domain §5, "a level counts once …").
-REMINDS = ("email", "sms", "letter")
 
 _FREE = {"phase": None, "claimed_by": None, "claimed_at": None}
 _mine = and_(
@@ -111,7 +109,7 @@ def record(
         _record_sent(connection, ws, sent, now)
     for row, answer, digest in done:
         if answer.kind != "sent":
-            _record_other(connection, row, answer, digest, now)
+            _record_other(connection, ws, row, answer, digest, now)
         if answer.suppress and answer.address:
             suppress(
                 connection,
@@ -149,7 +147,7 @@ def _record_sent(connection: Connection, ws: Workspace, sent: Sequence[tuple[Any
 
 
 def _record_other(
-    connection: Connection, row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime
+    connection: Connection, ws: Workspace, row: Mapping[str, Any], answer: Answer, digest: str | None, now: datetime
 ) -> None:
     attempt = row["attempts"] + 1
     reason = answer.detail or answer.status or answer.kind
@@ -170,7 +168,7 @@ def _record_other(
     ).rowcount
     _write_attempts(connection, [(row, answer, digest)], now)
     if answer.declined:
-        payment_declined(connection, row, reason=answer.detail, now=now)
+        payment_declined(connection, ws, row, reason=answer.detail, now=now)
     elif changed and values["status"] in ("failed", "unknown"):
         raise_finding(
             connection,
@@ -195,15 +193,16 @@ def _may_be_tried_again(connection: Connection, row: Mapping[str, Any], answer: 
 def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str, Any]], *, now: datetime) -> None:
     """What a sent message means elsewhere: its statement's items have reached their level."""
     sent_on = now.astimezone(ws.company.zone).date()
-    reminded = {
-        row["statement_id"]
-        for row in rows
-        if row["statement_id"] and row["channel"] in REMINDS and row["kind"] not in ("draft", "account")
-    }
-    if reminded:
-        from dunning_pipeline.statements.levels import record_reached
+    of_statements = [row for row in rows if row["statement_id"] and row["kind"] not in ("draft", "account")]
+    if not of_statements:
+        return
+    from dunning_pipeline.statements.levels import REMINDS, record_reached, without_reminder
 
-        record_reached(connection, statement_ids=sorted(reminded), sent_on=sent_on, now=now)
+    reminded = {row["statement_id"] for row in of_statements if row["channel"] in REMINDS}
+    instead = {row["statement_id"] for row in of_statements} - reminded
+    reached = reminded | without_reminder(connection, instead) if instead else reminded
+    if reached:
+        record_reached(connection, statement_ids=sorted(reached), sent_on=sent_on, now=now)
 
 
 def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None) -> None:
