@@ -22,7 +22,7 @@ SERIAL_BELOW = 40_000  # new values; starting worker processes takes about as lo
 
 
 def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None = None) -> int:
-    """Make `identity.<kind>_facts`; the number of values that the cache had not known.
+    """Make `<kind>_facts`; the number of values that the cache had not known.
 
     Records are joined with the cache first: on most days nearly all are known, and only the few others are done again.
     The cache is emptied when tables, code or libraries of the normalisers changed.

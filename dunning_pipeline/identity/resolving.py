@@ -74,7 +74,7 @@ def resolve(
         started = perf_counter()
         for step in (*review.shared_outputs(records.KINDS), checks.names(records.KINDS)):
             engine.run(step)
-        for view in (outputs.evidence(rulesets.values()), outputs.contact_points()):
+        for view in (*map(outputs.facts, records.KINDS), outputs.evidence(rulesets.values()), outputs.contact_points()):
             engine.show(view)
         report.seconds["shared tables"] = perf_counter() - started
     finally:

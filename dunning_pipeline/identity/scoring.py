@@ -14,7 +14,7 @@ import duckdb
 
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD
-from dunning_pipeline.identity.steps.records import content
+from dunning_pipeline.identity.steps.records import shown_facts
 from dunning_pipeline.identity.steps.step import WORK
 
 RULE = "splink"  # the rule name of its suggestions
@@ -146,10 +146,10 @@ def people_sql() -> str:
                 case when {usable.format("i.mobile_phone_guard")} then f.mobile_phone_value end) as phone,
             case when {usable.format("i.address_guard")} then split_part(f.address_value, '|', 1) end as street
         from {WORK}.individual_identifiers as i
-        join identity.individual_facts as f on f.record_id = i.record_id
+        join {shown_facts("individual")} as f on f.record_id = i.record_id
         join {WORK}.individual_records as r on r.record_id = i.record_id
         -- not the names that are compared: half a name identifies nobody, and yet speaks for or against a pair
-        left join identity_cache.individual_forms as n on n.content = {content("individual")}
+        left join identity_cache.individual_forms as n on n.content = f.content
     """
 
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD, SHARED, is_text
+from dunning_pipeline.identity.steps.records import shown_facts
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 _NOTHING = "select cast(null as varchar) as kind, cast(null as bigint) as id, cast(null as varchar) as written"
@@ -11,7 +12,7 @@ _NOTHING = "select cast(null as varchar) as kind, cast(null as bigint) as id, ca
 
 def _values(kind: str, name: str) -> str:
     """Query (value, name_id, record_id) of the records that have an identifier; a number in both fields counts once."""
-    table = f"identity.{kind}_facts"
+    table = f"{WORK}.{kind}_facts"
     if kind != "individual" or name not in ("phone", "mobile"):
         return f"select {name} as value, name_id, record_id from {table} where {name} is not null"
     both = (
@@ -75,7 +76,7 @@ def household_values(kind: str) -> Step:
     table = f"{WORK}.{kind}_household_values"
     if kind == "account":
         return Step(table, "select cast(null as varchar) as kind, cast(null as bigint) as id where false")
-    facts, names = "identity.individual_facts", f"{WORK}.individual_names"
+    facts, names = f"{WORK}.individual_facts", f"{WORK}.individual_names"
     values = {
         "email": f"select email as id, name_id from {facts} where email is not null and name_id is not null",
         "phone": f"select phone as id, name_id from {facts} where phone is not null and name_id is not null union all"
@@ -98,7 +99,7 @@ def household_values(kind: str) -> Step:
             join {names} as n on n.name_id = h.name_id
         ),
         bearing as (
-            select distinct n.id, n.family from named as n join {facts} as w on w.email = n.id
+            select distinct n.id, n.family from named as n join identity_cache.individual_forms as w on w.email = n.id
             where n.kind = 'email' and w.email_value like '%' || n.given || '%'
         )
         select distinct a.kind, a.id
@@ -132,7 +133,7 @@ def guards(kind: str) -> Step:
 
 def skipped_values(kind: str) -> Step:
     """The audit: every value that linked nothing, how many records had it, and why."""
-    facts, records = f"identity.{kind}_facts", f"{WORK}.{kind}_records"
+    facts, records = shown_facts(kind), f"{WORK}.{kind}_records"
     parts = [
         f"select '{name}' as kind, {value} as value, {written} as written, f.{problem} as problem"
         f" from {facts} as f join {records} as r on r.record_id = f.record_id where f.{problem} is not null and f.{problem} <> 'empty'"
@@ -148,7 +149,7 @@ def skipped_values(kind: str) -> Step:
         from {WORK}.{kind}_shared_values as s join {facts} as f on f.record_id = s.example
         union all
         select {text(kind)}, 'name', null, name_problem, count(*), null
-        from {facts} where name_problem is not null and name_problem <> 'empty' group by name_problem
+        from {WORK}.{kind}_facts where name_problem is not null and name_problem <> 'empty' group by name_problem
     """
     return Step(f"{WORK}.{kind}_skipped", sql)
 

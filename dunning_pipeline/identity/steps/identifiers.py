@@ -64,9 +64,9 @@ def differs_within(ruleset: Ruleset, alias: str) -> str:
 
 def mobile_numbers() -> Step:
     """Numbers that are mobile: by their range, or because any record has them in its mobile field."""
-    sql = """
-        select mobile_phone as id from identity.individual_facts where mobile_phone is not null
-        union select phone from identity.individual_facts where phone_type = 'mobile' and phone is not null
+    sql = f"""
+        select mobile_phone as id from {WORK}.individual_facts where mobile_phone is not null
+        union select phone from {WORK}.individual_facts where phone_type = 'mobile' and phone is not null
     """
     return Step(f"{WORK}.individual_mobile_numbers", sql)
 
@@ -74,7 +74,7 @@ def mobile_numbers() -> Step:
 def numbers(kind: str) -> Iterator[Step]:
     """Tables (value, number) of the texts that blocks are made of: records are compared by number."""
     for name in _NUMBERED[kind]:
-        distinct = f"select distinct {name} as value from identity.{kind}_facts where {name} is not null"
+        distinct = f"select distinct {name} as value from {WORK}.{kind}_facts where {name} is not null"
         yield Step(f"{WORK}.{kind}_{name}_numbers", _numbered(distinct))
 
 
@@ -83,7 +83,7 @@ def variants(ruleset: Ruleset) -> Iterator[Step]:
     kind = ruleset.kind
     if _one_varies(ruleset):
         return
-    distinct = f"select distinct {_variant(ruleset)} as value from identity.{kind}_facts as f{_open_cases(kind)}"
+    distinct = f"select distinct {_variant(ruleset)} as value from {WORK}.{kind}_facts as f{_open_cases(kind)}"
     yield Step(f"{WORK}.{kind}_variant_numbers", _numbered(distinct))
 
 
@@ -154,23 +154,23 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     return Step(
         f"{WORK}.{kind}_identifiers",
         f"select f.record_id, f.name_id, {variant} as variant, {', '.join(columns)}, f.{own}, o.open_case"
-        f" from identity.{kind}_facts as f{joins}",
+        f" from {WORK}.{kind}_facts as f{joins}",
     )
 
 
 def names(kind: str) -> Step:
     """All that two names are compared by, a row per person's name, or per account."""
     if kind == "account":
-        sql = """
+        sql = f"""
             select record_id, name_id, core, form, first_word, word_set, replace(core, ' ', '') as letters,
                 translate(core, 'abcdefghijklmnopqrstuvwxyz ', '') as digits
-            from identity.account_facts where name_id is not null
+            from {WORK}.account_facts where name_id is not null
         """
     else:
         keys = ", ".join(f"{sql} as {key}" for key, sql in RELATED_BY.items())
         sql = f"""
             select n.*, coalesce(n.generation, '') as suffix, b.bearers, {keys} from identity_cache.names as n
-            join (select name_id, count(*) as bearers from identity.individual_facts group by name_id) as b on b.name_id = n.name_id
+            join (select name_id, count(*) as bearers from {WORK}.individual_facts group by name_id) as b on b.name_id = n.name_id
         """
     return Step(f"{WORK}.{kind}_names", sql)
 

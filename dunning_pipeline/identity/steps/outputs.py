@@ -28,8 +28,12 @@ def edges(kind: str) -> Step:
 
 
 def links(kind: str) -> Step:
-    """One row per source record: its profile, and the strongest rule that holds it there."""
-    keys = "account_key" if kind == "account" else "record_kind, r.contact_key, r.individual_key, r.account_key"
+    """One row per source record: its profile, the strongest rule that holds it there, and where its normal forms are."""
+    keys = (
+        "account_key"
+        if kind == "account"
+        else "record_kind, r.contact_key, r.individual_key, r.account_key, r.birth_date"
+    )
     sql = f"""
         with strongest as (
             select record_id, min(strength) as strength from (
@@ -39,13 +43,27 @@ def links(kind: str) -> Step:
         )
         select r.source, r.source_record_id, r.record_key, r.{keys}, p.unified_id as unified_{kind}_id,
             coalesce(t.rule, case when p.members > 1 then 'joined' else {text(ALONE)} end) as rule, t.tier,
-            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id
+            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id, f.content
         from {WORK}.{kind}_records as r
         join {WORK}.{kind}_profiles as p on p.record_id = r.record_id
+        join {WORK}.{kind}_facts as f on f.record_id = r.record_id
         left join strongest as s on s.record_id = r.record_id
         left join identity.{kind}_rules as t on t.strength = s.strength
     """
     return Step(f"identity.{kind}_links", sql)
+
+
+def facts(kind: str) -> Step:
+    """A view, one row per record: the normal forms of its content. They are stored once, by content."""
+    own = (
+        ""
+        if kind == "account"
+        else ", cast(l.birth_date as varchar) as birth_date, l.individual_key, l.account_key as account"
+    )
+    return Step(
+        f"identity.{kind}_facts",
+        f"select l.record_id{own}, f.* from identity.{kind}_links as l join identity_cache.{kind}_forms as f on f.content = l.content",
+    )
 
 
 def evidence(rulesets: Iterable[Ruleset]) -> Step:
@@ -133,7 +151,7 @@ def _points(kind: str) -> str:
                 case when f.mailbox = 'role' then null else f.email_problem end as email_problem, {numbers},
                 c.street, c.city, c.postal_code, c.state, f.address_value, f.address_problem
             from identity.{kind}_links as l
-            join identity.{kind}_facts as f on f.record_id = l.record_id
+            join identity_cache.{kind}_forms as f on f.content = l.content
             {joins}
         )
         {" union all ".join(parts)}

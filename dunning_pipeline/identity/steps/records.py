@@ -134,9 +134,10 @@ def forms(kind: str, *, records: str, content: str) -> str:
 
 
 def facts(kind: str, *, content: str, records: str | None = None) -> Step:
-    """One row per record: the normal forms of its content, and what is compared as it is written.
+    """One row per record: the normal forms of its content as ids, and what is compared as it is written.
 
-    `missed` is true where the cache lacks the content. A birth to come, or before 1900, has no value but a problem.
+    The texts of normal forms stay where the content has them (`shown_facts`). `missed` is true where the cache lacks the
+    content. A birth to come, or before 1900, has no value but a problem.
     """
     own = ""
     if kind == "individual":
@@ -144,13 +145,23 @@ def facts(kind: str, *, content: str, records: str | None = None) -> Step:
         own = f""", case when {too_late} or {too_early} then null else cast(r.birth_date as varchar) end as birth_date,
             case when {too_late} then 'future_date' when {too_early} then 'null_like' end as birth_date_problem,
             r.individual_key, r.account_key as account"""
-    columns = ", ".join(f"f.{name}" for name in (*form_columns(kind), *_SHOWN_NAMES[kind]))
+    columns = ", ".join(f"f.{name}" for name in (*_compared(kind), *_SHOWN_NAMES[kind]))
     sql = (
-        f"select r.record_id, {columns}{own}, f.content is null as missed"
+        f"select r.record_id, f.content, {columns}{own}, f.content is null as missed"
         f" from {records or f'{WORK}.{kind}_records'} as r cross join {WORK}.clock as k"
         f" left join identity_cache.{kind}_forms as f on f.content = {content}"
     )
-    return Step(f"identity.{kind}_facts", sql)
+    return Step(f"{WORK}.{kind}_facts", sql)
+
+
+def shown_facts(kind: str) -> str:
+    """The facts of all records together with the texts of their normal forms, to be read where SQL names a table."""
+    shown = ", ".join(f"v.{name}" for name in form_columns(kind) if name not in _compared(kind))
+    return f"(select f.*, {shown} from {WORK}.{kind}_facts as f join identity_cache.{kind}_forms as v on v.content = f.content)"
+
+
+def _compared(kind: str) -> list[str]:
+    return [name for name in form_columns(kind) if not name.endswith("_value")]
 
 
 def names() -> str:

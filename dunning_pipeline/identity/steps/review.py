@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dunning_pipeline.identity.rulesets import Ruleset
 from dunning_pipeline.identity.steps.outputs import shared_values
+from dunning_pipeline.identity.steps.records import shown_facts
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 
@@ -52,8 +53,8 @@ def suggestions(ruleset: Ruleset) -> Step:
         join {WORK}.{kind}_profiles as q on q.record_id = e.other
         join {WORK}.{kind}_records as l on l.record_id = e.left_id
         join {WORK}.{kind}_records as r on r.record_id = e.right_id
-        join identity.{kind}_facts as a on a.record_id = e.left_id
-        join identity.{kind}_facts as b on b.record_id = e.right_id
+        join {shown_facts(kind)} as a on a.record_id = e.left_id
+        join {shown_facts(kind)} as b on b.record_id = e.right_id
         join identity.{kind}_rules as t on t.strength = e.strength
         left join forbidden as x on x.left_id = e.left_id and x.right_id = e.right_id
         where x.left_id is null
