@@ -86,6 +86,22 @@ def test_an_event_settles_an_unknown_send(desk: Desk, hook: Hook) -> None:
     assert desk.attempts(key) == ["resolved"]
 
 
+@pytest.mark.parametrize("status", ["queued", "held"])
+def test_what_waits_in_a_restored_ledger_and_has_left_does_not_leave_again(desk: Desk, hook: Hook, status: str) -> None:
+    key = desk.message("acme")
+    desk.set(key, status=status)
+    hook.tell(event("delivered", key))
+    assert (desk.send(key)["status"], desk.send(key)["delivery"]) == ("sent", "delivered")
+    assert deliver(desk.ws, now=NOW)["sent"] == 0 and desk.outbox() == []
+
+
+def test_what_was_cancelled_and_has_left_is_told(desk: Desk, hook: Hook) -> None:
+    key = desk.message("acme")
+    desk.set(key, status="cancelled", reason="by hand")
+    hook.tell(event("processed", key), event("delivered", key))
+    assert desk.send(key)["status"] == "cancelled" and desk.findings() == ["left_though_cancelled"]
+
+
 def test_many_events_in_one_request_all_count(desk: Desk, hook: Hook) -> None:
     keys = [desk.message(f"a{number}") for number in range(30)]
     for key in keys[:10]:

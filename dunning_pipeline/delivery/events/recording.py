@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Update, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dunning_pipeline.delivery.events.bounces import after_bounces
@@ -17,6 +17,7 @@ from dunning_pipeline.delivery.permission.suppressions import lift, suppress
 from dunning_pipeline.delivery.working.outcomes import after_sent
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -27,7 +28,13 @@ _INSERT = {
     .returning(provider_events.c.event_id)
     for dialect in (postgresql, sqlite)
 }
-_UNSETTLED = or_(sends.c.status == "unknown", and_(sends.c.status == "queued", sends.c.attempts > 0))
+# Waiting ones, too: what is queued in a ledger that was restored may have left before.
+_UNSETTLED = sends.c.status.in_(("unknown", "queued", "held"))
+_TAKEN_BACK = select(sends).where(
+    sends.c.send_key.in_(bindparam("keys", expanding=True)),
+    sends.c.status.in_(("cancelled", "superseded")),
+    sends.c.channel != "payment_retry",  # its money is recorded whatever we thought of it
+)
 _UNSETTLED_OF = select(sends).where(sends.c.send_key.in_(bindparam("keys", expanding=True)), _UNSETTLED)
 # An unsubscribe at the provider is a no to everything that we send by mail.
 SUBSCRIPTIONS = ("dunning", "campaigns")
@@ -115,8 +122,8 @@ def _store(connection: Connection, events: Iterable[Event], received_at: datetim
 
 
 def _settle(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: datetime) -> None:
-    """An event with our key proves that the provider has the message: what was unknown, or waits for a second try
-    after it, is sent."""
+    """An event with our key proves that the provider has the message: what was unknown, or waits here, is sent; of what
+    was cancelled here a person learns."""
     keys = sorted({event.send_key for event in fresh if event.send_key})
     by_key = {event.send_key: event for event in fresh}
     for chunk in chunks(keys, 500):
@@ -143,6 +150,17 @@ def _settle(connection: Connection, ws: Workspace, fresh: Sequence[Event], now: 
                 )
             )
         after_sent(connection, ws, rows, now=now)
+        for gone in connection.execute(_TAKEN_BACK, {"keys": chunk}):
+            recipients = ", ".join(gone.recipients.get("to") or ())
+            raise_finding(
+                connection,
+                kind="left_though_cancelled",
+                object_kind="send",
+                object_id=gone.send_key,
+                severity="warning",
+                message=f"the message to {recipients} was cancelled here and has left",
+                at=now,
+            )
 
 
 def _move(connection: Connection, fresh: Sequence[Event]) -> None:
