@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 from dunning_pipeline.errors import DunningError
-from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.settings.workspace import Workspace, shipped_folder
 
 State = Literal["ok", "info", "warning", "error"]
 RATES_RUN_OUT = timedelta(days=45)  # before that the next half-year's rate is announced and can be imported
@@ -133,6 +134,33 @@ def _models(ws: Workspace, now: datetime) -> Iterator[Examined]:
         if model.error is not None:
             yield Examined("models", "error", model.error.message, f"{model.error.where} {model.error.remedy or ''}")
     yield Examined("models", "ok", f"{len(project.models)} SQL models")
+    yield from _unlike_shipped(ws)
+
+
+def _unlike_shipped(ws: Workspace) -> Iterator[Examined]:
+    """A workspace keeps the models of the version it was made with; segments are the analyst's own."""
+    shipped = shipped_folder() / "dbt_like_sql"
+    files = [
+        file.relative_to(shipped)
+        for file in sorted(shipped.glob("*/**/*.sql"))
+        if file.relative_to(shipped).parts[0] not in ("segments", "target", "dbt_packages")
+    ]
+    missing = [file for file in files if not (ws.models / file).is_file()]
+    other = [file for file in files if file not in missing and _text(ws.models / file) != _text(shipped / file)]
+    remedy = "compare with those of a fresh `dunning init FOLDER`"
+    if missing:
+        yield Examined("models", "warning", f"this version brings models that are not here: {_few(missing)}", remedy)
+    if other:
+        text = f"{len(other)} are not as this version brings them, edited or older: {_few(other)}"
+        yield Examined("models", "info", text, remedy)
+
+
+def _text(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines()  # git may write other line ends
+
+
+def _few(files: list[Path]) -> str:
+    return ", ".join(file.as_posix() for file in files[:5]) + (" …" if len(files) > 5 else "")
 
 
 def _inbox(ws: Workspace, now: datetime) -> Iterator[Examined]:

@@ -15,6 +15,7 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder to make; new
     import shutil
 
     from dunning_pipeline.errors import Refused
+    from dunning_pipeline.settings.workspace import shipped_folder
 
     shipped = shipped_folder()
     there = [name for name in WHAT_PEOPLE_WRITE if (directory / name).exists()]
@@ -36,13 +37,6 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder to make; new
         f"  put extracts into {directory / 'inbox' / 'salesforce'}, or try `dunning demo --workspace {directory}`"
     )
     typer.echo(f"  dunning doctor --workspace {directory}")
-
-
-def shipped_folder() -> Path:
-    """Where policies, templates and models lie: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "shipped"
-    return inside if inside.is_dir() else package.parent
 
 
 def doctor(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:

@@ -107,3 +107,10 @@ class Workspace:
         from dunning_pipeline.ledger.reading import read_statements
 
         return read_statements(self, **filters)
+
+
+def shipped_folder() -> Path:
+    """Where policies, templates and models lie: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent

@@ -108,6 +108,22 @@ def test_the_doctor_says_when_the_rates_of_a_law_run_out(workspace: Workspace, n
     assert ("dunning law import EU" in found[0].remedy) == (state != "ok")
 
 
+def test_the_doctor_says_which_models_are_of_another_version(workspace: Workspace) -> None:
+    def said() -> dict[str, str]:
+        found = examine(workspace, now=datetime.fromisoformat(NINE))
+        return {one.state: one.text for one in found if one.what == "models" and one.remedy}
+
+    assert said() == {}
+    (workspace.models / "dunning" / "credit_totals.sql").unlink()
+    items = workspace.models / "dunning" / "open_credits.sql"
+    items.write_text(items.read_text() + "-- mine\n")
+    segment = next((workspace.models / "segments").glob("*.sql"))
+    segment.write_text("select 1")
+    told = said()
+    assert "dunning/credit_totals.sql" in told["warning"]
+    assert told["info"].startswith("1 are not as") and "dunning/open_credits.sql" in told["info"]
+
+
 @pytest.mark.slow
 def test_the_doctor_exits_1_only_for_what_keeps_it_from_working(workspace: Workspace) -> None:
     told = dunning("doctor", "--format", "json", workspace=workspace)
