@@ -82,13 +82,15 @@ def payment_declined(
     if tried := without_reminder(connection, [row["statement_id"]] if row["statement_id"] else []):
         today = now.astimezone(ws.company.zone).date()
         record_reached(connection, statement_ids=sorted(tried), sent_on=today, now=now)
+    told = (reason or "no reason given").removeprefix("declined: ")
+    number = connection.scalar(select(statements.c.number).where(statements.c.statement_id == row["statement_id"]))
     raise_finding(
         connection,
         kind="payment_declined",
         object_kind="statement",
         object_id=row["statement_id"] or row["send_key"],
         severity="info",
-        message=f"the payment retry was declined: {(reason or 'no reason given').removeprefix('declined: ')}",
+        message=f"the payment retry of {number or row['account_key']} was declined: {told}",
         at=now,
     )
 

@@ -18,7 +18,7 @@ from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import blocks, item_levels, postings
+from dunning_pipeline.ledger.schema import blocks, findings, item_levels, postings
 from dunning_pipeline.statements.sending import send_statements
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply
@@ -93,6 +93,15 @@ def test_a_declined_card_lets_the_reminder_leave_in_the_same_round(desk: Desk, s
     mail, retry = by_both(desk)
     deliver(desk.ws, now=NOW)
     assert (desk.send(retry)["status"], desk.send(mail)["status"]) == ("failed", "sent")
+
+
+def test_a_decline_says_which_reminder_it_was_about(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = declines
+    by_both(desk, number="D-2025-000007")
+    deliver(desk.ws, now=NOW)
+    with reading(desk.engine) as connection:
+        said = connection.scalar(select(findings.c.message).where(findings.c.kind == "payment_declined"))
+    assert said == "the payment retry of D-2025-000007 was declined: insufficient_funds"
 
 
 def test_while_nobody_knows_whether_it_was_charged_nobody_is_asked(desk: Desk, stripe: ProviderServer) -> None:
