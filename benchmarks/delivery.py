@@ -82,46 +82,55 @@ def render(scale: int) -> dict[str, Any]:
 
 
 def outbox(scale: int) -> dict[str, Any]:
-    """Rounds of delivering and of bare writing in turn, all into one folder: what a file costs there depends on what
-    others deleted near it in the last minutes (ext4 looks for names that were not in use lately)."""
-    told: dict[str, Any] = {"messages": 10_000 // scale, "target_share": 0.5}
+    """Rounds of delivering and of bare writing, all into one folder, in turn first: what a file costs there depends on
+    what others wrote and deleted near it in the last minutes (ext4 looks for names that were not in use lately)."""
+    count = 10_000 // scale
+    told: dict[str, Any] = {"messages": count, "target_share": 0.5}
     with desk() as place:
         warm(place)
         for name, processes in (("one_process", 1), ("all_cores", os.cpu_count() or 1)):
-            told[name] = _outbox_rounds(place, 10_000 // scale, processes)
+            told[name] = _outbox_rounds(place, count, processes)
     return told
 
 
-def _outbox_rounds(place: Any, count: int, processes: int, *, rounds: int = 4) -> dict[str, Any]:
+def _outbox_rounds(place: Any, count: int, processes: int, *, rounds: int = 6) -> dict[str, Any]:
+    share = count // rounds
+    _delivered(place, share, processes, "first")
+    written = [file for file in place.ws.outbox.iterdir() if not file.name.startswith("bare")]
+    files = [(file.name, file.read_bytes()) for file in sorted(written)[: 2 * share]]
+    writers = sorted({1, processes})
+    wall, starting, bare = 0.0, 0.0, dict.fromkeys(writers, 0.0)
+    for number in range(rounds):
+        for who in [0, *writers][number % 3 :] + [0, *writers][: number % 3]:  # 0: deliver
+            if who:
+                named = [(f"bare-{processes}-{number}-{who}-{name}", content) for name, content in files]
+                bare[who] += _bare_seconds(place.ws.outbox, named, who)
+            else:
+                seconds, start = _delivered(place, share, processes, str(number))
+                wall, starting = wall + seconds, starting + start
+    return {
+        "messages_per_second": round(rounds * share / wall),
+        **({"start_seconds": round(starting / rounds, 2)} if processes > 1 else {}),
+        "bare_writes_per_second": {who: round(rounds * share / seconds) for who, seconds in bare.items()},
+        "share_of_bare_writes": {who: round(seconds / wall, 3) for who, seconds in bare.items()},
+    }
+
+
+def _delivered(place: Any, count: int, processes: int, name: str) -> tuple[float, float]:
+    """Seconds in which so many messages are delivered, and those until the first are, where processes are begun."""
     from dunning_pipeline.delivery.working.worker import deliver
 
-    wall = cpu = began_after = 0.0
-    bare, share = dict.fromkeys(sorted({1, processes}), 0.0), count // rounds
-    for number in range(rounds):
-        queue(place, share, occurrence=f"{processes}.{number}")
-        known = {file.name for file in place.ws.outbox.iterdir()}
-        first: list[tuple[float, int]] = []  # when the first messages of all processes were sent, and how many
+    queue(place, count, occurrence=f"{processes}.{name}")
+    first: list[tuple[float, int]] = []
 
-        def progress(text: str, done: int, total: int, first: list[tuple[float, int]] = first) -> None:
-            if done and not first:
-                first.append((time.perf_counter(), done))
+    def progress(text: str, done: int, total: int) -> None:
+        if done and not first:
+            first.append((time.perf_counter(), done))
 
-        began, cpu_began = time.perf_counter(), time.process_time()
-        assert deliver(place.ws, now=NOW, workers=processes, processes=processes, progress=progress)["sent"] == share
-        since, sent = first[0] if processes > 1 else (began, 0)
-        wall += (time.perf_counter() - since) * share / (share - sent)
-        cpu, began_after = cpu + time.process_time() - cpu_began, began_after + since - began
-        fresh = [file for file in place.ws.outbox.iterdir() if file.name not in known]
-        for writers in sorted(bare, reverse=bool(number % 2)):  # in turn, who writes first
-            files = [(f"bare{writers}-{file.name}", file.read_bytes()) for file in fresh]
-            bare[writers] += _bare_seconds(place.ws.outbox, files, writers)
-    return {
-        "messages_per_second": round(count / wall),
-        **({"cpu_ms_per_message": round(cpu / count * 1000, 3)} if processes == 1 else {}),
-        **({"start_seconds": round(began_after / rounds, 2)} if processes > 1 else {}),
-        "bare_writes_per_second": {writers: round(count / seconds) for writers, seconds in bare.items()},
-        "share_of_bare_writes": {writers: round(seconds / wall, 3) for writers, seconds in bare.items()},
-    }
+    began = time.perf_counter()
+    assert deliver(place.ws, now=NOW, workers=processes, processes=processes, progress=progress)["sent"] == count
+    since, sent = first[0] if processes > 1 else (began, 0)
+    return (time.perf_counter() - since) * count / (count - sent), since - began
 
 
 def _bare_seconds(folder: Path, files: list[tuple[str, bytes]], writers: int) -> float:
