@@ -6,6 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from dunning_pipeline.daily import daily
+from dunning_pipeline.delivery.providers.protocol import Answer
+from dunning_pipeline.delivery.working.claims import claim
+from dunning_pipeline.delivery.working.outcomes import record
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import item_levels, sends, statements
@@ -161,3 +164,15 @@ def test_the_decisions_own_trace_leads_to_the_next_recipient(
     bounce(hook, sent["send_key"], "ap.alpha@alpha.example", "b1")
     [following] = [row for row in rows_of(company) if row["status"] == "queued"]
     assert following["recipients"]["to"] == ["office@alpha.example"]
+
+
+def test_an_address_that_the_mail_server_refuses_is_followed_up_at_once(desk: Desk) -> None:
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, attach_invoices=False), channels=["email"])
+    with desk.engine.begin() as connection:
+        [row] = claim(connection, worker="w/1", now=NOW, limit=1)
+        refused = Answer("failed", status="550", detail="no such user", suppress="invalid", address="acme@example.com")
+        record(connection, desk.ws, [(row, refused, None)], now=NOW)
+    assert [(one["channel"], one["status"]) for one in desk.sends()] == [("email", "failed"), ("letter", "queued")]
+    assert "send_failed" not in desk.findings(), "a letter goes out instead: nobody has to do anything"

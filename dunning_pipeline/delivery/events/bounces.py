@@ -84,8 +84,13 @@ def _follow_up(connection: Connection, ws: Workspace, row: Mapping[str, Any], no
         from dunning_pipeline.statements.levels import record_revoked
 
         record_revoked(connection, statement_id=row["statement_id"], now=now)
+    another_way(connection, ws, row, now=now, why=f"{row['channel']} {row['delivery'] or 'bounced'}")
+
+
+def another_way(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime, why: str) -> None:
+    """Queue what a statement's message cannot bring for the next recipient, else as a letter, else raise a finding."""
     if _next_recipient(connection, ws, row, now) is None:
-        elsewhere(connection, ws, row, now=now, why=f"{row['channel']} {row['delivery'] or 'bounced'}")
+        elsewhere(connection, ws, row, now=now, why=why)
 
 
 def _next_recipient(connection: Connection, ws: Workspace, row: Mapping[str, Any], now: datetime) -> str | None:

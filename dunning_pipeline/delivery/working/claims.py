@@ -61,7 +61,7 @@ def claim(
         due.append(sends.c.channel.in_(list(channels)))
     if avoid:
         due.append(sends.c.channel.not_in(list(avoid)))
-    due.append(or_(sends.c.channel.not_in(RENDERED), ~_charge_comes_first(avoid)))
+    due.append(~charge_comes_first(avoid))
     picked = (
         select(sends.c.send_key)
         .where(and_(*due))
@@ -79,12 +79,13 @@ def claim(
     return sorted(rows, key=lambda row: place[row["send_key"]])
 
 
-def _charge_comes_first(avoid: Collection[str]) -> Exists:
+def charge_comes_first(avoid: Collection[str]) -> Exists:
     """A statement's payment retry is tried, and its outcome known, before its messages ask for the same money."""
     charge = sends.alias()
     waits = and_(charge.c.status == "queued", charge.c.due_at <= sends.c.due_at)
     under_way = charge.c.status.in_(("in_flight", "unknown"))
     return exists().where(
+        sends.c.channel.in_(RENDERED),
         charge.c.statement_id == sends.c.statement_id,
         charge.c.channel == "payment_retry",
         under_way if "payment_retry" in avoid else or_(waits, under_way),

@@ -71,7 +71,8 @@ def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, 
     ).all()
     if any(other.delivery not in ("bounced", "dropped", "blocked") for other in others):
         return None
-    if statement["status"] == "closed" and any((statement["address"] or {}).get(k) for k in ("street", "city")):
+    has_address = any((statement["address"] or {}).get(k) for k in ("street", "city"))
+    if statement["status"] == "closed" and has_address:
         try:
             # due at once, as what it replaces was: at the next send hour the next day's statement would replace it
             keys = queue_statement(
@@ -89,7 +90,9 @@ def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, 
         object_kind="statement",
         object_id=row["statement_id"],
         severity="error",
-        message=f"{statement['account_name']} cannot be reached ({why}) and has no postal address",
+        message=f"{statement['account_name']} cannot be reached ({why})"
+        if has_address
+        else f"{statement['account_name']} cannot be reached ({why}) and has no postal address",
         at=now,
     )
     return None

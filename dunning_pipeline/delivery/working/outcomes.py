@@ -108,17 +108,11 @@ def record(
     if sent:
         _record_sent(connection, ws, sent, now)
     for row, answer, digest in done:
+        if answer.suppress and answer.address:
+            origin = f"provider answer to {row['send_key']}"
+            suppress(connection, answer.address, channel=row["channel"], reason=answer.suppress, origin=origin, at=now)
         if answer.kind != "sent":
             _record_other(connection, ws, row, answer, digest, now)
-        if answer.suppress and answer.address:
-            suppress(
-                connection,
-                answer.address,
-                channel=row["channel"],
-                reason=answer.suppress,
-                origin=f"provider answer to {row['send_key']}",
-                at=now,
-            )
 
 
 Recording = tuple[Workspace, Sequence[tuple[Mapping[str, Any], Answer, str | None]], datetime]
@@ -169,6 +163,12 @@ def _record_other(
     _write_attempts(connection, [(row, answer, digest)], now)
     if answer.declined:
         payment_declined(connection, ws, row, reason=answer.detail, now=now)
+    elif (
+        changed and values["status"] == "failed" and answer.suppress and row["statement_id"] and row["kind"] != "draft"
+    ):
+        from dunning_pipeline.delivery.events.bounces import another_way
+
+        another_way(connection, ws, row, now=now, why=reason)  # as where an event tells it later
     elif changed and values["status"] in ("failed", "unknown"):
         raise_finding(
             connection,

@@ -15,7 +15,7 @@ from dunning_pipeline.delivery.outlets import Outlets, TokenBucket
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.rendering import Renderer
 from dunning_pipeline.delivery.switches import switch_off, switch_on
-from dunning_pipeline.delivery.working.claims import claim, renew_lease
+from dunning_pipeline.delivery.working.claims import charge_comes_first, claim, renew_lease
 from dunning_pipeline.delivery.working.recorder import Recorder
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.bulk import uncollected
@@ -178,6 +178,7 @@ class Session:
             conditions.append(sends.c.channel.in_(list(channels)))
         if self.closed_channels:
             conditions.append(sends.c.channel.not_in(sorted(self.closed_channels)))
+        conditions.append(~charge_comes_first(self.closed_channels))  # what nobody may claim is not waited for
         if not self.send_now:
             conditions.append(or_(sends.c.due_at <= self.now(), sends.c.send_now))
         return and_(*conditions)
