@@ -1,6 +1,6 @@
 """Payment retries: which stored means is charged, and what a payment that succeeded or was declined leads to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,9 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import record_reached, without_reminder
 
 ACTOR = "delivery"
-# How long the invoices of a charged statement are let alone, until the source's own payment arrives.
+# Charged invoices are let alone until the source's own payment arrives; after so long a person looks.
 WAIT_FOR_SOURCE = timedelta(days=10)
-# And until the bank says whether a debit that is under way succeeds, should its word get lost.
+# And until the bank says whether a debit that is under way succeeds; its word may get lost.
 WAIT_FOR_BANK = timedelta(days=30)
 
 
@@ -34,7 +34,7 @@ def payment_taken(connection: Connection, ws: Workspace, row: Mapping[str, Any],
     if state == told == "processing":
         today = now.astimezone(ws.company.zone).date()
         reason = "is being debited by payment retry {}; waits for the bank"
-        _let_alone(connection, row, "debit", reason, today=today, until=today + WAIT_FOR_BANK, now=now)
+        _let_alone(connection, row, "debit", reason, today=today, now=now)
 
 
 def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime) -> None:
@@ -47,7 +47,7 @@ def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, A
     _end_debit(connection, key, now)
     today = now.astimezone(ws.company.zone).date()
     reason = "charged by payment retry {}; waits for the source's payment"
-    if not _let_alone(connection, row, "payment", reason, today=today, until=today + WAIT_FOR_SOURCE, now=now):
+    if not _let_alone(connection, row, "payment", reason, today=today, now=now):
         return  # the event came before the answer, or the other way round
     _pay_charges(connection, row, now=now, today=today)
     connection.execute(
@@ -129,6 +129,54 @@ def was_charged(connection: Connection, statement: Mapping[str, Any], *, now: da
     return True
 
 
+def watch_charges(
+    connection: Connection, items: Callable[[set[str]], Mapping[tuple[str, int], Any]], *, now: datetime
+) -> None:
+    """End the pause of charged invoices that the source shows as paid; a person learns where it does not in time.
+
+    Who has paid is not reminded, however long the books take. `items` gives the newest items of invoices.
+    """
+    paused = blocks.c.created_by == ACTOR, blocks.c.ended_at.is_(None)
+    waiting = connection.execute(
+        select(blocks.c.block_id, blocks.c.target_key, blocks.c.created_at).where(*paused)
+    ).all()
+    current = items({row.target_key for row in waiting}) if waiting else {}
+    for row in waiting:
+        why, _, rest = row.block_id.partition(":")
+        line, key = statement_details.c, rest.removesuffix(f":{row.target_key}")
+        listed = connection.execute(
+            select(line.invoice_number, line.instalment, line.open_minor)
+            .select_from(statement_details.join(sends, sends.c.statement_id == line.statement_id))
+            .where(sends.c.send_key == key, line.type == "invoice", line.invoice_key == row.target_key)
+        ).all()
+        now_open = [current.get((row.target_key, item.instalment or 1)) for item in listed]
+        if any(
+            one is None or one.status != "posted" or one.open_minor < said.open_minor
+            for one, said in zip(now_open, listed, strict=True)
+        ):
+            done = update(blocks).where(blocks.c.block_id == row.block_id)
+            connection.execute(done.values(ended_at=now, ended_by=ACTOR))
+        elif listed and now - row.created_at > (WAIT_FOR_BANK if why == "debit" else WAIT_FOR_SOURCE):
+            _tell_of_charge(connection, row.target_key, listed[0].invoice_number, why, row.created_at, now)
+
+
+def _tell_of_charge(
+    connection: Connection, invoice: str, number: str, why: str, charged_at: datetime, now: datetime
+) -> None:
+    since = charged_at.date().isoformat()
+    raise_finding(
+        connection,
+        kind="charge_not_booked",
+        object_kind="invoice",
+        object_id=invoice,
+        severity="warning",
+        message=f"{number} is being debited since {since}, and the bank has not said whether it succeeds"
+        if why == "debit"
+        else f"{number} was charged on {since} and the source still shows it open; it is let alone until it is booked",
+        at=now,
+    )
+
+
 def was_declined(connection: Connection, key: str) -> bool:
     """Whether the last word on a payment retry is the bank's no, which the provider remembers under the same key."""
     tries = send_attempts.c
@@ -139,9 +187,9 @@ def was_declined(connection: Connection, key: str) -> bool:
 
 
 def _let_alone(
-    connection: Connection, row: Mapping[str, Any], why: str, reason: str, *, today: date, until: date, now: datetime
+    connection: Connection, row: Mapping[str, Any], why: str, reason: str, *, today: date, now: datetime
 ) -> bool:
-    """Pause the invoices of the send's statement, once; False where that was done before."""
+    """Pause the invoices of the send's statement, once; False where that was done before. `watch_charges` ends it."""
     listed = connection.execute(
         select(statement_details.c.invoice_key)
         .where(statement_details.c.statement_id == row["statement_id"], statement_details.c.type == "invoice")
@@ -150,7 +198,7 @@ def _let_alone(
     paused = {_named(why, row, invoice): invoice for invoice in listed}
     if connection.scalar(select(blocks.c.block_id).where(blocks.c.block_id.in_(paused)).limit(1)):
         return False
-    alike = {"scope": "invoice", "kind": "pause", "valid_from": today, "valid_to": until, "created_at": now}
+    alike = {"scope": "invoice", "kind": "pause", "valid_from": today, "created_at": now}
     told = {"reason": reason.format(row["provider_message_id"] or row["send_key"]), "created_by": ACTOR}
     for block_id, invoice in paused.items():
         connection.execute(blocks.insert().values(block_id=block_id, target_key=invoice, **alike, **told))

@@ -266,6 +266,22 @@ def test_what_was_charged_is_not_charged_again_while_the_source_shows_it_open(
     assert len(desk.queue(rest, channels=["payment_retry"])) == 1
 
 
+def test_who_was_charged_is_let_alone_until_the_source_has_booked_it(desk: Desk, stripe: ProviderServer) -> None:
+    stripe.behaviour = says("succeeded")
+    by_both(desk)
+    deliver(desk.ws, now=NOW)
+    deliver(desk.ws, now=NOW + timedelta(days=9))
+    assert (pauses(desk), desk.findings()) == (["payment"], [])
+
+    deliver(desk.ws, now=NOW + timedelta(days=11))
+    assert (pauses(desk), desk.findings()) == (["payment"], ["charge_not_booked"])
+
+    desk.paid("INV-00001", "100.00")
+    desk.publish()
+    deliver(desk.ws, now=NOW + timedelta(days=12))
+    assert (pauses(desk), desk.findings()) == ([], [])
+
+
 def test_a_copy_of_a_reminder_is_no_second_charge(desk: Desk, stripe: ProviderServer) -> None:
     stripe.behaviour = declines
     mail, retry = by_both(desk, channels=("email", "payment_retry"))

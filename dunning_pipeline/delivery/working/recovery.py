@@ -27,6 +27,9 @@ _CAUSES = {
         where send_key = findings.object_id and sends.status = 'failed'
             and coalesce(statements.status, 'closed') in ('draft', 'closed')
     """,
+    "charge_not_booked": """
+        select 1 from blocks where target_key = findings.object_id and created_by = 'delivery' and ended_at is null
+    """,
     "circuit_open": "select 1 from switches where name = 'circuit:' || findings.object_id",
     "channel_not_configured": """
         select 1 from sends where status = 'held' and reason = 'not_configured' and channel = findings.object_id

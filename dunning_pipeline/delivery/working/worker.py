@@ -5,11 +5,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
+from dunning_pipeline.delivery.judging.gate import business_day
+from dunning_pipeline.delivery.payments import watch_charges
 from dunning_pipeline.delivery.providers.protocol import HttpProvider
 from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.delivery.working.claims import end_lease, renew_lease
@@ -18,7 +22,7 @@ from dunning_pipeline.delivery.working.many_hands import ManyHands
 from dunning_pipeline.delivery.working.recovery import close_settled_findings, queue_held_again, recover
 from dunning_pipeline.delivery.working.session import Session
 from dunning_pipeline.dunning.processes import CHANNELS
-from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends
@@ -130,6 +134,9 @@ def _begin(session: Session, now: datetime) -> dict[str, int]:
     with session.engine.begin() as connection:
         renew_lease(connection)
         recovered = recover(connection, session.ws, now=now, was_written=session.outlets.was_written)
+        with suppress(NotThere):  # nothing is published yet
+            today = business_day(now, session.ws.company)
+            watch_charges(connection, partial(session.facts.items, as_of=today), now=now)
         queue_held_again(connection, now=now, send_now=session.send_now)
         _note_missing_payments(connection, now)
     return recovered
