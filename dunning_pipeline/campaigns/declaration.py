@@ -154,6 +154,11 @@ def usable_campaigns(ws: Workspace) -> tuple[dict[str, Campaign], list[InvalidDe
     return {one.campaign.campaign: one.campaign for one in declared if one.file not in broken}, mistakes
 
 
+def files_of(ws: Workspace) -> dict[str, Path]:
+    """Campaign → the file that declares it."""
+    return {one.campaign.campaign: one.file for one in _read_each(ws)[0]}
+
+
 def find_campaign(ws: Workspace, name: str) -> Campaign:
     """One campaign; a mistake in another file does not matter. Raises NotThere, InvalidDeclaration."""
     file = ws.policies / "campaigns" / f"{name}.yaml"

@@ -47,18 +47,21 @@ def _comes_again(instant: datetime, zone: ZoneInfo) -> bool:
 
 
 def due(
-    connection: Connection, campaign: Campaign, ws: Workspace, *, now: datetime
+    connection: Connection, campaign: Campaign, ws: Workspace, *, now: datetime, written: datetime
 ) -> tuple[datetime | None, list[datetime]]:
-    """The occurrence to run now, and the older ones that it makes superfluous.
+    """The occurrence to run now, and the older ones that it makes superfluous; the file was last `written` then.
 
     Of several missed ones only the newest runs: nobody gets three reminders because the machine slept for three days.
     Nothing runs whose time lies before one that has run: an earlier hour written into the file today is tomorrow's.
+    A campaign that never ran has missed nothing before its file was written: saving it mails nobody.
     """
     c = campaign_occurrences.c
     known = connection.execute(select(c.occurrence, c.status).where(c.campaign == campaign.campaign)).tuples().all()
     over = {name for name, status in known if status in ("done", "cancelled")}
     newest = max((name for name, status in known if status == "done" and name[:1].isdigit()), default="")
-    instants = [i for i in planned(campaign, ws, after=now - CATCH_UP, until=now) if occurrence_name(i) > newest]
+    is_new = not known and written <= now and campaign.schedule is not None and campaign.schedule.at is None
+    after = max(now - CATCH_UP, written) if is_new else now - CATCH_UP
+    instants = [i for i in planned(campaign, ws, after=after, until=now) if occurrence_name(i) > newest]
     if not instants or occurrence_name(instants[-1]) in over:
         return None, []
     return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in over]

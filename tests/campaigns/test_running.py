@@ -1,6 +1,7 @@
 """Stories of campaigns: claimed and sent once, held out and measured, paused and resumed, interrupted and caught up."""
 
 import json
+import os
 from datetime import datetime, timedelta
 from decimal import Decimal
 from email import message_from_bytes, policy
@@ -133,6 +134,15 @@ def test_of_several_missed_schedules_only_the_newest_runs(company: Workspace) ->
         "2025-11-04T06:00:00Z": "cancelled",
         "2025-11-05T06:00:00Z": "done",
     }
+
+
+@pytest.mark.parametrize(("saved", "runs"), [(timedelta(hours=1), []), (timedelta(hours=3), ["2025-11-05T06:00:00Z"])])
+def test_saving_a_new_campaign_sends_nothing_of_the_time_before(
+    company: Workspace, saved: timedelta, runs: list[str]
+) -> None:
+    declare(company, DUNNING)  # at 7:00, and it is 9:00
+    os.utime(company.policies / "campaigns" / "first-round.yaml", ((NOW - saved).timestamp(),) * 2)
+    assert [one.occurrence for one in run_due(company, now=NOW, actor="test", problems=[])] == runs
 
 
 def test_a_review_level_waits_for_its_reviewer(company: Workspace) -> None:
