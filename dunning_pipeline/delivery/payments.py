@@ -1,12 +1,14 @@
 """Payment retries: which stored means is charged, and what a payment that succeeded or was declined leads to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, literal, or_, select, update
+from sqlalchemy import Connection, Engine, and_, literal, or_, select, update
 
 from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
 from dunning_pipeline.ledger.schema import blocks, send_attempts, sends, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -129,35 +131,49 @@ def was_charged(connection: Connection, statement: Mapping[str, Any], *, now: da
     return True
 
 
-def watch_charges(
-    connection: Connection, items: Callable[[set[str]], Mapping[tuple[str, int], Any]], *, now: datetime
-) -> None:
+def watch_charges(engine: Engine, items: Callable[[set[str]], Mapping[tuple[str, int], Any]], *, now: datetime) -> None:
     """End the pause of charged invoices that the source shows as paid; a person learns where it does not in time.
 
-    Who has paid is not reminded, however long the books take. `items` gives the newest items of invoices.
+    Who has paid is not reminded, however long the books take. `items` gives the newest items of invoices; it is asked
+    between the transactions, because reading a snapshot takes its time.
     """
-    paused = blocks.c.created_by == ACTOR, blocks.c.ended_at.is_(None)
-    waiting = connection.execute(
-        select(blocks.c.block_id, blocks.c.target_key, blocks.c.created_at).where(*paused)
-    ).all()
-    current = items({row.target_key for row in waiting}) if waiting else {}
-    for row in waiting:
-        why, _, rest = row.block_id.partition(":")
-        line, key = statement_details.c, rest.removesuffix(f":{row.target_key}")
-        listed = connection.execute(
-            select(line.invoice_number, line.instalment, line.open_minor)
-            .select_from(statement_details.join(sends, sends.c.statement_id == line.statement_id))
-            .where(sends.c.send_key == key, line.type == "invoice", line.invoice_key == row.target_key)
-        ).all()
-        now_open = [current.get((row.target_key, item.instalment or 1)) for item in listed]
-        if any(
-            one is None or one.status != "posted" or one.open_minor < said.open_minor
-            for one, said in zip(now_open, listed, strict=True)
-        ):
-            done = update(blocks).where(blocks.c.block_id == row.block_id)
-            connection.execute(done.values(ended_at=now, ended_by=ACTOR))
-        elif listed and now - row.created_at > (WAIT_FOR_BANK if why == "debit" else WAIT_FOR_SOURCE):
-            _tell_of_charge(connection, row.target_key, listed[0].invoice_number, why, row.created_at, now)
+    with reading(engine) as connection:
+        paused = select(blocks).where(blocks.c.created_by == ACTOR, blocks.c.ended_at.is_(None))
+        waiting = connection.execute(paused).all()
+        charged = _charged_lines(connection, {_send_key(row) for row in waiting})
+    if not waiting:
+        return
+    current = items({row.target_key for row in waiting})
+    with engine.begin() as connection:
+        for row in waiting:
+            listed = charged.get((_send_key(row), row.target_key), [])
+            why = row.block_id.partition(":")[0]
+            if any(_is_booked(current.get((row.target_key, line.instalment or 1)), line.open_minor) for line in listed):
+                done = update(blocks).where(blocks.c.block_id == row.block_id, blocks.c.ended_at.is_(None))
+                connection.execute(done.values(ended_at=now, ended_by=ACTOR))
+            elif listed and now - row.created_at > (WAIT_FOR_BANK if why == "debit" else WAIT_FOR_SOURCE):
+                _tell_of_charge(connection, row.target_key, listed[0].invoice_number, why, row.created_at, now)
+
+
+def _charged_lines(connection: Connection, keys: Collection[str]) -> dict[tuple[str, str], list[Any]]:
+    """(send, invoice) → its lines in the statement that the payment retry charged."""
+    line, found = statement_details.c, dict[tuple[str, str], list[Any]]()
+    joined = statement_details.join(sends, sends.c.statement_id == line.statement_id)
+    columns = sends.c.send_key, line.invoice_key, line.invoice_number, line.instalment, line.open_minor
+    for some in chunks(keys):
+        wanted = select(*columns).select_from(joined).where(sends.c.send_key.in_(some), line.type == "invoice")
+        for row in connection.execute(wanted):
+            found.setdefault((row.send_key, row.invoice_key), []).append(row)
+    return found
+
+
+def _send_key(block: Any) -> str:
+    """The payment retry that a pause was made for; see `_named`."""
+    return str(block.block_id.partition(":")[2].removesuffix(f":{block.target_key}"))
+
+
+def _is_booked(item: Any, charged_minor: int) -> bool:
+    return item is None or item.status != "posted" or item.open_minor < charged_minor
 
 
 def _tell_of_charge(

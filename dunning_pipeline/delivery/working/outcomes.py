@@ -16,6 +16,7 @@ from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends
 from dunning_pipeline.ledger.types import instant_text
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.levels import REMINDS, record_reached, without_reminder
 
 MAX_ATTEMPTS = 12
 FIRST_BACKOFF_SECONDS = 1.0
@@ -196,8 +197,6 @@ def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str
     of_statements = [row for row in rows if row["statement_id"] and row["kind"] not in ("draft", "account")]
     if not of_statements:
         return
-    from dunning_pipeline.statements.levels import REMINDS, record_reached, without_reminder
-
     reminded = {row["statement_id"] for row in of_statements if row["channel"] in REMINDS}
     instead = {row["statement_id"] for row in of_statements} - reminded
     reached = reminded | without_reminder(connection, instead) if instead else reminded

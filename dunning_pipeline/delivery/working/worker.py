@@ -131,12 +131,13 @@ def count_due(ws: Workspace, *, now: datetime, send_now: bool, channels: Sequenc
 
 
 def _begin(session: Session, now: datetime) -> dict[str, int]:
+    with suppress(NotThere):  # nothing is published yet
+        watch_charges(
+            session.engine, partial(session.facts.items, as_of=business_day(now, session.ws.company)), now=now
+        )
     with session.engine.begin() as connection:
         renew_lease(connection)
         recovered = recover(connection, session.ws, now=now, was_written=session.outlets.was_written)
-        with suppress(NotThere):  # nothing is published yet
-            today = business_day(now, session.ws.company)
-            watch_charges(connection, partial(session.facts.items, as_of=today), now=now)
         queue_held_again(connection, now=now, send_now=session.send_now)
         _note_missing_payments(connection, now)
     return recovered
