@@ -148,15 +148,16 @@ class DeclaredCampaign:
 
 def usable_campaigns(ws: Workspace) -> tuple[dict[str, Campaign], list[InvalidDeclaration]]:
     """The campaigns that can run, by name, and what is wrong with the others' files; what they name is checked too."""
+    usable, mistakes = usable_declarations(ws)
+    return {one.campaign.campaign: one.campaign for one in usable}, mistakes
+
+
+def usable_declarations(ws: Workspace) -> tuple[list[DeclaredCampaign], list[InvalidDeclaration]]:
+    """The same with their files."""
     declared, mistakes = _read_each(ws)
     mistakes += mistakes_in(ws, declared)
     broken = {mistake.file for mistake in mistakes}
-    return {one.campaign.campaign: one.campaign for one in declared if one.file not in broken}, mistakes
-
-
-def files_of(ws: Workspace) -> dict[str, Path]:
-    """Campaign → the file that declares it."""
-    return {one.campaign.campaign: one.file for one in _read_each(ws)[0]}
+    return [one for one in declared if one.file not in broken], mistakes
 
 
 def find_campaign(ws: Workspace, name: str) -> Campaign:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.campaigns.audience import members, split
-from dunning_pipeline.campaigns.declaration import Campaign, files_of, find_campaign, usable_campaigns
+from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, usable_declarations
 from dunning_pipeline.campaigns.dunning_flow import Outcomes, queue_claimed
 from dunning_pipeline.campaigns.occurrences import due, occurrence_name
 from dunning_pipeline.errors import Busy, Refused
@@ -87,11 +87,11 @@ def _refuse_other_digests(campaign: Campaign, begun_as: dict[str, Any] | None) -
 def run_due(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) -> list[CampaignReport]:
     """Run every campaign whose time has come since; paused ones wait, older missed occurrences are cancelled."""
     reports = []
-    campaigns, mistakes = usable_campaigns(ws)
-    files = files_of(ws)
+    declared, mistakes = usable_declarations(ws)
     problems += [f"a campaign was not run: {mistake}" for mistake in mistakes]
-    for name, campaign in campaigns.items():
-        written = datetime.fromtimestamp(files[name].stat().st_mtime, UTC)
+    for one in declared:
+        campaign, name = one.campaign, one.campaign.campaign
+        written = datetime.fromtimestamp(one.file.stat().st_mtime, UTC)
         with reading(open_ledger(ws)) as connection:
             instant, missed = due(connection, campaign, ws, now=now, written=written)
             waiting = {} if is_paused(connection, name) else _waiting(connection, name, now=now)
