@@ -14,7 +14,6 @@ import duckdb
 
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD
-from dunning_pipeline.identity.steps.records import shown_facts
 from dunning_pipeline.identity.steps.step import WORK
 
 RULE = "splink"  # the rule name of its suggestions
@@ -141,15 +140,14 @@ def people_sql() -> str:
     )
     return f"""
         select i.record_id as unique_id, n.given, n.family, n.given || ' ' || n.family as full_name, i.account, {values},
-            case when {usable.format("i.email_guard")} then f.email_value end as email,
-            greatest(case when {usable.format("i.phone_guard")} then f.phone_value end,
-                case when {usable.format("i.mobile_phone_guard")} then f.mobile_phone_value end) as phone,
-            case when {usable.format("i.address_guard")} then split_part(f.address_value, '|', 1) end as street
+            case when {usable.format("i.email_guard")} then n.email_value end as email,
+            greatest(case when {usable.format("i.phone_guard")} then n.phone_value end,
+                case when {usable.format("i.mobile_phone_guard")} then n.mobile_phone_value end) as phone,
+            case when {usable.format("i.address_guard")} then split_part(n.address_value, '|', 1) end as street
         from {WORK}.individual_identifiers as i
-        join {shown_facts("individual")} as f on f.record_id = i.record_id
-        join {WORK}.individual_records as r on r.record_id = i.record_id
+        join {WORK}.individual_facts as f on f.record_id = i.record_id
         -- not the names that are compared: half a name identifies nobody, and yet speaks for or against a pair
-        left join identity_cache.individual_forms as n on n.content = f.content
+        join identity_cache.individual_forms as n on n.content = f.content
     """
 
 
