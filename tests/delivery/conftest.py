@@ -1,9 +1,12 @@
 """The desk of this room's stories; settings that a developer's shell may carry are cleared."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from dunning_pipeline.settings.workspace import Workspace
 from tests.delivery.desk import Desk
+from tests.delivery.provider_server import ProviderServer
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +22,13 @@ def _no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def desk(workspace: Workspace) -> Desk:
     return Desk(workspace)
+
+
+@pytest.fixture
+def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+    monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
+    with ProviderServer() as server:
+        monkeypatch.setenv("STRIPE_HOST", server.url)
+        yield server

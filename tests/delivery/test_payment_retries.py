@@ -1,7 +1,6 @@
 """A payment retry charges once: whatever order the answer, the bank's word and the reminder come in."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,16 +21,6 @@ from dunning_pipeline.ledger.schema import blocks, findings, item_levels, postin
 from dunning_pipeline.statements.sending import send_statements
 from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply
-
-
-@pytest.fixture
-def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
-    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
-    monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")
-    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
-    with ProviderServer() as server:
-        monkeypatch.setenv("STRIPE_HOST", server.url)
-        yield server
 
 
 def says(status: str) -> Any:

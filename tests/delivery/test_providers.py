@@ -154,16 +154,6 @@ def test_text_messages(desk: Desk, twilio: ProviderServer, reply: Reply, status:
 
 
 # -- Stripe -------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
-    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
-    monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")
-    monkeypatch.setattr("dunning_pipeline.delivery.working.worker.WAIT_SECONDS", 0.0)
-    with ProviderServer() as server:
-        monkeypatch.setenv("STRIPE_HOST", server.url)
-        yield server
-
-
 def charged(desk: Desk) -> tuple[str, str]:
     """A statement by payment retry (now) and by e-mail (later); their keys."""
     desk.invoice("INV-00001", account="acme")
