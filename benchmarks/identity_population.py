@@ -41,14 +41,14 @@ FREE_MAIL = ["gmail.com", "yahoo.com", "outlook.com", "web.de", "gmx.de", "iclou
 def load_people(
     con: duckdb.DuckDBPyConnection, records: int, *, seed: int = 1, people_per_household: float = 1.6
 ) -> None:
-    """Fill data_model.contacts with about `records` contacts, and `truth` (record_key, party) with who they are."""
+    """Fill data_model.contacts with `records` contacts, and `truth` (record_key, party) with who they are."""
     rng = np.random.default_rng(seed)
-    people = int(records / 2.207)
-    _names(con, rng)
-    con.register("people_ints", _people(rng, people, people_per_household))
+    people = int(records / 2.19 * 1.01) + 100  # a person has 2.19 records on average; what is too much is cut off
+    families = _names(con, rng)
+    con.register("people_ints", _people(rng, people, families, people_per_household))
     con.execute(_PEOPLE)
     con.unregister("people_ints")
-    con.register("record_ints", _records(rng, people))
+    con.register("record_ints", _records(rng, people, records))
     con.execute(_RECORDS)
     con.unregister("record_ints")
     con.execute(_CONTACTS)
@@ -59,7 +59,8 @@ def load_people(
         con.execute(f"drop table {table}")
 
 
-def _names(con: duckdb.DuckDBPyConnection, rng: np.random.Generator) -> None:
+def _names(con: duckdb.DuckDBPyConnection, rng: np.random.Generator) -> int:
+    """Fill the tables of names; the number of family names."""
     families = sorted({"".join(rng.choice(SYLLABLES, rng.integers(2, 4))).capitalize() for _ in range(30_000)})
     rng.shuffle(families)
     lines = (TABLES / "nicknames.csv").read_text(encoding="utf-8").splitlines()
@@ -67,6 +68,7 @@ def _names(con: duckdb.DuckDBPyConnection, rng: np.random.Generator) -> None:
     _table(con, "given_names", {"n": list(range(len(GIVEN))), "name": GIVEN})
     _table(con, "family_names", {"n": list(range(len(families))), "name": families})
     _table(con, "short_names", {"name": [a for a, _ in pairs], "short": [b for _, b in pairs]})
+    return len(families)
 
 
 def _table(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, Sequence[object]]) -> None:
@@ -80,12 +82,12 @@ def _skewed(rng: np.random.Generator, limit: int, size: int, power: float) -> np
     return np.minimum((rng.random(size) ** power * limit).astype(np.int64), limit - 1)
 
 
-def _people(rng: np.random.Generator, people: int, per_household: float) -> pa.Table:
+def _people(rng: np.random.Generator, people: int, families: int, per_household: float) -> pa.Table:
     household = np.sort(rng.integers(0, int(people / per_household), people))
     first_of_household = np.r_[True, household[1:] != household[:-1]]
     given = _skewed(rng, len(GIVEN), people, 1.7)
-    family_of = _skewed(rng, 20_000, int(people / per_household) + 1, 2.0)
-    family = np.where(rng.random(people) < 0.85, family_of[household], _skewed(rng, 20_000, people, 2.0))
+    family_of = _skewed(rng, families, int(people / per_household) + 1, 2.0)
+    family = np.where(rng.random(people) < 0.85, family_of[household], _skewed(rng, families, people, 2.0))
     # one in 250 further members bears the name of the member before: father and son
     namesake = ~first_of_household & (rng.random(people) < 1 / 250)
     given[1:] = np.where(namesake[1:], given[:-1], given[1:])
@@ -104,9 +106,9 @@ def _people(rng: np.random.Generator, people: int, per_household: float) -> pa.T
     })  # fmt: skip
 
 
-def _records(rng: np.random.Generator, people: int) -> pa.Table:
+def _records(rng: np.random.Generator, people: int, records: int) -> pa.Table:
     copies = rng.choice([1, 2, 3, 4, 5, 6], people, p=[0.42, 0.25, 0.16, 0.09, 0.05, 0.03])
-    person = np.repeat(np.arange(people), copies)
+    person = np.repeat(np.arange(people), copies)[:records]
     size = len(person)
     columns = {f"r{n}": rng.random(size).astype(np.float32) for n in range(9)}
     columns |= {f"t{n}": rng.integers(0, 1_000_000, size) for n in range(3)}
