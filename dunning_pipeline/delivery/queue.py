@@ -1,6 +1,6 @@
 """Puts messages into the outbox table before anything leaves: one row per business fact, the same again is a no-op."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -233,29 +233,20 @@ def next_resend(connection: Connection, statement_id: str) -> str:
     return f"resend:{(done or 0) + 1}"
 
 
-def cancel_sends_of(
-    connection: Connection, statement_id: str, *, now: datetime, actor: str, reason: str, status: str = "cancelled"
-) -> int:
-    """Take a statement's waiting sends back (`status` cancelled or superseded); how many.
-
-    What is in flight, sent or unknown stays as it is: it may have left.
-    """
-    keys = connection.scalars(
-        select(sends.c.send_key).where(sends.c.statement_id == statement_id, sends.c.status.in_(WAITING))
-    ).all()
-    return _take_back(connection, keys, now=now, actor=actor, reason=reason, status=status)
-
-
 def cancel_send(connection: Connection, key: str, *, now: datetime, actor: str, reason: str) -> None:
     """Cancel one waiting send. Raises NotThere, or Refused where it is no longer waiting."""
+    waiting = update(sends).where(sends.c.send_key == key, sends.c.status.in_(WAITING))
+    values = {"status": "cancelled", "reason": reason, "next_attempt_at": None}
+    if connection.execute(waiting.values(**values)).rowcount:
+        audit.record(
+            connection, actor=actor, action="send.cancelled", object_kind="send", object_id=key, reason=reason, at=now
+        )
+        return
     status = connection.scalar(select(sends.c.status).where(sends.c.send_key == key))
     if status is None:
         raise NotThere("there is no such send", value=key)
-    if status == "cancelled":
-        return
-    if status not in WAITING:
+    if status != "cancelled":
         raise Refused(f"this send is {status}; only a queued or held one can be cancelled", value=key)
-    _take_back(connection, [key], now=now, actor=actor, reason=reason, status="cancelled")
 
 
 def requeue(connection: Connection, key: str, *, now: datetime, actor: str) -> None:
@@ -290,30 +281,6 @@ def requeue(connection: Connection, key: str, *, now: datetime, actor: str) -> N
         before={"status": row.status, "reason": row.reason},
         at=now,
     )
-
-
-def _take_back(
-    connection: Connection, keys: Iterable[str], *, now: datetime, actor: str, reason: str, status: str
-) -> int:
-    taken = 0
-    for key in keys:
-        changed = connection.execute(
-            update(sends)
-            .where(sends.c.send_key == key, sends.c.status.in_(WAITING))
-            .values(status=status, reason=reason, next_attempt_at=None)
-        ).rowcount
-        if changed:
-            taken += 1
-            audit.record(
-                connection,
-                actor=actor,
-                action=f"send.{status}",
-                object_kind="send",
-                object_id=key,
-                reason=reason,
-                at=now,
-            )
-    return taken
 
 
 def _refuse_unsendable(statement: Mapping[str, Any], kind: str) -> None:

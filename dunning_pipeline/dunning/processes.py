@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dunning_pipeline.errors import InvalidDeclaration, InvalidInput, NotThere
+from dunning_pipeline.errors import InvalidDeclaration, InvalidInput
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.money import minor_unit
 from dunning_pipeline.settings.company import Declared
@@ -196,14 +196,6 @@ def load_processes(ws: Workspace) -> dict[str, DeclaredProcess]:
             )
         found[name] = declared
     return found
-
-
-def find_process(ws: Workspace, name: str) -> DeclaredProcess:
-    """The process of that name; raises NotThere."""
-    processes = load_processes(ws)
-    if name not in processes:
-        raise NotThere(f"there is no process {name!r}", remedy=f"one of: {', '.join(processes) or 'none is declared'}")
-    return processes[name]
 
 
 def _currencies_apart(value: Any, *, known: tuple[str, ...]) -> Any:

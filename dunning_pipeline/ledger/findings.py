@@ -6,7 +6,6 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, select, update
 
-from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.schema import findings
 
 Severity = Literal["info", "warning", "error"]
@@ -45,19 +44,6 @@ def raise_finding(
         said |= {"status": "open", "raised_at": at, "done_at": None, "done_by": None}
     connection.execute(update(findings).where(findings.c.finding_id == known.finding_id).values(**said))
     return known.finding_id
-
-
-def resolve_finding(connection: Connection, finding_id: str, *, by: str, at: datetime) -> None:
-    """Mark a finding as done; a no-op when it is. Raises NotThere for an unknown id."""
-    changed = connection.execute(
-        update(findings)
-        .where(findings.c.finding_id == finding_id, findings.c.status == "open")
-        .values(status="done", done_at=at, done_by=by)
-    )
-    if not changed.rowcount and not connection.scalar(
-        select(findings.c.finding_id).where(findings.c.finding_id == finding_id)
-    ):
-        raise NotThere("there is no such finding", value=finding_id)
 
 
 def resolve_findings_of(connection: Connection, *, kind: str, object_id: str, by: str, at: datetime) -> int:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from dunning_pipeline.delivery.events import stripe as stripe_events
-from dunning_pipeline.delivery.events.recording import record_events
+from dunning_pipeline.delivery.events.recording import record_together
 from dunning_pipeline.delivery.payments import payment_taken
 from dunning_pipeline.delivery.providers.protocol import Message
 from dunning_pipeline.delivery.providers.stripe import StripePayments
@@ -52,7 +52,7 @@ def tell(desk: Desk, name: str, key: str, *, identity: str) -> int:
     }
     with desk.engine.begin() as connection:
         events = stripe_events.parse(json.dumps(told).encode())
-        return record_events(connection, desk.ws, events, received_at=NOW, now=NOW)
+        return record_together(connection, [(desk.ws, events, NOW, NOW)])[0]
 
 
 def pauses(desk: Desk) -> list[str]:

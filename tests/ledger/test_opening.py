@@ -20,7 +20,7 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.account_export import export_account
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading
 from dunning_pipeline.ledger.export import KEPT_BACK, export_to_warehouse
-from dunning_pipeline.ledger.findings import raise_finding, resolve_finding
+from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
 from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
 from dunning_pipeline.ledger.schema import (
     APPEND_ONLY,
@@ -204,7 +204,7 @@ def test_a_finding_is_raised_once_while_it_is_open(ledger_workspace: Workspace) 
     first = found("one")
     assert found("two") == first
     with open_ledger(ledger_workspace).begin() as connection:
-        resolve_finding(connection, first, by="me", at=NOW)
+        assert resolve_findings_of(connection, kind="k", object_id="a", by="me", at=NOW) == 1
     assert found("three") == first
     with reading(open_ledger(ledger_workspace)) as connection:
         [row] = connection.execute(findings.select()).all()

@@ -17,7 +17,6 @@ from dunning_pipeline.sql_models.segmenting.publications import (
     diff,
     history,
     publish_segment,
-    published_members,
 )
 from dunning_pipeline.sql_models.segmenting.segments import load_segments, preview
 
@@ -123,7 +122,8 @@ def test_publications_show_who_came_and_who_went(editable: Workspace) -> None:
     published = publish_segment(editable, "overdue_1_30", now=LATER)
     newest, older = history(editable, "overdue_1_30")[:2]
     assert newest == published and newest.sql_sha256 != older.sql_sha256 and newest.count == len(after)
-    assert {row["unified_account_id"] for row in published_members(editable, "overdue_1_30").rows()} == after
+    published_rows = duckdb.from_parquet(str(published.members)).project("unified_account_id").fetchall()
+    assert {row[0] for row in published_rows} == after
     assert len(diff(editable, "overdue_1_30")) == len(changes)
 
 

@@ -41,22 +41,14 @@ SUBSCRIPTIONS = ("dunning", "campaigns")
 # Suppressions that the recipient's own yes ends; what a person here suppressed stays so.
 OWN_NO = ("stop_word", "invalid")
 
-
-def record_events(
-    connection: Connection, ws: Workspace, events: Sequence[Event], *, received_at: datetime, now: datetime
-) -> int:
-    """Store what is new among `events` and apply it; how many were new. Told twice, or out of order, changes nothing.
-
-    `received_at` is the real instant, `now` the business one.
-    """
-    return record_together(connection, [(ws, events, received_at, now)])[0]
-
-
-Told = tuple[Workspace, Sequence[Event], datetime, datetime]  # as record_events takes them
+Told = tuple[Workspace, Sequence[Event], datetime, datetime]  # of one request: received at, business now
 
 
 def record_together(connection: Connection, asked: Sequence[Told]) -> list[int]:
-    """`record_events` for many requests that came at the same moment; how many were new in each."""
+    """Store what is new among the events of many requests of one moment, and apply it; how many were new in each.
+
+    Told twice, or out of order, changes nothing.
+    """
     ws, _, received_at, now = asked[-1]
     fresh = _store(connection, _with_keys(connection, [event for told in asked for event in told[1]]), received_at)
     if fresh:

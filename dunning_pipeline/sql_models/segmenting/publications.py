@@ -96,11 +96,6 @@ def is_edited(segment: Segment, last: Publication | None) -> bool:
     return last is not None and last.sql_sha256 != segment.sql_sha256
 
 
-def published_members(ws: Workspace, name: str, *, back: int = 0) -> Rows:
-    """Members of a publication, the newest or so many before it. Raises NotThere."""
-    return Rows(duckdb.from_parquet(str(_nth(ws, name, back).members)).to_arrow_table())
-
-
 def diff(
     ws: Workspace, name: str, *, back: int = 1, edited: bool = False, parameters: Mapping[str, str] | None = None
 ) -> Rows:
