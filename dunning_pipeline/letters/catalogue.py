@@ -4,6 +4,7 @@ email/de/final_reminder.mjml (+ .subject.j2, .txt.j2)   letter/de/final_reminder
 labels/de.yaml holds the fixed words that all templates of a language share.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,10 +13,10 @@ from typing import Literal, get_args
 
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
-from dunning_pipeline.settings.yaml_files import plain, read_yaml
 
 Channel = Literal["email", "letter", "sms"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+_LANGUAGE = re.compile("[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 _MAIN = {"email": ".mjml", "letter": ".j2", "sms": ".j2"}
 
 
@@ -92,6 +93,20 @@ class Catalogue:
                     if _is_name(name):
                         yield TemplateSource(name, channel, folder.name, file, self.root, self.logo)
 
+    def strays(self) -> list[tuple[Path, str]]:
+        """Files and folders beside the templates that nothing reads, and why: a blank in a name, a language's name."""
+        known = {file for source in self.sources() for file in (source.file, source.subject_file, source.text_file)}
+        found = []
+        for folder in sorted(path for channel in CHANNELS for path in (self.root / channel).glob("*") if path.is_dir()):
+            if folder.name != "parts" and not _LANGUAGE.fullmatch(folder.name):
+                found.append((folder, "no reader has this language: write it as de or de-AT"))
+                continue
+            for file in sorted(folder.glob("[!.]*") if folder.name != "parts" else ()):
+                if file not in known:
+                    kind = _MAIN[folder.parent.name]
+                    found.append((file, f"no message is made of it: names are letters, digits, _ and - before {kind}"))
+        return found
+
     def missing(self) -> list[tuple[str, Channel, str]]:
         """(template, channel, language) that a reader of a company language would get in another language."""
         have = {(source.template, source.channel, source.language) for source in self.sources()}
@@ -108,18 +123,6 @@ def fallbacks(language: str, default: str) -> list[str]:
     """de-AT, company default en → de-AT, de, en. An underscore is read as a hyphen."""
     tag = language.replace("_", "-")
     return list(dict.fromkeys([tag, tag.split("-")[0].lower(), default, default.split("-")[0].lower(), "en"]))
-
-
-def read_labels(root: Path, language: str) -> dict[str, str]:
-    """The fixed words of a language (labels/<language>.yaml, else of its base language).
-
-    Raises NotThere for a language without labels.
-    """
-    for candidate in fallbacks(language, language):
-        file = root / "labels" / f"{candidate}.yaml"
-        if file.is_file() and candidate.split("-")[0] == language.replace("_", "-").split("-")[0].lower():
-            return {str(key): str(value) for key, value in plain(read_yaml(file)).items()}
-    raise NotThere(f"no labels for language {language!r}", remedy=f"translate labels/en.yaml into {language}.yaml")
 
 
 def _is_name(text: str) -> bool:

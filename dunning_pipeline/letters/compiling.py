@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,17 +17,18 @@ from jinja2 import TemplateSyntaxError
 
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.ledger.types import canonical_json
-from dunning_pipeline.letters.catalogue import Channel, TemplateSource, read_labels
-from dunning_pipeline.letters.environment import letter_environment
+from dunning_pipeline.letters.catalogue import Channel, TemplateSource
+from dunning_pipeline.letters.environment import check_filters, letter_environment
 from dunning_pipeline.letters.fields import check_fields
+from dunning_pipeline.letters.labels import LABEL_FIELD, Labels, layout_mistakes, read_labels, unknown_labels
 from dunning_pipeline.letters.markup.blocks import unpaired
-from dunning_pipeline.letters.markup.including import Assembled, Mistake, Place, assemble
+from dunning_pipeline.letters.markup.including import Assembled, Mistake, Place, assemble, read_source
 from dunning_pipeline.letters.markup.linting import lint
 from dunning_pipeline.letters.markup.masking import Construct, Masked, find_constructs, mask
+from dunning_pipeline.letters.markup.mirroring import is_right_to_left, mirrored
 from dunning_pipeline.letters.paper.logo import read_logo
 from dunning_pipeline.letters.wording import PARTS, split_wording
 
-_LABEL_FIELD = re.compile(r"\{\{-?\s*label\.(\w+)\s*-?\}\}")
 _PREVIEW = re.compile(r"<mj-preview\b[^>]*>(.*?)</mj-preview\s*>", re.DOTALL | re.IGNORECASE)
 
 Places = dict[str, Place]  # construct as written → where it stands first
@@ -94,23 +96,37 @@ def _compiled(source: TemplateSource) -> TemplateVersion:
     else:
         text, found = _text(source.file, source.root, labels)
         wording, places = split_wording(source.file, text), dict.fromkeys(PARTS, found)
-        layout = source.layout_file.read_text(encoding="utf-8")
-        compiled = {**wording, "labels": labels, "layout": layout, "logo": read_logo(source)}
+        layout = _layout(source, labels)
+        compiled = {**wording, "labels": dict(labels), "layout": layout, "logo": read_logo(source)}
     _parse_all(compiled, places, source.file)
     return TemplateVersion(source.template, source.channel, source.language, compiled, places)
 
 
-def compile_html(source: Assembled, labels: Mapping[str, str]) -> tuple[str, Masked]:
-    """MJML with Jinja in it → HTML with the same Jinja in it.
+def _layout(source: TemplateSource, labels: Labels) -> str:
+    """The text of letter.typ; each label that it or the letter's data need is there."""
+    file = source.layout_file
+    if not file.is_file():
+        raise InvalidDeclaration("the letters' layout is missing", file=file, remedy="copy it from `dunning init DIR`")
+    whole = Assembled()
+    whole.add(text := read_source(file), 0, len(text), file)
+    if mistakes := layout_mistakes(whole, labels, source.root):
+        raise combined(mistakes)
+    return text
+
+
+def compile_html(source: Assembled, labels: Labels, *, root: Path) -> tuple[str, Masked]:
+    """MJML with Jinja in it → HTML with the same Jinja in it; mirrored for a language that is read from the right.
 
     Raises InvalidDeclaration for what the linter finds and for fields that are lost or moved.
     """
     constructs = find_constructs(source)
-    mistakes = lint(source, constructs) + _unknown_labels(source, constructs, labels)
+    mistakes = lint(source, constructs) + unknown_labels(source, constructs, labels, root)
     if mistakes:
         raise combined(mistakes)
     masked = mask(source)
     compiled = _without_indentation(run_mjml(masked.text, source))
+    if is_right_to_left(labels.language):
+        compiled = mirrored(compiled)
     _nothing_lost(masked, compiled, source)
     return masked.restore(compiled, labels), masked
 
@@ -148,9 +164,9 @@ def combined(mistakes: list[Mistake]) -> InvalidDeclaration:
     return InvalidDeclaration(message, file=place.file, line=place.line, column=place.column, remedy=remedy)
 
 
-def _email(source: TemplateSource, labels: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Places]]:
+def _email(source: TemplateSource, labels: Labels) -> tuple[dict[str, Any], dict[str, Places]]:
     whole = assemble(source.file, root=source.root)
-    html, masked = compile_html(whole, labels)
+    html, masked = compile_html(whole, labels, root=source.root)
     places = dict.fromkeys(("html", "preheader"), _places(masked.constructs, whole))
     preview = _PREVIEW.search(whole.text)
     if not source.subject_file.is_file():
@@ -163,27 +179,17 @@ def _email(source: TemplateSource, labels: Mapping[str, str]) -> tuple[dict[str,
     return {"subject": subject.strip(), "preheader": preheader, "html": html, "text": text}, places
 
 
-def _text(file: Path, root: Path, labels: Mapping[str, str]) -> tuple[str, Places]:
+def _text(file: Path, root: Path, labels: Labels) -> tuple[str, Places]:
     whole = assemble(file, root=root)
     constructs = find_constructs(whole)
-    mistakes = unpaired(whole, constructs) + _unknown_labels(whole, constructs, labels)
+    mistakes = unpaired(whole, constructs) + unknown_labels(whole, constructs, labels, root)
     if mistakes:
         raise combined(mistakes)
     return _with_labels(whole.text, labels), _places(constructs, whole)
 
 
 def _with_labels(text: str, labels: Mapping[str, str]) -> str:
-    return _LABEL_FIELD.sub(lambda match: labels[match[1]], text)
-
-
-def _unknown_labels(source: Assembled, constructs: list[Construct], labels: Mapping[str, str]) -> list[Mistake]:
-    mistakes = []
-    for construct in constructs:
-        match = _LABEL_FIELD.fullmatch(construct.text)
-        if match and match[1] not in labels:
-            place = source.place(construct.start)
-            mistakes.append(Mistake(place, f"there is no label {match[1]!r}", "add it to each file in labels/"))
-    return mistakes
+    return LABEL_FIELD.sub(lambda match: labels[match[1]], text)
 
 
 def _places(constructs: list[Construct], source: Assembled) -> Places:
@@ -222,6 +228,7 @@ def _parse_all(compiled: Mapping[str, Any], places: Mapping[str, Places], file: 
         environment = letter_environment(autoescape=part == "html")
         try:
             tree = environment.parse(text)
+            check_filters(tree, environment)
             environment.compile(tree)
         except TemplateSyntaxError as error:
             raise _syntax_error(error, part, text, places[part], file) from None
@@ -235,5 +242,13 @@ def _syntax_error(error: TemplateSyntaxError, part: str, text: str, places: Plac
     message = f"{part}: {error.message}"
     if not found:
         return InvalidDeclaration(message, file=file, line=error.lineno if part != "html" else None)
-    construct, place = found[-1]
-    return InvalidDeclaration(message, file=place.file, line=place.line, column=place.column, value=construct)
+    named = re.search(r"named '([^']+)'|\|\w+\('([^']+)'\)", message)
+    telling = (named[1] or named[2]) if named else ""
+    construct, place = next((one for one in found if telling and telling in one[0]), found[-1])
+    remedy = None
+    if named and named[1]:
+        near = get_close_matches(telling, letter_environment(autoescape=False).filters, 1, 0.5)
+        remedy = f"did you mean {near[0]!r}?" if near else "templates/README.md lists the filters"
+    return InvalidDeclaration(
+        message, file=place.file, line=place.line, column=place.column, value=construct, remedy=remedy
+    )

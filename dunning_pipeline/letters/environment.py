@@ -8,12 +8,13 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from jinja2 import StrictUndefined, nodes, pass_context
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 from markupsafe import Markup, _escape_inner, escape
 
+from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.letters import formats
 from dunning_pipeline.letters.programs import FORMATS, QuickGenerator, StrictGenerator
 
@@ -24,6 +25,9 @@ BUDGET = "_budget"  # context key of a list with the steps that are left
 _FILTERS = """abs batch capitalize count d default e escape first groupby int join last length list lower map max min
 reject rejectattr replace reverse round select selectattr slice sort string sum title trim truncate unique upper
 wordcount"""
+
+
+_FORMS = ("zero", "one", "two", "few", "many", "other")
 
 
 class EmptyField(Exception):
@@ -92,6 +96,7 @@ def letter_environment(*, autoescape: bool, quick: bool = False) -> LetterEnviro
         "date": date,
         "number": number,
         "iban": iban,
+        "plural": plural,
         "paragraphs": paragraphs,
         "counted": counted,
     }
@@ -99,6 +104,26 @@ def letter_environment(*, autoescape: bool, quick: bool = False) -> LetterEnviro
     if isinstance(environment, QuickEnvironment):
         environment.formats = {name: _from_texts(name, autoescape=autoescape) for name in FORMATS}
     return environment
+
+
+def check_filters(tree: nodes.Template, environment: LetterEnvironment) -> None:
+    """Refuses unknown filters and tests, which inside {% if %} Jinja tells only when a document leads there, and styles
+    of dates and currencies that there are not. Raises TemplateSyntaxError.
+    """
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        known = environment.filters if isinstance(node, nodes.Filter) else environment.tests
+        if node.name not in known:
+            raise TemplateSyntaxError(f"No {type(node).__name__.lower()} named {node.name!r}.", node.lineno)
+        argument = node.args[0].value if node.args and isinstance(node.args[0], nodes.Const) else None
+        try:
+            if argument is not None and node.name == "date":
+                formats.date_text("2025-01-01", argument, "en_GB")
+            elif argument is not None and node.name in ("money", "amount"):
+                formats.money_text("1", argument, "en_GB")
+        except InvalidInput as error:
+            raise TemplateSyntaxError(
+                f"|{node.name}({argument!r}): {error.message}; {error.remedy}", node.lineno
+            ) from None
 
 
 def spend(context: Context, steps: int) -> None:
@@ -164,6 +189,25 @@ def date(context: Context, value: Any, style: str = "long") -> str:
 @pass_context
 def number(context: Context, value: Any) -> str:
     return formats.number_text(_text(value, "number"), context.parent["locale"])
+
+
+@pass_context
+def plural(context: Context, value: Any, **forms: str) -> str:
+    """{{ totals.item_count|plural(one="invoice", other="invoices") }}: the noun that fits the number, without it.
+
+    The forms are CLDR's of the reader's language: zero, one, two, few, many, other; `other` stands in for any.
+    """
+    if value is None or isinstance(value, Undefined):
+        raise EmptyField("|plural got a field without a value")
+    unknown = forms.keys() - _FORMS
+    form = formats.plural_form(int(value), context.parent["locale"])
+    if unknown or not forms.keys() & {form, "other"}:
+        raise InvalidInput(
+            f"|plural lacks the form {form!r}" if not unknown else f"|plural knows no form {min(unknown)!r}",
+            value=value,
+            remedy=f'write |plural(one="invoice", other="invoices"); forms are {", ".join(_FORMS)}',
+        )
+    return forms[form] if form in forms else forms["other"]
 
 
 def iban(value: Any) -> str:

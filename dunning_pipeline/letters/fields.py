@@ -138,6 +138,8 @@ class _Checker:
                 raise self.unknown(node.name)
             return scope.get(node.name, _FREE)
         if isinstance(node, nodes.Getattr):
+            if isinstance(node.node, nodes.Name) and node.node.name not in scope and node.node.name != "range":
+                raise self.unknown(_written(node))
             inner = self.shape(node.node, scope)
             if isinstance(inner, dict) and node.attr not in inner:
                 raise self.unknown(f"{_written(node.node)}.{node.attr}")
@@ -157,12 +159,20 @@ class _Checker:
             pattern = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?!\w)" if wanted == name else rf"\b{wanted}\b")
             found = found or next((place for text, place in self.places.items() if pattern.search(text)), None)
         near = nearest(name)
+        if name.split(".")[0] == "label":
+            message, remedy = (
+                "a label stands alone",
+                "write it as {{ label.due_date }}, without a filter or a condition",
+            )
+        else:
+            message = f"there is no merge field {name!r}"
+            remedy = f"did you mean {near!r}?" if near else "`docs/merge_fields.md` lists them"
         return InvalidDeclaration(
-            f"there is no merge field {name!r}",
+            message,
             file=found.file if found else self.file,
             line=found.line if found else None,
             column=found.column if found else None,
-            remedy=f"did you mean {near!r}?" if near else "`docs/merge_fields.md` lists them",
+            remedy=remedy,
         )
 
 

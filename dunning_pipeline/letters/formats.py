@@ -1,5 +1,6 @@
 """Amounts, dates and numbers in the reader's locale: Babel behind caches, because it is asked millions of times."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -9,8 +10,11 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 
 from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.money import minor_unit
 
 CACHE = 200_000
+_STYLES = ("short", "medium", "long", "full")
+_PATTERN = re.compile("(?:'[^']*'|[GyYQqMLwWdDFEec]|[^A-Za-z'])+")  # CLDR's letters of a day; words stand in quotes
 
 
 @lru_cache(maxsize=4096)
@@ -44,18 +48,17 @@ def _locale(name: str) -> Locale:
 
 @lru_cache(maxsize=CACHE)
 def money_text(amount: str, currency: str, locale: str) -> str:
-    """'6522.96', 'EUR', 'de_DE' → '6.522,96 €'. Raises InvalidInput for what is no decimal number."""
-    return format_currency(_decimal(amount), currency, locale=_locale(locale))
+    """'6522.96', 'EUR', 'de_DE' → '6.522,96 €'. Raises InvalidInput for what is no decimal number or no currency."""
+    minor_unit(currency)
+    return _signed(format_currency(_decimal(amount), currency, locale=_locale(locale)), locale)
 
 
 @lru_cache(maxsize=CACHE)
 def plain_money_text(amount: str, currency: str, locale: str) -> str:
     """The same without the currency's sign, for table columns that name the currency once: '6.522,96'."""
-    from dunning_pipeline.money import minor_unit
-
     digits = minor_unit(currency)
     pattern = "#,##0." + "0" * digits if digits else "#,##0"
-    return format_decimal(_decimal(amount), pattern, locale=_locale(locale))
+    return _signed(format_decimal(_decimal(amount), pattern, locale=_locale(locale)), locale)
 
 
 @lru_cache(maxsize=CACHE)
@@ -65,6 +68,8 @@ def date_text(value: str, style: str, locale: str) -> str:
         day = date.fromisoformat(value[:10])
     except ValueError:
         raise InvalidInput("not an ISO date", value=value, remedy="|date takes fields that hold dates") from None
+    if style not in _STYLES and not _PATTERN.fullmatch(style):
+        raise InvalidInput("not a style of dates", value=style, remedy=f"write one of {', '.join(_STYLES)}, or d MMM y")
     return format_date(day, style, locale=_locale(locale))
 
 
@@ -76,10 +81,20 @@ def number_text(value: str, locale: str) -> str:
     return format_decimal(number, "#,##0." + "0" * digits if digits else "#,##0", locale=_locale(locale))
 
 
+def plural_form(number: int, locale: str) -> str:
+    """CLDR's form of a counted noun: 'one', 'few', 'many' … ('pl_PL': 1 one, 3 few, 5 many)."""
+    return str(_locale(locale).plural_form(number))
+
+
 @lru_cache(maxsize=4096)
 def iban_text(value: str) -> str:
     """In groups of four, as it is read aloud."""
     return " ".join(value[start : start + 4] for start in range(0, len(value), 4))
+
+
+def _signed(text: str, locale: str) -> str:
+    """Where one reads from the right, a mark (U+200E) keeps the minus before its number."""
+    return text.replace("-", "\u200e-") if "-" in text and _locale(locale).text_direction == "rtl" else text
 
 
 def _decimal(text: str) -> Decimal:

@@ -1,6 +1,7 @@
 """The letter as PDF/A-3b: layout letter.typ by typst, tagged, byte-identical for the same document and version."""
 
 import atexit
+import re
 import shutil
 import threading
 from collections.abc import Mapping
@@ -50,10 +51,15 @@ def render_pdf(document: Mapping[str, Any], *, version: TemplateVersion, draft: 
             )
         )
     except typst.TypstError as error:
+        told = str(getattr(error, "diagnostic", "") or "")
+        place = re.search(r"letter\.typ:(\d+):(\d+)", told)
         raise InvalidDeclaration(
             f"the layout of {version.template} ({version.language}) does not compile: {error.message}",
             file="templates/letter/letter.typ",
-            remedy=str(getattr(error, "diagnostic", "") or "")[:500] or None,
+            line=int(place[1]) if place else None,
+            column=int(place[2]) + 1 if place else None,  # typst counts columns from 0
+            remedy="\n".join(re.findall(r"= hint: (.*)", told))
+            or "correct it there; the shipped one is in `dunning init`",
         ) from None
 
 

@@ -169,8 +169,7 @@ class _Filling:
         template = programs(self._version).strict(name)
         try:
             return self._print(template, plate)
-        except (UndefinedError, EmptyField, SecurityError, DunningError, RecursionError, TypeError, ValueError,
-                ArithmeticError, KeyError, OverflowError) as error:  # fmt: skip
+        except Exception as error:  # an author's mistake never ends more than its own message
             raise _explained(error, self._version, name, template) from error
 
     def _print(self, template: Template, plate: Plate) -> Print:
@@ -201,8 +200,9 @@ def _explained(error: Exception, version: TemplateVersion, part: str, template: 
     constructs = [(text, place) for text, place in version.places.get(part, {}).items() if text in written]
     message = error.message if isinstance(error, DunningError | UndefinedError) else str(error)
     name = _name_in(message or "")
-    empty = _empty_field(error, template, version.compiled[part] or "") if isinstance(error, EmptyField) else None
-    message = f"{message}: {empty}" if empty else message
+    field = isinstance(error, EmptyField | DunningError)
+    empty = _empty_field(error, template, version.compiled[part] or "") if field else None
+    message = f"{message}: {empty}" if isinstance(error, EmptyField) and empty else message
     telling = name or empty or ("{% for" if "without end" in (message or "") else None)
     if telling:
         constructs = [(text, place) for text, place in constructs if telling in text] or constructs
@@ -215,7 +215,8 @@ def _explained(error: Exception, version: TemplateVersion, part: str, template: 
         column=place.column if place else None,
         value=text,
         remedy=f"did you mean {near!r}? Or say what to print instead: |default(\"…\")" if near else
-        "say what to print where the field is empty: |default(\"…\")" if isinstance(error, EmptyField) else None,
+        "say what to print where the field is empty: |default(\"…\")" if isinstance(error, EmptyField)
+        else getattr(error, "remedy", None),
     )  # fmt: skip
 
 

@@ -104,9 +104,13 @@ def publish_all(
 ) -> list[dict[str, Any]]:
     """Compiles and publishes every template (or those named); one row each with `state` new or unchanged.
 
-    Raises InvalidDeclaration where one does not compile, before any of them is published.
+    Raises InvalidDeclaration where one does not compile or cannot be filled with its sample, before any is published.
     """
-    versions = [compile_template(source) for source in catalogue.sources() if not names or source.template in names]
+    from dunning_pipeline.letters.proof.rehearsal import rehearse
+
+    sources = [source for source in catalogue.sources() if not names or source.template in names]
+    versions = [compile_template(source) for source in sources]
+    rehearse(list(zip(sources, versions, strict=True)))
     return [
         {**describe(version), "state": "new" if publish(connection, version, now=now, by=by) else "unchanged"}
         for version in versions

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.engine import open_ledger
-from dunning_pipeline.letters.catalogue import Catalogue, read_labels
+from dunning_pipeline.letters.catalogue import Catalogue
 from dunning_pipeline.letters.compiling import compile_template
 from dunning_pipeline.letters.fields import AT_SENDING, IN_DIGESTS, SHAPE
+from dunning_pipeline.letters.labels import read_labels
 from dunning_pipeline.letters.proof.checks import check_email, check_templates
 from dunning_pipeline.letters.proof.contrast import low_contrasts, ratio
 from dunning_pipeline.letters.proof.inspector import used_fields

@@ -20,6 +20,7 @@ _TOKEN = re.compile(r"<!--jjz(\d+)zjj-->|jjz(\d+)zjj(?:=\"\")?")
 _MARKUP = re.compile(r"<!--.*?-->|<(/?)([a-zA-Z][\w:.-]*)((?:\"[^\"]*\"|'[^']*'|[^'\">])*)>", re.DOTALL)
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|\w+);")
 _PLAIN_ELEMENTS = ("mj-style", "mj-title", "mj-preview", "style", "title")
+_HINTS = {"“”„‘’‚": "write straight quotes: \" or '", "&": "write `and`", "!": "write `not`"}  # by the letter met
 _LABEL = re.compile(r"^\{\{-?\s*label\.(\w+)\s*-?\}\}$")
 
 
@@ -78,9 +79,7 @@ def find_constructs(source: Assembled) -> list[Construct]:
                     found.append(Construct(_kind(kind), text.rstrip() if kind != "raw" else text, start))
                     parts = []
     except TemplateSyntaxError as error:
-        line_start = sum(len(line) + 1 for line in source.text.split("\n")[: error.lineno - 1])
-        place = source.place(min(line_start, len(source.text) - 1))
-        raise InvalidDeclaration(error.message or "Jinja syntax", file=place.file, line=place.line) from None
+        raise _unreadable(error, source, source.text.index(parts[0], position) if parts else None) from None
     if parts:
         place = source.place(source.text.index(parts[0], position))
         raise InvalidDeclaration(
@@ -90,6 +89,22 @@ def find_constructs(source: Assembled) -> list[Construct]:
             column=place.column,
         )
     return found
+
+
+def _unreadable(error: TemplateSyntaxError, source: Assembled, begin: int | None) -> InvalidDeclaration:
+    """The mistake where the construct begins in which it was met: a lost end is noticed many lines below."""
+    lines = source.text.split("\n")
+    met = sum(len(line) + 1 for line in lines[: error.lineno - 1])
+    place = source.place(min(met, len(source.text) - 1) if begin is None else begin)
+    written = None if begin is None else source.text[begin : begin + 60].split("\n")[0]
+    message = re.sub(r" at \d+$", "", error.message or "Jinja syntax")
+    remedy = next((hint for letters, hint in _HINTS.items() if any(f"'{one}'" in message for one in letters)), None)
+    if remedy is None and written is not None:
+        remedy = f"close it with {'%}' if written.startswith('{%') else '}}'}"
+    return InvalidDeclaration(
+        message, file=place.file, line=place.line, column=place.column if written else None, value=written,
+        remedy=remedy,
+    )  # fmt: skip
 
 
 def filled(source: Assembled, constructs: list[Construct]) -> str:

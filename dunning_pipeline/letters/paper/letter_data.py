@@ -5,8 +5,10 @@ import io
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from unicodedata import bidirectional
 
 from dunning_pipeline.letters import formats
+from dunning_pipeline.letters.markup.mirroring import is_right_to_left
 from dunning_pipeline.letters.paper.annex import annex_sheets
 from dunning_pipeline.letters.paper.fonts import families, printable
 from dunning_pipeline.letters.paper.payment_codes import epc_payload, qr_svg, swiss_slip
@@ -16,6 +18,11 @@ from dunning_pipeline.letters.wording import BOLD, UNBOLD
 Document = Mapping[str, Any]
 Labels = Mapping[str, str]
 CHARGES = ("interest", "carried_interest", "fee", "carried_fee", "compensation")
+# what is asked of `labels` here and in the annex; those of letter.typ stand there
+LETTER_LABELS = (*CHARGES, "account_holder", "balance", "bic", "credit", "date", "days_overdue_column", "due_date",
+                 "email", "iban", "instalment", "invoice", "level_column", "number", "open_amount", "original_amount",
+                 "pay_by", "pay_online", "payment_reference", "phone", "please_pay", "principal", "vat_id",
+                 "your_account")  # fmt: skip
 
 
 def letter_data(
@@ -47,10 +54,21 @@ def letter_data(
         "annex": annex_sheets(document, labels),
         "csv": _csv(document),
     }
+    if is_right_to_left(document["language"]):
+        data |= {key: _kept_ltr(data[key]) for key in ("sender_line", "address", "reference", "footer", "pay")}
     shown = {
         key: value if key in ("labels", "fonts", "logo", "csv") else printable(value) for key, value in data.items()
     }
     return {**shown, **_codes(document)}
+
+
+def _kept_ltr(value: Any) -> Any:
+    """Texts without a letter that is read from the right (+49 40 …, 20457 Hamburg) begin with a mark (U+200E) that
+    keeps the order of their words among Arabic or Hebrew ones."""
+    if isinstance(value, list):
+        return [_kept_ltr(inner) for inner in value]
+    foreign = isinstance(value, str) and not any(bidirectional(letter) in ("R", "AL") for letter in value)
+    return f"\u200e{value}" if foreign else value
 
 
 def _codes(document: Document) -> dict[str, Any]:

@@ -7,18 +7,18 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 
-from dunning_pipeline.errors import DunningError
+from dunning_pipeline.errors import DunningError, NotThere
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.letters import formats
-from dunning_pipeline.letters.catalogue import Catalogue, TemplateSource, read_labels
+from dunning_pipeline.letters.catalogue import Catalogue, TemplateSource
 from dunning_pipeline.letters.compiling import TemplateVersion, compile_template
-from dunning_pipeline.letters.markup.including import assemble
-from dunning_pipeline.letters.markup.masking import filled, find_constructs
+from dunning_pipeline.letters.labels import read_labels
 from dunning_pipeline.letters.proof.contrast import low_contrasts
 from dunning_pipeline.letters.proof.findings import Finding
 from dunning_pipeline.letters.proof.guarded import letter_problems
 from dunning_pipeline.letters.proof.support import unsupported
 from dunning_pipeline.letters.proof.words import promotion_above, spam_triggers
+from dunning_pipeline.letters.proof.written import check_written
 from dunning_pipeline.letters.rendering import RenderedEmail, render_email, render_sms
 from dunning_pipeline.letters.samples import sample_document
 from dunning_pipeline.letters.sms import count_segments
@@ -39,12 +39,17 @@ def check_templates(catalogue: Catalogue, *, names: tuple[str, ...] = ()) -> lis
     ]
     findings += _letters(catalogue, names)
     findings += [
-        Finding(template, channel, language, "warning", "translation", f"not translated; readers get {fallback}")
+        Finding(
+            template, channel, language, "warning", "translation", _untranslated(catalogue, template, channel, language)
+        )
         for template, channel, language in catalogue.missing()
         if not names or template in names
-        for fallback in [_instead(catalogue, template, channel, language)]
     ]
     findings += _label_findings(catalogue)
+    findings += [
+        Finding("", file.relative_to(catalogue.root).parts[0], "", "warning", "name", f"{file}: {why}")
+        for file, why in catalogue.strays()
+    ]
     return sorted(findings, key=lambda finding: finding.severity)
 
 
@@ -64,6 +69,12 @@ def _letters(catalogue: Catalogue, names: tuple[str, ...]) -> list[Finding]:
     ]
 
 
+def _untranslated(catalogue: Catalogue, template: str, channel: Any, language: str) -> str:
+    said = f"not translated; readers get {_instead(catalogue, template, channel, language)}"
+    email = catalogue.root / "email" / language / f"{template}.mjml"
+    return f"{said}, beside their e-mail in {language}" if channel == "letter" and email.is_file() else said
+
+
 def _instead(catalogue: Catalogue, template: str, channel: Any, language: str) -> str:
     try:
         return catalogue.find(template, channel, language).language
@@ -74,38 +85,30 @@ def _instead(catalogue: Catalogue, template: str, channel: Any, language: str) -
 def _label_findings(catalogue: Catalogue) -> list[Finding]:
     known = read_labels(catalogue.root, "en")
     found = []
-    for file in sorted((catalogue.root / "labels").glob("*.yaml")):
-        missing = sorted(set(known) - set(read_labels(catalogue.root, file.stem)))
+    for language in sorted({file.stem for file in (catalogue.root / "labels").glob("*.yaml")} | {*catalogue.languages}):
+        try:
+            labels = read_labels(catalogue.root, language)
+        except NotThere as error:
+            found.append(Finding("labels", "", language, "warning", "translation", str(error)))
+            continue
+        missing = sorted(set(known) - set(labels))
         if missing:
-            text = f"{file.name} lacks {', '.join(missing)}"
-            found.append(Finding("labels", "", file.stem, "error", "translation", text))
+            text = f"{labels.file.name} lacks {', '.join(missing)}"
+            found.append(Finding("labels", "", language, "error", "translation", text))
     return found
 
 
 def _check(source: TemplateSource) -> Said:
     try:
         version = compile_template(source)
+        yield from check_written(source)
         document = sample_document(source.root, source.template, source.language)
         if source.channel == "email":
             yield from check_email(version, render_email(version, document), document)
-            yield from _images(source)
         elif source.channel == "sms":
             yield from _sms(render_sms(version, document))
     except DunningError as error:
         yield "error", "compile", str(error)
-
-
-def _images(source: TemplateSource) -> Said:
-    """The compiler gives an image without alt an empty one, so only the author's file shows that it was forgotten."""
-    whole = assemble(source.file, root=source.root)
-    shadow = re.sub("<!--.*?-->", lambda match: " " * len(match[0]), filled(whole, find_constructs(whole)), flags=re.S)
-    for image in re.finditer(r"<mj-image\b[^>]*>", shadow, re.IGNORECASE):
-        if not re.search(r"\salt\s*=", image[0], re.IGNORECASE):
-            place = whole.place(image.start())
-            text = (
-                f'{place.file}:{place.line}:{place.column}: an image without alt text; alt="" where it only decorates'
-            )
-            yield "error", "alt", text
 
 
 def check_email(version: TemplateVersion, mail: RenderedEmail, document: dict[str, Any]) -> Said:
