@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,6 +17,7 @@ from dunning_pipeline.settings.workspace import Workspace
 
 Channel = Literal["email", "letter", "sms"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+_TAG = re.compile("[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
 _LANGUAGE = re.compile("[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 _MAIN = {"email": ".mjml", "letter": ".j2", "sms": ".j2"}
 
@@ -120,9 +122,27 @@ class Catalogue:
 
 
 def fallbacks(language: str, default: str) -> list[str]:
-    """de-AT, company default en → de-AT, de, en. An underscore is read as a hyphen."""
-    tag = language.replace("_", "-")
+    """de-AT, company default en → de-AT, de, en."""
+    tag = language_tag(language)
     return list(dict.fromkeys([tag, tag.split("-")[0].lower(), default, default.split("-")[0].lower(), "en"]))
+
+
+@lru_cache(maxsize=1024)
+def language_tag(language: str) -> str:
+    """A source's language as a tag: de_AT → de-AT; by its English or own name its code: Italian, italiano → it."""
+    text = language.strip()
+    if _TAG.fullmatch(text):
+        return text.replace("_", "-")
+    return _codes_by_name().get(text.casefold(), text)
+
+
+@lru_cache(maxsize=1)
+def _codes_by_name() -> dict[str, str]:
+    from babel import Locale, localedata
+
+    codes = [code for code in localedata.locale_identifiers() if "_" not in code]
+    own = {(Locale.parse(code).get_display_name() or "").casefold(): code for code in codes}
+    return own | {name.casefold(): code for code, name in Locale.parse("en").languages.items() if code in codes}
 
 
 def _is_name(text: str) -> bool:

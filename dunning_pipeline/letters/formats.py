@@ -10,6 +10,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 
 from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.letters.catalogue import language_tag
 from dunning_pipeline.money import minor_unit
 
 CACHE = 200_000
@@ -26,7 +27,7 @@ def choose_locale(language: str, country: str | None) -> str:
     """
     from babel.languages import get_official_languages
 
-    tag = language.replace("-", "_")
+    tag = language_tag(language).replace("-", "_")
     base = tag.split("_")[0].lower()
     candidates = [tag] if "_" in tag else []
     territory = (country or "").upper()

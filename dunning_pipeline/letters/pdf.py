@@ -33,7 +33,7 @@ def render_pdf(document: Mapping[str, Any], *, version: TemplateVersion, draft: 
     """
     layout = version.compiled["layout"]
     data = letter_data(
-        in_language(document, version.language),
+        {**in_language(document, version.language), "language": version.language},  # what the letter is written in
         wording=letter_wording(version, document),
         labels=version.compiled["labels"],
         logo=version.compiled.get("logo"),

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from dunning_pipeline.cli.main import app
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
-from dunning_pipeline.letters.catalogue import Catalogue
+from dunning_pipeline.letters.catalogue import Catalogue, fallbacks, language_tag
 from dunning_pipeline.letters.compiling import compile_template
 from dunning_pipeline.letters.formats import money_text
 from dunning_pipeline.letters.labels import read_labels
@@ -162,3 +162,27 @@ def test_an_untranslated_letter_beside_a_translated_email_is_said_so(translate, 
     }
     assert said["letter"] == "not translated; readers get de, beside their e-mail in de-AT"
     assert said["sms"] == "not translated; readers get de"
+
+
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [
+        ("it", "it"),
+        ("de_AT", "de-AT"),
+        ("Italian", "it"),
+        (" italiano ", "it"),
+        ("Deutsch", "de"),
+        ("Klingon?", "Klingon?"),
+    ],
+)
+def test_a_source_may_call_a_language_by_its_name(written, tag):
+    assert language_tag(written) == tag
+    assert fallbacks(written, "en")[0] == tag
+
+
+@pytest.mark.parametrize("language", ["ar", "Klingon?", "xx-nonsense"])
+def test_a_fallback_letter_is_laid_out_in_the_language_that_it_is_written_in(language, version, sample):
+    document = sample("final_reminder", "en")
+    letter = version("final_reminder", "letter", "en")
+    english = render_pdf(document, version=letter)
+    assert render_pdf({**document, "language": language}, version=letter) == english
