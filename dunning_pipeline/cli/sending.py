@@ -103,6 +103,10 @@ def list_sends(
 
     rows = read_sends(open_workspace(workspace), status=status, statement=statement, campaign=campaign, account=account)
     show(rows, form, columns=["key", "channel", "to", "status", "reason", "delivery", "provider"], empty="No sends.")
+    if form is Format.table:
+        for why in dict.fromkeys((row["reason"], row["explanation"], row["remedy"]) for row in rows):
+            if why[1]:
+                typer.echo(f"{why[0]}: {why[1]}" + (f"\n  → {why[2]}" if why[2] else ""))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 
+from dunning_pipeline.delivery.holds import explained
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import send_accounts, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -46,8 +47,10 @@ def _is(column: ColumnElement[str], account: str) -> ColumnElement[bool]:
 
 
 def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:
-    """A send in the words of the interface; `accounts` are those of a digest."""
+    """A send in the words of the interface; `accounts` are those of a digest, `explanation` and `remedy` are of a held
+    one."""
     recipients = row["recipients"] or {}
+    words, remedy = explained(row) or (None, None)
     return {
         "key": row["send_key"],
         "statement_id": row["statement_id"],
@@ -72,4 +75,6 @@ def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:
         "due_at": row["due_at"],
         "queued_at": row["queued_at"],
         "sent_at": row["sent_at"],
+        "explanation": words,
+        "remedy": remedy or None,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from dunning_pipeline.console.remedies import for_clerk
 from dunning_pipeline.console.sentences import known_sentences, said
+from dunning_pipeline.delivery.holds import HELD, explained
 from dunning_pipeline.dunning.reasons import REASONS
 from tests.conftest import ROOT
 
@@ -78,6 +79,26 @@ def test_every_reason_has_a_german_sentence() -> None:
         text = reason.words.format_map(Values())
         assert said(text, "de") != said(text, "en"), text
         assert "7.00" not in said(text, "de")
+
+
+@pytest.mark.parametrize("reason", HELD)
+def test_every_hold_of_a_message_is_told_in_german(reason: str) -> None:
+    for text in (reason, *HELD[reason]):
+        assert not text or said(for_clerk(text), "de") != said(for_clerk(text), "en"), text
+
+
+def test_what_is_wrong_with_an_address_is_told_in_german() -> None:
+    held = {"status": "held", "reason": "invalid_address", "channel": "email", "recipients": {"to": ["bad@"]}}
+    words, remedy = explained(held) or ("", "")
+    assert (said(words, "en"), said(words, "de")) == (
+        "not an e-mail address: There must be something after the @-sign. (bad@)",
+        "keine E-Mail-Adresse: nach dem @ muss etwas stehen (bad@)",
+    )
+    assert said(for_clerk(remedy), "de") == (
+        "berichtigen Sie sie in der Quelle; eine andere erreicht jetzt die Seite „Mahnungen“"
+    )
+    why = "ACME cannot be reached (invalid_address: not an e-mail address: An email address must have an @-sign. (x))"
+    assert said(why, "de") == ("ACME ist nicht zu erreichen (ungültige Adresse: keine E-Mail-Adresse: das @ fehlt (x))")
 
 
 def test_blanks_of_both_languages_are_the_same() -> None:

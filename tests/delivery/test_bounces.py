@@ -1,11 +1,13 @@
 """A message that does not arrive looks for another way: the next recipient, a letter, or a person."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from dunning_pipeline.daily import daily
+from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.working.claims import claim
 from dunning_pipeline.delivery.working.outcomes import record
@@ -97,6 +99,35 @@ def test_a_bounce_with_nobody_else_and_no_address_is_a_finding(desk: Desk, hook:
     assert sorted(levels(desk)) == ["reached", "revoked"]
     assert hook.tell(event("bounce", key, email="first@acme.example", type="bounce", identity="b1")) == 0
     assert len(levels(desk)) == 2  # told again, nothing more
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_channel"),
+    [("hard_bounce", "email"), ("manual", "email"), ("complaint", "letter"), ("stop_word", "letter")],
+)
+def test_an_address_that_died_since_is_passed_over_and_a_personal_no_is_not(
+    desk: Desk, reason: str, next_channel: str
+) -> None:
+    statement = acme(
+        desk, choice(1, "first@acme.example", "chosen", is_answer=True), choice(2, "second@acme.example", "chosen")
+    )
+    [first] = desk.queue(statement)
+    with desk.engine.begin() as connection:
+        suppress(connection, "first@acme.example", channel="email", reason=reason, origin="test", at=NOW)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1  # the same hour, as it was due
+    assert [(row["channel"], row["status"]) for row in desk.sends() if row["key"] != first] == [(next_channel, "sent")]
+    assert deliver(desk.ws, now=NOW + timedelta(hours=1))["sent"] == 0
+
+
+def test_what_is_no_address_goes_to_the_next_recipient(desk: Desk) -> None:
+    statement = acme(
+        desk, choice(1, "first@acme.example", "chosen", is_answer=True), choice(2, "second@acme.example", "chosen")
+    )
+    statement["recipients"]["to"] = ["jürgen@acme.example"]  # the models let it pass
+    [first] = desk.queue(statement)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    [other] = [row for row in desk.sends() if row["key"] != first]
+    assert (other["channel"], other["to"]) == ("email", ["first@acme.example"])
 
 
 def test_a_bounce_of_a_voided_statement_asks_nobody_else_and_blames_nobody(desk: Desk, hook: Hook) -> None:

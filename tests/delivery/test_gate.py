@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import duckdb
 import pytest
+from sqlalchemy import select
 
 from dunning_pipeline.delivery.permission.consent import record_consent
 from dunning_pipeline.delivery.permission.suppressions import lift, suppress
@@ -15,7 +16,7 @@ from dunning_pipeline.delivery.queue import cancel_send, next_resend, requeue
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
-from dunning_pipeline.ledger.schema import blocks, item_levels, postings
+from dunning_pipeline.ledger.schema import blocks, findings, item_levels, postings
 from dunning_pipeline.settings.workspace import Workspace
 from tests.delivery.desk import NOW, Desk, sample
 
@@ -30,8 +31,6 @@ def acme(desk: Desk) -> dict:
 
 
 def status_of(desk: Desk, statement: dict) -> str:
-    from sqlalchemy import select
-
     from dunning_pipeline.ledger.schema import statements
 
     with desk.engine.connect() as connection:
@@ -357,8 +356,41 @@ def test_a_recipient_whom_no_mail_server_takes_gets_a_letter_instead(desk: Desk)
     [key] = desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, recipients=recipients))
 
     assert deliver(desk.ws, now=NOW, send_now=True)["sent"] == 1
-    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "suppressed")
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "invalid_address")
     assert [row["status"] for row in desk.sends() if row["channel"] == "letter"] == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "written", "words"),
+    [
+        ("email", "bad@", "not an e-mail address: There must be something after the @-sign. (value: 'bad@')"),
+        ("email", "", "not an e-mail address: An email address must have an @-sign. (value: '')"),
+        ("email", "a@x.com\r\nBcc: b", "a line break inside an e-mail address (value: 'a@x.com\\r\\nBcc: b')"),
+        ("sms", "call me", "not a phone number (value: 'call me')"),
+        ("sms", "+999 123", "a phone number without a known country code (value: '+999 123')"),
+    ],
+)
+def test_a_hold_for_what_is_no_address_says_so_and_what_to_do(
+    desk: Desk, channel: str, written: str, words: str
+) -> None:
+    key = desk.message("acme", channel=channel, to=None)
+    desk.set(key, recipients={"to": [written], "cc": [], "bcc": []})
+    deliver(desk.ws, now=NOW, send_now=True)
+    [told] = desk.sends()
+    assert (told["status"], told["reason"], told["explanation"]) == ("held", "invalid_address", words)
+    assert told["remedy"].startswith("correct it at the source")
+
+
+def test_the_finding_names_the_address_at_which_nobody_can_be_reached(desk: Desk) -> None:
+    desk.invoice("INV-00001", account="acme")
+    desk.publish()
+    nobody = {"recipients": {"to": ["bad@"], "cc": [], "bcc": []}, "address": {}}
+    desk.queue(desk.statement("acme", lines={"INV-00001": 10000}, **nobody))
+    deliver(desk.ws, now=NOW, send_now=True)
+    with desk.engine.connect() as connection:
+        [told] = connection.scalars(select(findings.c.message).where(findings.c.kind == "no_channel"))
+    assert "invalid_address: not an e-mail address" in told
+    assert "(bad@)" in told
 
 
 def test_a_copy_to_what_is_no_address_is_left_out(desk: Desk, acme: dict) -> None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
 from dunning_pipeline.console.scope import sends_within_scope, within_scope
+from dunning_pipeline.delivery.holds import explained
 from dunning_pipeline.delivery.judging.digests import told_accounts
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import provider_events, send_accounts, send_attempts, sends, statements
@@ -61,8 +62,9 @@ def show_send(desk: Desk) -> Response:
     accounts = [one for one in told_accounts(row) if one["key"] in seen]
     others = len(told_accounts(row)) - len(accounts)
     return desk.page(
-        "send.html", send=row, number_of=number, attempts=attempts, events=events, accounts=accounts, others=others
-    )
+        "send.html", send=row, number_of=number, attempts=attempts, events=events, accounts=accounts, others=others,
+        why="\n  → ".join(part for part in explained(row) or () if part),
+    )  # fmt: skip
 
 
 def one_send(desk: Desk) -> Mapping[str, Any]:

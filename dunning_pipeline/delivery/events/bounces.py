@@ -87,13 +87,24 @@ def _follow_up(connection: Connection, ws: Workspace, row: Mapping[str, Any], no
     another_way(connection, ws, row, now=now, why=f"{row['channel']} {row['delivery'] or 'bounced'}")
 
 
-def another_way(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime, why: str) -> None:
-    """Queue what a statement's message cannot bring for the next recipient, else as a letter, else raise a finding."""
-    if _next_recipient(connection, ws, row, now) is None:
+def another_way(
+    connection: Connection,
+    ws: Workspace,
+    row: Mapping[str, Any],
+    *,
+    now: datetime,
+    why: str,
+    due_at: datetime | None = None,
+) -> None:
+    """Queue what a statement's message cannot bring for the next recipient (due at the send hour unless `due_at` says
+    otherwise), else as a letter, else raise a finding."""
+    if _next_recipient(connection, ws, row, now, due_at) is None:
         elsewhere(connection, ws, row, now=now, why=why)
 
 
-def _next_recipient(connection: Connection, ws: Workspace, row: Mapping[str, Any], now: datetime) -> str | None:
+def _next_recipient(
+    connection: Connection, ws: Workspace, row: Mapping[str, Any], now: datetime, due_at: datetime | None
+) -> str | None:
     """The next candidate whom the recipients' trace names and nobody wrote to yet; the key of the new send."""
     statement = connection.execute(
         select(statements).where(statements.c.statement_id == row["statement_id"])
@@ -116,6 +127,7 @@ def _next_recipient(connection: Connection, ws: Workspace, row: Mapping[str, Any
                 ws,
                 statement=dict(statement),
                 now=now,
+                due_at=due_at,
                 actor=ACTOR,
                 kind=row["kind"],
                 channels=["email"],

@@ -197,7 +197,7 @@ def barred_copies(
 
 def _refusal(row: Any, address: str, facts: Facts, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
     if address in facts.invalid:
-        return Verdict("hold", "suppressed", detail=facts.invalid[address])
+        return Verdict("hold", "invalid_address", detail=facts.invalid[address])
     channel, point = row["channel"], addresses[address]
     subscription = DUNNING_SUBSCRIPTION if is_mandatory(row["kind"]) else "campaigns"
     needs_opt_in = subscription == DUNNING_SUBSCRIPTION and company.consent_for_dunning == "required"

@@ -57,7 +57,9 @@ def normal_phone(text: str, country: str | None = None) -> str:
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException as error:
-        raise InvalidInput(f"not a phone number: {error}", value=text) from None
+        is_national = error.error_type == error.INVALID_COUNTRY_CODE
+        message = "a phone number without a known country code" if is_national else "not a phone number"
+        raise InvalidInput(message, value=text) from None
     if not phonenumbers.is_possible_number(number):
         raise InvalidInput("not a possible phone number", value=text)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

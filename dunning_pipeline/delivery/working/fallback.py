@@ -16,7 +16,8 @@ from dunning_pipeline.statements.booking.superseding import has_left
 
 ACTOR = "delivery"
 _ALIVE = ("queued", "in_flight", "sent", "unknown")
-UNREACHABLE = ("suppressed", "consent")
+UNREACHABLE = ("invalid_address", "suppressed", "consent")
+_OWN_NO = ("opted out", "complaint", "stop_word")  # details of a verdict: the person's no, not the address's
 
 
 def obstructed(
@@ -29,7 +30,7 @@ def obstructed(
     elif verdict.reason == "deadline_passed" and not has_left(connection, [row["statement_id"]]):
         _void(connection, ws, row["statement_id"], reason=f"not sent in time: {verdict.detail}", now=now)
     elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
-        elsewhere(connection, ws, row, now=now, why=f"{verdict.reason}: {verdict.detail}")
+        _another_way(connection, ws, row, verdict, now=now)
     elif verdict.reason == "not_configured":
         raise_finding(
             connection,
@@ -50,6 +51,20 @@ def _void(connection: Connection, ws: Workspace, statement_id: str, *, reason: s
         void_statement(connection, ws, statement_id, reason=reason, now=now, actor=ACTOR)
     except Refused:
         return
+
+
+def _another_way(
+    connection: Connection, ws: Workspace, row: Mapping[str, Any], verdict: Verdict, *, now: datetime
+) -> None:
+    """The next recipient where the address is dead, as the models pass such a one over; a letter where somebody said
+    no, or where a person named the recipient."""
+    from dunning_pipeline.delivery.events.bounces import another_way
+
+    why = f"{verdict.reason}: {verdict.detail} ({', '.join(row['recipients']['to'])})"
+    if verdict.detail in _OWN_NO or (row["overrides"] or {}).get("to"):
+        elsewhere(connection, ws, row, now=now, why=why)
+    else:
+        another_way(connection, ws, row, now=now, why=why, due_at=now)  # as the letter is
 
 
 def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, now: datetime, why: str) -> str | None:

@@ -16,7 +16,7 @@ from dunning_pipeline.settings.workspace import Workspace
 # Holds that end without anybody touching the send; the gate judges them anew.
 ENDS_BY_ITSELF = ("weekend", "holiday", "quiet_hours", "payment_data_old", "facts_unpublished", "campaign_paused")
 # Holds whose cause a person may have removed since: judged anew once a run.
-MAY_HAVE_ENDED = ("block", "dispute", "consent", "suppressed", "not_configured", "sandbox")
+MAY_HAVE_ENDED = ("block", "dispute", *UNREACHABLE, "not_configured", "sandbox")
 
 # A finding of delivery is over once nothing of this is so any more.
 _CAUSES = {
