@@ -13,6 +13,7 @@ from dunning_pipeline.delivery.payments import was_charged, was_declined
 from dunning_pipeline.delivery.permission.contact_points import wire_email, wire_phones
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.bulk import insert_unless_there
 from dunning_pipeline.ledger.schema import send_accounts, sends
 from dunning_pipeline.letters.versions import pin
 from dunning_pipeline.settings.workspace import Workspace
@@ -164,9 +165,8 @@ def queue_row(
     The template version is pinned by the first queueing: a template that is published later changes no queued send,
     and queueing again is still the same send.
     """
-    known = connection.execute(
-        select(sends.c.content_sha256, sends.c.template_version).where(sends.c.send_key == row["send_key"])
-    ).one_or_none()
+    asked = select(sends.c.content_sha256, sends.c.template_version).where(sends.c.send_key == row["send_key"])
+    known = connection.execute(asked).one_or_none()
     version = known.template_version if known else None
     if known is None and row["channel"] in RENDERED:
         version = pin(
@@ -176,8 +176,10 @@ def queue_row(
     if known is None:
         state = {"status": "queued", "due_at": due_at, "send_now": send_now, "attempts": 0}
         origin = {"template_version": version, "content_sha256": digest, "queued_at": now, "created_by": actor}
-        connection.execute(sends.insert(), {**row, **state, **origin})
-        return True
+        if insert_unless_there(connection, sends, {**row, **state, **origin}):
+            return True
+        known = connection.execute(asked).one()  # somebody else has queued it this moment
+        digest = content_of(row, facts, known.template_version)
     if known.content_sha256 != digest:
         raise Refused(
             "this message is queued already, with another content",

@@ -1,15 +1,16 @@
 """Writes and reads many rows at once, in transactions of about 2,000, so that webhooks and people never wait long."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import Boolean, Connection, Date, Engine, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dunning_pipeline.ledger.types import Instant, Json
 
@@ -114,6 +115,31 @@ def write_stored(connection: Connection, sql: str, rows: Sequence[Mapping[str, A
     assert driver is not None
     changed: int = driver.execute(sql.replace("{told}", told), (orjson.dumps(rows).decode(),)).rowcount
     return changed
+
+
+def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert one row unless its key is there; whether it is new. Waits for whoever inserts the same this moment."""
+    return connection.execute(_unless_there(table, connection.dialect.name), values).first() is not None
+
+
+@cache
+def _unless_there(table: Table, dialect: str) -> Any:
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    return insert.on_conflict_do_nothing().returning(*table.primary_key)
+
+
+def lock_rows(connection: Connection, table: Table, *, key: str, values: Collection[str]) -> None:
+    """Keep others from changing these rows until this transaction ends: what is read of them now is the newest.
+
+    Waits for whoever changes one now. Only PostgreSQL needs it: on SQLite a writing transaction has the whole ledger.
+    """
+    if values and connection.dialect.name != "sqlite":
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        # in a fixed order, so that two who want the same rows never wait for each other crosswise
+        driver.execute(
+            f'select 1 from {table.name} where "{key}" = any(%s) order by "{key}" for update', (list(values),)
+        )
 
 
 def read_many(

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, select, update
 
+from dunning_pipeline.ledger.bulk import insert_unless_there
 from dunning_pipeline.ledger.schema import findings
 
 Severity = Literal["info", "warning", "error"]
@@ -27,19 +28,14 @@ def raise_finding(
     A finding that was done is opened again when its cause is seen again.
     """
     key = f"{kind}:{object_kind}:{object_id}"
+    said = {"severity": severity, "message": message, "detail": detail, "seen_at": at}
+    about = {"kind": kind, "object_kind": object_kind, "object_id": object_id}
+    fresh = {"finding_id": uuid4().hex, "finding_key": key, "status": "open", "raised_at": at, **about, **said}
+    if insert_unless_there(connection, findings, fresh):
+        return str(fresh["finding_id"])
     known = connection.execute(
         select(findings.c.finding_id, findings.c.status).where(findings.c.finding_key == key)
-    ).one_or_none()
-    said = {"severity": severity, "message": message, "detail": detail, "seen_at": at}
-    if known is None:
-        finding_id = uuid4().hex
-        identity = {"kind": kind, "object_kind": object_kind, "object_id": object_id}
-        connection.execute(
-            findings.insert().values(
-                finding_id=finding_id, finding_key=key, status="open", raised_at=at, **identity, **said
-            )
-        )
-        return finding_id
+    ).one()
     if known.status == "done":
         said |= {"status": "open", "raised_at": at, "done_at": None, "done_by": None}
     connection.execute(update(findings).where(findings.c.finding_id == known.finding_id).values(**said))

@@ -173,6 +173,7 @@ class _Closing:
             key="statement_id",
             values=ids,
             where="(status = 'draft') is true",
+            order_by="statement_id",  # of the locks
             lock=True,
         )
         return sorted(rows, key=_ORDER), details_of(self.connection, [row["statement_id"] for row in rows])

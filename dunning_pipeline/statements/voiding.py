@@ -31,10 +31,9 @@ def void_statement(
     if not reason.strip():
         raise InvalidInput("voiding needs a reason", remedy="say why, with --reason")
     s = statements.c
+    named = (s.statement_id == statement_id) | (s.number == statement_id)
     row = connection.execute(
-        select(s.statement_id, s.number, s.status, s.account_key).where(
-            (s.statement_id == statement_id) | (s.number == statement_id)
-        )
+        select(s.statement_id, s.number, s.status, s.account_key).where(named).with_for_update()
     ).one_or_none()
     if row is None:
         raise NotThere("there is no such statement", value=statement_id)

@@ -11,9 +11,9 @@ from dunning_pipeline.delivery.payments import payment_declined, payment_taken
 from dunning_pipeline.delivery.permission.suppressions import suppress
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.switches import switched_on
-from dunning_pipeline.ledger.bulk import chunks, write_stored
+from dunning_pipeline.ledger.bulk import chunks, lock_rows, write_stored
 from dunning_pipeline.ledger.findings import raise_finding
-from dunning_pipeline.ledger.schema import sends
+from dunning_pipeline.ledger.schema import sends, statements
 from dunning_pipeline.ledger.types import instant_text
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import REMINDS, record_reached, without_reminder
@@ -79,6 +79,8 @@ def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set
     still closed. Nothing passes where another number of loads than the asker's is known: what was just read has to be
     judged first. What does not pass keeps its claim.
     """
+    ids = {row["statement_id"] for rows, _, _ in asked for row in rows if row["statement_id"]}
+    lock_rows(connection, statements, key="statement_id", values=ids)  # who voids one now comes before us, or after
     known = number_of_loads(connection)
     told = [
         {"key": row["send_key"], "worker": row["claimed_by"], "provider": provider}
@@ -91,7 +93,7 @@ def leave_together(connection: Connection, asked: Sequence[Leaving]) -> list[set
         found: dict[str, str] = {}
         for some in chunks(left):
             leaving = select(sends.c.send_key, sends.c.claimed_by).where(sends.c.phase == "leaving")
-            found.update(connection.execute(leaving.where(sends.c.send_key.in_(some))).tuples())
+            found |= dict(connection.execute(leaving.where(sends.c.send_key.in_(some))).tuples().all())
         left = {key: worker for key, worker in left.items() if found.get(key) == worker}
     return [{row["send_key"] for row in rows if row["send_key"] in left} for rows, _, _ in asked]
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.bulk import lock_rows
 from dunning_pipeline.ledger.identifiers import new_id
 from dunning_pipeline.ledger.schema import postings, statements
 from dunning_pipeline.money import amount_text
@@ -126,6 +127,8 @@ def pay(
 
 
 def _charge(connection: Connection, posting_id: str) -> Charge:
+    """The charge, and nobody else changes what is owed of it until this transaction ends."""
+    lock_rows(connection, postings, key="posting_id", values=[posting_id])
     found = list_charges(connection, ids=[posting_id])
     if not found:
         raise NotThere("there is no such charge", value=posting_id, remedy="`dunning charge list` shows them")

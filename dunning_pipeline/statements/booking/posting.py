@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from dunning_pipeline.ledger.bulk import chunks, insert_stored, read_many
+from dunning_pipeline.ledger.bulk import chunks, insert_stored, lock_rows, read_many
 from dunning_pipeline.ledger.identifiers import new_ids
 from dunning_pipeline.ledger.schema import postings
 from dunning_pipeline.ledger.types import instant_text
@@ -47,6 +47,7 @@ def reverse_postings(
     p = postings.c
     made: list[tuple[Any, ...]] = []
     for chunk in chunks(statement_ids, 900):
+        lock_rows(connection, postings, key="statement_id", values=chunk)
         posted = connection.execute(select(postings).where(p.statement_id.in_(chunk), p.type.in_(CHARGED))).all()
         cleared = connection.execute(
             select(p.reverses, p.type, p.amount_minor).where(

@@ -90,7 +90,10 @@ def _replaced_by(connection: Connection, fresh: Sequence[Row], details: Mapping[
     columns = ("statement_id", "unit_key", "kind", "currency", "legal_entity")
     # `is true`, so that no planner begins with the index of all closed statements
     closed = "(status = 'closed' and not do_not_send) is true"
-    older = read_many(connection, statements, columns, key="unit_key", values=list(by_unit), where=closed)
+    older = read_many(
+        connection, statements, columns, key="unit_key", values=list(by_unit), where=closed,
+        order_by="statement_id", lock=True,
+    )  # fmt: skip
     mine = {row["statement_id"] for row in fresh}
     older = [row for row in older if row["statement_id"] not in mine]
     left = has_left(connection, [row["statement_id"] for row in older])

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 
-from dunning_pipeline.ledger.bulk import chunks, insert_stored
+from dunning_pipeline.ledger.bulk import chunks, insert_stored, lock_rows
 from dunning_pipeline.ledger.identifiers import new_ids
 from dunning_pipeline.ledger.schema import audit, decisions, statement_details, statements
 from dunning_pipeline.ledger.types import canonical_json, instant_text
@@ -72,6 +72,7 @@ def remove_drafts(engine: Engine, ids: Iterable[str], *, now: datetime, actor: s
     for chunk in chunks(ids, 900):
         with engine.begin() as connection:
             s = statements.c
+            lock_rows(connection, statements, key="statement_id", values=chunk)
             gone = list(
                 connection.scalars(select(s.statement_id).where(s.statement_id.in_(chunk), s.status == "draft"))
             )
@@ -144,6 +145,7 @@ def _update(
 def _still_drafts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     s = statements.c
+    lock_rows(connection, statements, key="statement_id", values=ids)  # nobody closes one while we write over it
     for chunk in chunks(ids, 900):
         query = select(s.statement_id, s.hand_edits).where(s.statement_id.in_(chunk), s.status == "draft")
         found |= {key: edits or {} for key, edits in connection.execute(query)}
