@@ -57,15 +57,19 @@ def preview_segment(
     The business date is the snapshot's unless --date is given.
     """
     from dunning_pipeline.cli.output import parse_date
+    from dunning_pipeline.sql_models.folder.project import MEMBER, sql_text
     from dunning_pipeline.sql_models.segmenting.segments import preview
 
     ws = open_workspace(workspace)
     run_date = parse_date(date, ws) if date else None
-    text = file.read_text(encoding="utf-8") if file else None
+    text = sql_text(file) if file else None
     rows = preview(ws, name, parameters=_parameters(param), run_date=run_date, text=text, limit=limit)
     show(rows.rows(), form, empty="Nobody is in this segment.")
     if form is Format.table:
         typer.echo(f"\n{len(rows)} rows", err=True)
+    members = {row[MEMBER] for row in rows.rows()} - {None}
+    if len(members) < len(rows):
+        typer.echo("! not one row per account: a build or publish refuses this", err=True)
 
 
 @app.command("diff")

@@ -50,7 +50,8 @@ def check_processes(ws: Workspace, *, currencies: set[str] | None = None) -> lis
         for index, level in enumerate(declared.process.levels):
             found += _level(ws, declared, index, level, currencies or set())
     default = ws.company.default_process
-    if default and default not in names and default != "none":
+    is_whole = len(names) == len(list((ws.policies / "processes").glob("*.y*ml")))  # else it may be the unreadable one
+    if default and default not in names and default != "none" and is_whole:
         found.append(Mistake("error", _company_default(ws, default, names)))
     return found
 
@@ -68,9 +69,8 @@ def _level(
             yield Mistake("error", declared.mistake(("levels", index, key), message, remedy=remedy))
     if level.segment and not any((ws.models / "segments").glob(f"{level.segment}.sql")):
         message = f"level {level.level}: there is no segment {level.segment!r}"
-        yield Mistake(
-            "error", declared.mistake(("levels", index, "segment"), message, remedy="add dbt_like_sql/segments")
-        )
+        remedy = f"add dbt_like_sql/segments/{level.segment}.sql"
+        yield Mistake("error", declared.mistake(("levels", index, "segment"), message, remedy=remedy))
     if level.fee is not None and level.fee.amounts:
         yield from _fee(declared, index, level, currencies)
 

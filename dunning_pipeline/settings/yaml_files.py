@@ -1,9 +1,10 @@
 """Reads the analysts' YAML files into checked models, and turns every mistake into file, line and column."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -84,27 +85,56 @@ def validated(model: type[Model], tree: Any, file: Path, *, within: tuple[Any, .
     try:
         return model.model_validate(plain(part))
     except ValidationError as error:
-        mistakes = list(_mistakes(error, tree, within))
+        mistakes = list(_mistakes(error, tree, within, model))
         line, column, text, value = mistakes[0]
         more = "".join(f"\n  {file}:{ln}:{col}: {message}" for ln, col, message, _ in mistakes[1:])
         raise InvalidDeclaration(text + more, file=file, line=line, column=column, value=value) from None
 
 
-def _mistakes(error: ValidationError, tree: Any, within: tuple[Any, ...]) -> Iterator[tuple[int, int, str, Any]]:
+_WRITE = {  # what pydantic calls it → what an analyst writes
+    "decimal_parsing": "write a number with a point, such as 5.00",
+    "decimal_type": "write a number with a point, such as 5.00",
+    "int_parsing": "write a whole number",
+    "int_type": "write a whole number",
+    "dict_type": "write keys and values, such as {key: value}",
+    "model_type": "write keys and values, such as {key: value}",
+}
+
+
+def _mistakes(
+    error: ValidationError, tree: Any, within: tuple[Any, ...], model: type[BaseModel]
+) -> Iterator[tuple[int, int, str, Any]]:
     for mistake in error.errors():
         path = (*within, *mistake["loc"])
         line, column = position(tree, path)
         name = ".".join(str(step) for step in mistake["loc"])
         if mistake["type"] == "extra_forbidden":
-            yield line, column, f"unknown key {name!r}", None
+            near = get_close_matches(str(mistake["loc"][-1]), _keys(model), 1)
+            yield line, column, f"unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), None
         elif mistake["type"] == "missing":
             yield line, column, f"key {name!r} is missing", None
         elif mistake["type"] in ("tuple_type", "list_type"):
             yield line, column, f"{name}: write a list, such as [{mistake['input']}]", None
         else:
             value = mistake.get("input")
-            message = ": ".join(filter(None, (name, mistake["msg"].removeprefix("Value error, "))))
+            said = _WRITE.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
+            message = ": ".join(filter(None, (name, said)))
             yield line, column, message, value if isinstance(value, str | int | float) else None
+
+
+@lru_cache(maxsize=64)
+def _keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys that some level of this declaration has."""
+    inner = [step for field in model.model_fields.values() for step in _models(field.annotation)]
+    own = tuple(field.alias or name for name, field in model.model_fields.items())
+    return tuple(dict.fromkeys((*own, *(key for step in inner if step is not model for key in _keys(step)))))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def plain(node: Any) -> Any:

@@ -198,3 +198,20 @@ def test_a_process_deleted_while_cases_run_goes_on_for_them_and_holds_the_others
     assert outcome.levels == {"INV": 2}
     assert outcome.reasons["NEW"] == "process_unknown"
     assert ("process_unknown", "fresh") in outcome.findings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("grouping:", "groupping:", "unknown key 'groupping'; did you mean 'grouping'?"),
+        ("  due_in_days:", "  due_in_day:", "did you mean 'due_in_days'?"),
+        ("fee: {EUR: 5.00}", 'fee: {EUR: "5,00"}', "write a number with a point, such as 5.00 (value: '5,00')"),
+        ("fee: {EUR: 5.00}", "fee: 5", "write keys and values, such as {key: value} (value: 5)"),
+        ("grace_days: 0", "grace_days: yes", "grace_days: write a whole number (value: 'yes')"),
+    ],
+)
+def test_a_wrong_key_or_value_says_what_to_write_and_nothing_follows_from_it(workspace, old, new, told):
+    file = workspace.policies / "processes" / "standard.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    [found] = [one.error for one in check_processes(workspace) if one.severity == "error"]
+    assert told in str(found) and found.file == file and found.line

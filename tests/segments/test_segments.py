@@ -33,6 +33,10 @@ def editable(demo: Workspace, tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
+def run(workspace: Workspace, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--workspace", str(workspace.root)])
+
+
 def members(workspace: Workspace, name: str, **options: object) -> set[str]:
     return {row["unified_account_id"] for row in preview(workspace, name, **options).rows()}
 
@@ -163,3 +167,57 @@ def test_the_command_lists_previews_and_refuses(demo: Workspace) -> None:
     assert {row["unified_account_id"] for row in json.loads(shown.output)} == members(demo, "disputed")
     refused = runner.invoke(app, ["preview", "overdue_above", "--param", "country", "--workspace", str(demo.root)])
     assert isinstance(refused.exception, InvalidInput)
+
+
+def test_a_file_that_is_not_utf8_fails_alone(editable: Workspace) -> None:
+    file = editable.root / "dbt_like_sql" / "segments" / "overdue_1_30.sql"
+    file.write_bytes(file.read_bytes().replace(b"oldest overdue", "älteste".encode("latin-1")))
+    with pytest.raises(InvalidDeclaration, match="not UTF-8 text") as caught:
+        preview(editable, "overdue_1_30")
+    assert (str(caught.value.file), caught.value.line) == (str(file), 1) and "UTF-8" in (caught.value.remedy or "")
+    assert members(editable, "overdue_31_60")
+    told = run(editable, "preview", "overdue_31_60", "--file", str(file))
+    assert isinstance(told.exception, InvalidDeclaration)
+
+
+def test_a_mark_at_the_beginning_and_windows_line_ends_change_nothing(editable: Workspace) -> None:
+    file = editable.root / "dbt_like_sql" / "segments" / "overdue_1_30.sql"
+    before = next(segment for segment in load_segments(editable) if segment.name == "overdue_1_30")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    after = next(segment for segment in load_segments(editable) if segment.name == "overdue_1_30")
+    assert (after.owner, after.description, after.sql_sha256) == (before.owner, before.description, before.sql_sha256)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("select * from members", "select * from members;\n\ndrop table x", 22, "a second statement begins here"),
+        ("between 1 and 30", "between 'a' and 30", 18, "Could not convert string 'a' to INT32"),
+        ("ref('unified_open_items')", "ref('overdue_1_30')", 8, "overdue_1_30 refers to itself"),
+    ],
+)
+def test_what_is_wrong_is_shown_at_its_line(editable: Workspace, old: str, new: str, line: int, message: str) -> None:
+    file = editable.root / "dbt_like_sql" / "segments" / "overdue_1_30.sql"
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    for ask in (preview, lambda ws, name: publish_segment(ws, name, now=LATER)):
+        with pytest.raises(InvalidDeclaration, match=message) as caught:
+            ask(editable, "overdue_1_30")
+        assert (str(caught.value.file), caught.value.line) == (str(file), line)
+
+
+def test_an_account_is_published_once_or_not_at_all(editable: Workspace) -> None:
+    file = editable.root / "dbt_like_sql" / "segments" / "overdue_1_30.sql"
+    twice = "select * from members union all select * from members union all select null"
+    file.write_text(file.read_text(encoding="utf-8").replace("select * from members", twice), encoding="utf-8")
+    published = len(history(editable, "overdue_1_30"))
+    with pytest.raises(InvalidDeclaration, match=r"one row per account: .* rows are of one .* 1 of none"):
+        publish_segment(editable, "overdue_1_30", now=LATER)
+    assert len(history(editable, "overdue_1_30")) == published
+    assert "not one row per account" in run(editable, "preview", "overdue_1_30").output
+
+
+def test_names_that_differ_in_capitals_are_one(editable: Workspace) -> None:
+    folder = editable.root / "dbt_like_sql" / "segments"
+    shutil.copy(folder / "overdue_1_30.sql", folder / "Overdue_1_30.sql")
+    with pytest.raises(InvalidDeclaration, match="a second model named"):
+        load_segments(editable)

@@ -132,11 +132,12 @@ def load_project(folder: Path) -> Project:
             _read_properties(file, properties, sources)
     texts: dict[str, Path] = {}
     for file in _files(model_folders, "*.sql"):
-        if file.stem in texts:
-            raise InvalidDeclaration(f"a second model named {file.stem!r}; the first is {texts[file.stem]}", file=file)
+        same = next((name for name in texts if name.casefold() == file.stem.casefold()), None)  # to DuckDB it is
+        if same is not None:
+            raise InvalidDeclaration(f"a second model named {file.stem!r}; the first is {texts[same]}", file=file)
         texts[file.stem] = file
     models = {
-        name: read_model_file(file, file.read_text(encoding="utf-8"), set(texts), sources, properties.get(name))
+        name: read_model_file(file, _text(file), set(texts), sources, properties.get(name))
         for name, file in texts.items()
     }
     for waterfall in load_waterfalls(folder / "segments" / WATERFALLS):
@@ -157,9 +158,28 @@ def load_project(folder: Path) -> Project:
     )
 
 
+def _text(file: Path) -> str | InvalidDeclaration:
+    try:
+        return sql_text(file)
+    except InvalidDeclaration as error:
+        return error
+
+
+def sql_text(file: Path) -> str:
+    """The text of an SQL file with \\n line ends; raises InvalidDeclaration where it is not UTF-8."""
+    content = file.read_bytes()
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidDeclaration(
+            f"not UTF-8 text: {error.reason}", file=file, line=line, remedy="save it as UTF-8"
+        ) from None
+
+
 def read_model_file(
     file: Path,
-    text: str,
+    text: str | InvalidDeclaration,
     names: set[str],
     sources: Mapping[tuple[str, str], Any],
     properties: Properties | None = None,
@@ -167,6 +187,8 @@ def read_model_file(
     """One SQL text as a model; what is wrong with it is kept in `error` instead of being raised."""
     properties = properties or Properties()
     schema = file.parent.name
+    if isinstance(text, InvalidDeclaration):
+        return Model(file.stem, schema, file, "", properties=properties, error=text)
     try:
         calls = calls_of(text, file, ("ref", "source", "config"))
         refs = tuple(dict.fromkeys(str(c.arguments[-1]) for c in calls if c.function == "ref" and c.arguments))
@@ -199,7 +221,10 @@ def _unknown_names(
     calls: Iterable[Call], text: str, file: Path, names: set[str], sources: Mapping[tuple[str, str], Any]
 ) -> Iterator[InvalidDeclaration]:
     for call in calls:
-        if call.function == "ref" and call.arguments and call.arguments[-1] not in names:
+        if call.function == "ref" and call.arguments and call.arguments[-1] == file.stem:
+            word, message = file.stem, f"{file.stem} refers to itself"
+            hint = "ref() names the model that it is made from"
+        elif call.function == "ref" and call.arguments and call.arguments[-1] not in names:
             word = str(call.arguments[-1])
             message, hint = f"ref({word!r}) names no model", did_you_mean(word, names, "there is no file of that name")
         elif _is_source(call) and tuple(map(str, call.arguments[:2])) not in sources:

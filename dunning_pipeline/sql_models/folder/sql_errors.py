@@ -34,6 +34,19 @@ def explained(error: duckdb.Error, *, rendered: str, text: str, file: Path, pref
     return InvalidDeclaration(first, file=file, line=line, column=column, remedy=remedy)
 
 
+def refuse_more_than_one(rendered: str, model: Model) -> None:
+    """Raises InvalidDeclaration where a query is followed by another statement."""
+    try:
+        found = duckdb.extract_statements(rendered)
+    except duckdb.Error:
+        return  # what cannot be read is told with its place when it is bound
+    if len(found) > 1:
+        first = found[0].query.rstrip()
+        line, column = _place(rendered, model.text, len(rendered[: rendered.find(first) + len(first)].encode()))
+        raise InvalidDeclaration("a second statement begins here: a model is one query", file=model.file, line=line,
+                                 column=column, remedy="remove what follows the semicolon")  # fmt: skip
+
+
 def message_of(error: duckdb.Error) -> str:
     """What DuckDB says, in one line, whether or not errors come as JSON."""
     return _parsed(error)[0].partition("\n")[0]

@@ -14,7 +14,7 @@ from dunning_pipeline.errors import NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import MEMBER
 from dunning_pipeline.sql_models.reading import Rows
-from dunning_pipeline.sql_models.segmenting.segments import Segment, members_query
+from dunning_pipeline.sql_models.segmenting.segments import Segment, explaining, members_query, refuse_doubled
 from dunning_pipeline.sql_models.snapshot import snapshot_date
 
 KEPT_PUBLICATIONS = 10
@@ -43,6 +43,7 @@ def publish_segment(
     """Publish the members that the segment's file yields now on the published snapshot. Raises as preview does."""
     with members_query(ws, name, parameters=parameters) as (con, sql, segment):
         run_date = snapshot_date(con)
+        refuse_doubled(con, sql, segment.model)
         return write_publication(con, ws, segment, sql, run_date=run_date, now=now, parameters=parameters or {})
 
 
@@ -62,7 +63,9 @@ def write_publication(
     file = folder / f"{_next_number(folder):08d}.json"
     partial = folder / "writing.parquet"
     path = str(partial).replace("'", "''")
-    con.execute(f"copy (select * from (\n{sql}\n) order by {MEMBER}) to '{path}' (format parquet, compression zstd)")
+    prefix = "copy (select * from (\n"
+    with explaining(sql, segment.model, prefix=prefix):
+        con.execute(f"{prefix}{sql}\n) order by {MEMBER}) to '{path}' (format parquet, compression zstd)")
     count = con.execute(f"select count(*) from read_parquet('{path}')").fetchall()[0][0]
     content = {
         "segment": segment.name,

@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
-from dunning_pipeline.errors import InvalidInput, NotThere
+from dunning_pipeline.errors import InvalidDeclaration, InvalidInput, NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import MEMBER, WATERFALLS, Model, Project, load_project, read_model_file
-from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment
+from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment, refuse_more_than_one
 from dunning_pipeline.sql_models.folder.templating import calls_of, did_you_mean
 from dunning_pipeline.sql_models.reading import Rows
 from dunning_pipeline.sql_models.runner import Renderer, folder_of
@@ -142,15 +142,35 @@ def members_query(
 
 
 def _bind(con: duckdb.DuckDBPyConnection, sql: str, model: Model) -> None:
+    refuse_more_than_one(sql, model)
     con.execute("set errors_as_json = true")
-    try:
+    with explaining(sql, model, prefix="describe "):
         columns = con.execute(f"describe {sql}").fetchall()
-    except duckdb.Error as error:
-        raise explained(error, rendered=sql, text=model.text, file=model.file, prefix="describe ") from None
-    finally:
-        con.execute("set errors_as_json = false")
     if MEMBER not in {row[0] for row in columns}:
         raise not_a_segment(model)
+
+
+@contextmanager
+def explaining(sql: str, model: Model, *, prefix: str) -> Iterator[None]:
+    """What DuckDB says of `prefix + sql` and whatever follows it, at the analyst's line."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise explained(error, rendered=sql, text=model.text, file=model.file, prefix=prefix) from None
+
+
+def refuse_doubled(con: duckdb.DuckDBPyConnection, sql: str, model: Model) -> None:
+    """Raises InvalidDeclaration where the segment's SQL yields an account twice or a row without one."""
+    prefix = f"select count({MEMBER}) - count(distinct {MEMBER}), count(*) - count({MEMBER}) from (\n"
+    with explaining(sql, model, prefix=prefix):
+        twice, without = con.execute(f"{prefix}{sql}\n)").fetchall()[0]
+    if twice or without:
+        raise InvalidDeclaration(
+            f"a segment has one row per account: {twice} rows are of one that is there already, {without} of none",
+            file=model.file,
+            line=len(model.text.rstrip().splitlines()) or 1,
+            remedy=f"end with `select distinct {MEMBER}` or group by it, and leave out what is null",
+        )
 
 
 def preview(
@@ -168,12 +188,11 @@ def preview(
     """
     with members_query(ws, name, parameters=parameters, run_date=run_date, text=text) as (con, sql, segment):
         bounded = f"\nlimit {int(limit)}" if limit is not None else ""
+        prefix = "with members as (\n"
         named = (
-            f"with members as (\n{sql}\n)\nselect members.*, profiles.name as account_name from members\n"
+            f"{prefix}{sql}\n)\nselect members.*, profiles.name as account_name from members\n"
             f"left join unified.unified_accounts as profiles on profiles.{MEMBER} = members.{MEMBER}\n"
             f"order by members.{MEMBER}{bounded}"
         )
-        try:
+        with explaining(sql, segment.model, prefix=prefix):
             return Rows(con.sql(named).to_arrow_table())
-        except duckdb.Error as error:
-            raise explained(error, rendered=sql, text=segment.model.text, file=segment.model.file) from None
