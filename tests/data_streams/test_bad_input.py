@@ -49,6 +49,34 @@ def test_a_parquet_file_that_is_none(loaded: Inbox) -> None:
     keeps_good_rows(loaded, "Invoice.parquet", "cannot be read")
 
 
+@pytest.mark.parametrize("number", ["N-31", "N\r\n31", "N\r31"])
+@pytest.mark.parametrize("odd", ["first", "last", "every second"])
+def test_lines_that_end_in_different_ways_are_read_and_keep_their_numbers(inbox: Inbox, odd: str, number: str) -> None:
+    rows = [INVOICE_HEADER, *(invoice(f"I{n}") for n in range(2, 40))]
+    rows[20] = invoice("I21", amount="much")
+    rows[30] = f'"I31","{number}",A1,Posted,2025-09-01,2025-10-01,1,'
+    chosen = {"first": [0], "last": [len(rows) - 1], "every second": range(0, len(rows), 2)}[odd]
+    content = "".join(row + ("\r\n" if place in chosen else "\n") for place, row in enumerate(rows)).encode()
+    inbox.drop("salesforce/Invoice.csv.gz", gzip.compress(content))
+    report = inbox.ingest()["salesforce.Invoice"]
+    assert (report.rows_read, report.rows_loaded, report.rows_rejected) == (38, 37, 1)
+    assert [row[:3] for row in inbox.rejects()] == [(21, "TotalAmountWithTax", "much")]
+    assert inbox.rows("select invoice_number from mapped.invoices where invoice_id = 'I31'") == [(number,)]
+
+
+def test_a_carriage_return_alone_is_refused_with_its_line(loaded: Inbox) -> None:
+    quoted = '"I3","N\r3",A1,Posted,2025-09-01,2025-10-01,1,'  # in quotes it is a part of the value
+    rows = [INVOICE_HEADER, invoice("I1"), quoted, invoice("I4").replace("N-I4", "N\r4"), invoice("I5")]
+    loaded.drop("salesforce/Invoice.csv", "\n".join(rows) + "\n")
+    keeps_good_rows(loaded, "Invoice.csv:4: a carriage return without a line feed", "one kind of line end")
+
+
+def test_a_quote_that_nothing_closes_between_different_line_ends(loaded: Inbox) -> None:
+    rows = [INVOICE_HEADER + "\r", invoice("I1") + "\r", '"I3,N-3,A1', invoice("I5") + "\r", invoice("I6")]
+    loaded.drop("salesforce/Invoice.csv", "\n".join(rows) + "\n")
+    keeps_good_rows(loaded, "Invoice.csv")
+
+
 def test_the_wrong_delimiter(loaded: Inbox) -> None:
     loaded.drop(
         "salesforce/Invoice.csv", INVOICE_HEADER.replace(",", ";") + "\nI3;N-3;A1;Posted;2025-09-01;2025-10-01;1;\n"

@@ -10,6 +10,7 @@ from dunning_pipeline.data_streams.declaration import StreamSource
 from dunning_pipeline.data_streams.files.file_text import ReadableFile, header_of, line_count, readable
 from dunning_pipeline.data_streams.files.header import Header, match_header
 from dunning_pipeline.data_streams.files.inbox import InboxFile, done_marker
+from dunning_pipeline.data_streams.files.line_ends import with_one_line_end
 from dunning_pipeline.data_streams.files.rejects import (
     Reject,
     duplicate_rejects,
@@ -100,7 +101,8 @@ class Extraction:
         return self.stream.format_of(self.name).encoding == "auto"
 
     def _read(self, path: Path, *, encoding: str | None = None) -> tuple[ReadableFile, Header, int]:
-        if path.suffix.lower() == ".parquet":
+        is_csv = path.suffix.lower() != ".parquet"
+        if not is_csv:
             text = ReadableFile(path, "utf-8", False, ",", '"')
             names = _parquet_columns(self.con, path)
         else:
@@ -109,8 +111,15 @@ class Extraction:
             names = header_of(text, path)
         header = match_header(names, self.stream, self.name, path)
         shape = Shape(self.stream, self.name, self.ws.company.time_zone)
-        rows = stage_file(self.con, shape, header, text, original=path, loaded_at=self.now.astimezone(UTC))
-        return text, header, rows
+        loaded_at = self.now.astimezone(UTC)
+        try:
+            return text, header, stage_file(self.con, shape, header, text, original=path, loaded_at=loaded_at)
+        except InvalidInput:
+            alike = with_one_line_end(text, path, self.ws.landing / "converted") if is_csv else None
+            if alike is None:
+                raise
+        self.found.notes.append(f"{path.name} has lines that end in different ways")
+        return alike, header, stage_file(self.con, shape, header, alike, original=path, loaded_at=loaded_at)
 
     def _has_foreign_bytes(self) -> bool:
         known = self.con.execute("select 1 from duckdb_tables() where table_name = '_reader_errors'").fetchone()
