@@ -51,10 +51,17 @@ def explain(
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Why the records of a profile belong together: which rule and which values made each link."""
-    from dunning_pipeline.identity.explaining import explanation
+    """Why the records of a profile belong together: which rule and which values made each link; of two profiles, why
+    they are not one: decisions, rules that only suggest, fields side by side."""
+    from dunning_pipeline.identity.decisions import list_decisions
+    from dunning_pipeline.identity.explaining import are_apart, differences, explanation
+    from dunning_pipeline.ledger.engine import open_ledger
 
     with _snapshot(workspace) as con:
+        if other is not None and are_apart(con, name, other):
+            rows = differences(con, name, other, list_decisions(open_ledger(open_workspace(workspace))))
+            show(rows, form, columns=["what", "left", "right", "words"], title="two profiles")
+            return
         steps = explanation(con, name, other)
     columns = ["from", "to", "rule", "tier", "confidence", "words"]
     show(steps, form, columns=columns, empty="One record, nothing to explain: no rule links it to another.")
@@ -77,20 +84,30 @@ def links(
 def review(
     kind: Annotated[Kind | None, typer.Option("--kind", help="account or individual; default: both.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows of the table; JSON and CSV list all.")] = 50,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="Rows of the table to pass over: the next page.")] = 0,
+    rule: Annotated[str | None, typer.Option("--rule", help="Only pairs of this rule.")] = None,
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
     """Pairs of profiles that a rule would join and a person may decide; the most certain first."""
-    where = f"where party_kind = '{kind}'" if kind else ""
     with _snapshot(workspace) as con:
         rows = _dicts(
             con,
             "select suggestion_id, party_kind, rule, tier, confidence, reason, left_record, right_record, left_id, right_id,"
-            f" shared_values from identity.suggestions {where} order by confidence desc, suggestion_id",
-        )
+            " shared_values from identity.suggestions where party_kind = coalesce(?, party_kind) and rule = coalesce(?, rule)"
+            " order by confidence desc, suggestion_id",
+            kind.value if kind else None, rule,
+        )  # fmt: skip
     columns = ["party_kind", "rule", "tier", "reason", "left_record", "right_record", "shared_values"]
-    shown = rows[:limit] if form is Format.table else rows
-    show(shown, form, columns=columns, title=f"{len(rows)} open pairs", empty="Nothing waits for a decision.")
+    shown = rows[skip : skip + limit] if form is Format.table else rows
+    title = f"{len(rows)} open pairs" + (f", {skip + 1} to {skip + len(shown)}" if 0 < len(shown) < len(rows) else "")
+    show(
+        shown,
+        form,
+        columns=columns,
+        title=title,
+        empty="Nothing waits for a decision." if not rows else "No more pairs.",
+    )
 
 
 @app.command()
@@ -126,6 +143,50 @@ def decide(
 
 
 @app.command()
+def decisions(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
+    """What people decided about pairs of records and did not take back, the newest first."""
+    from dunning_pipeline.identity.decisions import list_decisions
+    from dunning_pipeline.ledger.engine import open_ledger
+
+    rows = list_decisions(open_ledger(open_workspace(workspace)))
+    with _snapshot(workspace) as con:
+        there = {
+            row["record_key"] for kind in Kind for row in _dicts(con, f"select record_key from identity.{kind}_links")
+        }
+    for row in rows:
+        gone = [key for key in (row["left_record"], row["right_record"]) if key not in there]
+        row["waits_for"] = ", ".join(gone) or None  # it counts again when the source has the record again
+    columns = [
+        "decision_id",
+        "kind",
+        "verdict",
+        "left_record",
+        "right_record",
+        "waits_for",
+        "reason",
+        "decided_by",
+        "decided_at",
+    ]
+    show(rows, form, columns=columns, empty="Nobody decided anything.")
+
+
+@app.command()
+def withdraw(
+    decision: Annotated[str, typer.Argument(help="Its id, as `dunning profile decisions` shows it.")],
+    reason: Annotated[str | None, typer.Option("--reason")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take a decision back: from the next build on the rules say again whether the two records are one."""
+    from dunning_pipeline.identity.decisions import withdraw_decision
+    from dunning_pipeline.ledger.engine import open_ledger
+    from dunning_pipeline.settings.clock import business_now
+
+    ledger = open_ledger(open_workspace(workspace))
+    withdraw_decision(ledger, decision, reason=reason, actor=getpass.getuser(), at=business_now())
+    typer.echo(f"{decision} is withdrawn; it counts until the next build.")
+
+
+@app.command()
 def sample(
     file: Annotated[Path, typer.Argument(help="CSV to write; people fill its column `same`.")],
     kind: KindOption = Kind.account,
@@ -141,7 +202,7 @@ def sample(
     if not rows:
         typer.echo("No rule made a link or a suggestion: there is nothing to label.")
         return
-    with file.open("w", encoding="utf-8", newline="") as handle:
+    with file.open("w", encoding="utf-8-sig", newline="") as handle:  # the mark tells spreadsheets that it is UTF-8
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -154,11 +215,11 @@ def validate(
     form: FormatOption = Format.table,
 ) -> None:
     """Precision per rule from labelled pairs, with its 95 % bound, and whether tier B may be switched on."""
-    from dunning_pipeline.identity.validation import measured
+    from dunning_pipeline.identity.validation import labelled_rows, measured
     from dunning_pipeline.identity.validation import verdict as judged
 
-    with file.open(encoding="utf-8-sig", newline="") as handle:
-        results = measured(csv.DictReader(handle))
+    labelled = labelled_rows(file)
+    results = measured(labelled)
     may, sentence = judged(results)
     rows = [
         {"rule": r.rule, "tier": r.tier, "pairs": r.pairs, "errors": r.errors, "precision": round(r.precision, 6),
@@ -170,7 +231,7 @@ def validate(
         return
     show(rows, form, empty="No pair is labelled.")
     if form is Format.table:
-        typer.echo(sentence)
+        typer.echo(f"{sum(r.pairs for r in results)} of {len(labelled)} pairs are labelled. {sentence}")
 
 
 def _snapshot(workspace: str | None) -> Any:
@@ -193,7 +254,7 @@ def _record_key(con: Any, kind: Kind, name: str) -> str:
     return str(found[0][0])
 
 
-def _dicts(con: Any, sql: str) -> list[dict[str, Any]]:
-    cursor = con.execute(sql)
+def _dicts(con: Any, sql: str, *values: Any) -> list[dict[str, Any]]:
+    cursor = con.execute(sql, list(values))
     columns = [column[0] for column in cursor.description]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

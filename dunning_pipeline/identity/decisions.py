@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 
-from dunning_pipeline.errors import InvalidInput
+from dunning_pipeline.errors import InvalidInput, NotThere, Refused
+from dunning_pipeline.identity.constraints import Groups
 from dunning_pipeline.ledger.schema import identity_decisions
 
 VERDICTS = ("must_link", "cannot_link")
@@ -30,7 +31,8 @@ def decide_pair(
 ) -> str:
     """Record that two source records are, or are not, the same party; an earlier verdict on the pair is withdrawn.
 
-    Returns the decision's id. Raises InvalidInput for an unknown verdict or a record paired with itself.
+    Returns the decision's id. Raises InvalidInput for an unknown verdict or a record paired with itself, Refused for a
+    verdict that other decisions contradict: who is one with whom is decided for all of them, or for none.
     """
     if verdict not in VERDICTS:
         raise InvalidInput("unknown verdict", value=verdict, remedy="write must_link or cannot_link")
@@ -46,6 +48,7 @@ def decide_pair(
         ).first()
         if standing and standing.verdict == verdict:
             return str(standing.decision_id)
+        _refuse_contradiction(connection, kind, verdict, left, right)
         connection.execute(update(table).where(*pair, table.c.withdrawn_at.is_(None)).values(withdrawn_at=at))
         connection.execute(
             insert(table).values(
@@ -62,6 +65,70 @@ def decide_pair(
         )
         _audit(connection, actor, decision_id, verdict, left, right, reason, at)
     return decision_id
+
+
+def withdraw_decision(ledger: Engine, decision_id: str, *, reason: str | None, actor: str, at: datetime) -> None:
+    """Take a decision back: from the next build on the rules say again what the two records are.
+
+    Raises NotThere where no standing decision has this id.
+    """
+    table = identity_decisions
+    with ledger.begin() as connection:
+        row = connection.execute(
+            update(table).where(table.c.decision_id == decision_id, table.c.withdrawn_at.is_(None))
+            .values(withdrawn_at=at).returning(table.c.left_record, table.c.right_record, table.c.verdict)
+        ).first()  # fmt: skip
+        if row is None:
+            raise NotThere(
+                "no standing decision has this id", value=decision_id, remedy="`dunning profile decisions` lists them"
+            )
+        _audit(connection, actor, decision_id, "withdraw", row.left_record, row.right_record, reason, at)
+
+
+def list_decisions(ledger: Engine) -> list[dict[str, Any]]:
+    """The standing decisions, the newest first: decision_id, kind, verdict, both records, reason, by whom and when."""
+    table = identity_decisions
+    names = ("decision_id", "kind", "verdict", "left_record", "right_record", "reason", "decided_by", "decided_at")
+    query = (
+        select(*(table.c[name] for name in names))
+        .where(table.c.withdrawn_at.is_(None))
+        .order_by(table.c.decided_at.desc(), table.c.decision_id)
+    )
+    with ledger.connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _refuse_contradiction(connection: Any, kind: str, verdict: str, left: str, right: str) -> None:
+    """Must-links join whole groups; a cannot-link keeps the groups of its two records apart."""
+    table = identity_decisions
+    rows = connection.execute(
+        select(table.c.decision_id, table.c.verdict, table.c.left_record, table.c.right_record)
+        .where(table.c.kind == kind, table.c.withdrawn_at.is_(None))
+        .order_by(table.c.decided_at, table.c.decision_id)
+    ).all()
+    others = [row for row in rows if (row.left_record, row.right_record) != (left, right)]
+    number = {key: at for at, key in enumerate(sorted({left, right, *(k for row in others for k in row[2:])}))}
+    groups = Groups(number.values())
+    same = [row for row in others if row.verdict == "must_link"]
+    for row in same:
+        groups.join(number[row.left_record], number[row.right_record])
+    mine = {groups.root(number[left]), groups.root(number[right])}
+    if verdict == "cannot_link":
+        against = [row for row in same if groups.root(number[row.left_record]) in mine] if len(mine) == 1 else []
+    else:
+        against = [
+            row for row in others if row.verdict == "cannot_link"
+            and {groups.root(number[row.left_record]), groups.root(number[row.right_record])} == mine
+        ]  # fmt: skip
+    if against:
+        said = "; ".join(
+            f"{row.decision_id}: {row.left_record} {'=' if row.verdict == 'must_link' else '≠'} {row.right_record}"
+            for row in against[:10]
+        )
+        raise Refused(
+            f"other decisions say the contrary: {said}",
+            remedy="`dunning profile withdraw DECISION` takes one of them back",
+        )
 
 
 def _audit(

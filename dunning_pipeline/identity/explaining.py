@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -23,6 +24,12 @@ WORDS = {
     "individual": "the contact names this individual",
     "domain": "same internet domain",
     "postal": "same postal code",
+}
+
+
+WHY_NOT = {  # the reason of a suggestion → what a person reads
+    "tier": "it would join them, but its tier only suggests: see merge_tiers in policies/identity/",
+    "constraint": "it would join them, but values that exclude each other are in the two profiles",
 }
 
 
@@ -86,7 +93,7 @@ def explanation(con: duckdb.DuckDBPyConnection, name: str, other: str | None = N
     """The steps that hold a profile together, a spanning tree from its first record; with `other` (a record of the same
     profile) the shortest path from `name` to it. Each step: from, to, rule, tier, confidence, shared values, words.
 
-    Raises NotThere where the two records are in different profiles.
+    Raises NotThere where the two records are in different profiles: `differences` says why.
     """
     kind, unified_id = find_profile(con, name)
     edges = _rows(
@@ -109,13 +116,78 @@ def explanation(con: duckdb.DuckDBPyConnection, name: str, other: str | None = N
     if target is None:
         raise NotThere(
             f"{other!r} is not in the profile {unified_id} of {name!r}",
-            remedy="`dunning profile review` lists open pairs",
+            remedy="name two records of one profile",
         )
     path: list[dict[str, Any]] = []
     while target != start and target in tree:
         path.append(tree[target])
         target = tree[target]["from"]
     return path[::-1]
+
+
+def are_apart(con: duckdb.DuckDBPyConnection, name: str, other: str) -> bool:
+    """Whether the two are in different profiles. Raises NotThere for what is unknown."""
+    return find_profile(con, name) != find_profile(con, other)
+
+
+def differences(
+    con: duckdb.DuckDBPyConnection, name: str, other: str, decisions: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Why two records are not one profile: what people decided about records of the two, which rule would join them and
+    why it did not, and their fields side by side. Rows: what, left, right, words.
+
+    `decisions` are the standing ones. Raises NotThere for an unknown record.
+    """
+    (kind, left), (other_kind, right) = find_profile(con, name), find_profile(con, other)
+    if kind != other_kind:
+        return [{"what": "kind", "left": kind, "right": other_kind, "words": "an account and a person are never one"}]
+    records = {
+        side: [
+            row["record_key"]
+            for row in _rows(
+                con, f"select record_key from identity.{kind}_links where unified_{kind}_id = ? order by 1", side
+            )
+        ]
+        for side in (left, right)
+    }
+    rows = [
+        {"what": "decision", "left": one["left_record"], "right": one["right_record"],
+         "words": f"a person decided that they are {'the same' if one['verdict'] == 'must_link' else 'different'}: {one['decision_id']}"}
+        for one in decisions
+        if one["kind"] == kind and any({one["left_record"], one["right_record"]} & set(records[side]) for side in (left, right))
+        and {one["left_record"], one["right_record"]} <= {*records[left], *records[right]}
+        and not any({one["left_record"], one["right_record"]} <= set(records[side]) for side in (left, right))
+    ]  # fmt: skip
+    suggestions = _rows(
+        con,
+        "select rule, tier, reason, left_record, right_record, shared_values from identity.suggestions where party_kind = ?"
+        " and ((left_id = ? and right_id = ?) or (left_id = ? and right_id = ?)) order by confidence desc, suggestion_id",
+        kind, left, right, right, left,
+    )  # fmt: skip
+    rows += [
+        {"what": f"rule {one['rule']}", "left": one["left_record"], "right": one["right_record"],
+         "words": f"{WHY_NOT.get(one['reason'], one['reason'])} ({(one['shared_values'] or '').replace('|', ', ')})"}
+        for one in suggestions
+    ]  # fmt: skip
+    if not rows:
+        rows.append({"what": "rules", "left": left, "right": right, "words": "no rule finds enough in common"})
+    return rows + _fields_beside(con, kind, left, right)
+
+
+def _fields_beside(con: duckdb.DuckDBPyConnection, kind: str, left: str, right: str) -> list[dict[str, Any]]:
+    """Fields that at least one of the two has."""
+    one, two = (
+        _rows(con, f"select * from identity.unified_{kind}s where unified_{kind}_id = ?", side)[0]
+        for side in (left, right)
+    )
+    shown = []
+    for field in one:
+        given = [side[field] for side in (one, two) if side[field] is not None]
+        if given and field != f"unified_{kind}_id" and not field.endswith("_count"):
+            same = str(given[0]).casefold() == str(given[-1]).casefold()
+            words = "only one has it" if len(given) == 1 else "the same" if same else "different"
+            shown.append({"what": field, "left": one[field], "right": two[field], "words": words})
+    return shown
 
 
 def _tree(start: str, edges: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,13 @@
 """Is the ruleset precise enough here? Pairs drawn for labelling, and what their labels say with which confidence."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
+import csv
 import hashlib
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,8 +17,11 @@ from dunning_pipeline.errors import InvalidInput
 NEEDED_PRECISION = 0.999
 NEEDED_PAIRS = 3_000  # without an error, this many show a precision of 0.999 at 95 %
 CONFIDENCE = 0.95
-YES = frozenset({"1", "yes", "y", "true", "same", "match", "ja", "oui", "si", "tak"})
-NO = frozenset({"0", "no", "n", "false", "different", "nein", "non", "nie"})
+YES = frozenset(
+    {"1", "yes", "y", "true", "same", "match", "ja", "j", "wahr", "gleich", "oui", "vrai", "si", "sí", "sì", "tak"}
+)
+NO = frozenset({"0", "no", "n", "false", "different", "nein", "falsch", "verschieden", "non", "faux", "nie"})
+_NEEDED = ("rule", "tier", "left_record", "right_record", "same")
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,49 @@ def sample_pairs(con: duckdb.DuckDBPyConnection, *, kind: str, pairs: int, seed:
     ]  # fmt: skip
 
 
+def labelled_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows of a labelled CSV as people's spreadsheets write it: comma, semicolon or tab, UTF-8, UTF-16 or cp1252; each
+    with its `line`.
+
+    Raises InvalidInput where a column is missing.
+    """
+    content = file.read_bytes()
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    above = 1 if text[:4].casefold() == "sep=" else 0  # Excel's line that names the separator
+    text = text.partition("\n")[2] if above else text
+    head = text.lstrip().partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+    rows: list[dict[str, Any]] = []
+    for row in reader:
+        rows.append(
+            {
+                **{str(name or "").strip().casefold(): value for name, value in row.items()},
+                "line": reader.line_num + above,
+            }
+        )
+    names = {str(name).strip().casefold() for name in reader.fieldnames or ()}
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise InvalidInput(
+            f"the columns {', '.join(missing)} are missing", file=file, line=1,
+            remedy="label the file that `dunning profile sample` wrote, and keep its head",
+        )  # fmt: skip
+    return rows
+
+
 def measured(labelled: Iterable[Mapping[str, Any]]) -> list[Precision]:
     """Precision per rule from rows with `rule`, `tier` and `same`; rows with an empty `same` are not counted.
 
-    Raises InvalidInput for a label that is neither yes nor no.
+    A pair that stands twice counts once. Raises InvalidInput for a label that is neither yes nor no, and for two labels of
+    one pair that differ.
     """
     counts: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(labelled, start=2):
+    seen: dict[tuple[Any, ...], tuple[bool, int]] = {}
+    for at, row in enumerate(labelled, start=2):
+        number = row.get("line") or at
         label = str(row.get("same") or "").strip().casefold()
         if not label:
             continue
@@ -80,6 +122,14 @@ def measured(labelled: Iterable[Mapping[str, Any]]) -> list[Precision]:
             raise InvalidInput(
                 "a label is neither yes nor no", line=number, value=label, remedy="write yes, no, or nothing"
             )
+        named = tuple(row.get(name) for name in ("rule", "left_record", "right_record"))
+        if all(named) and named in seen:
+            said, line = seen[named]
+            if said != (label in YES):
+                raise InvalidInput(f"this pair has another label in line {line}", line=number, value=label,
+                                   remedy="leave the one that is right")  # fmt: skip
+            continue
+        seen[named] = (label in YES, number)
         pair = counts.setdefault((str(row["rule"]), str(row["tier"])), [0, 0])
         pair[0] += 1
         pair[1] += label in NO

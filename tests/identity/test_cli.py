@@ -65,3 +65,14 @@ def test_review_decide_sample_and_validate(published: Workspace, tmp_path: Path)
     file.write_text(file.read_text().replace(",\n", ",yes\n").replace(",\r\n", ",yes\r\n"))
     result = CliRunner().invoke(app, ["validate", str(file)], catch_exceptions=False)
     assert result.exit_code == 0 and "stays a suggestion" in result.output
+
+
+def test_decisions_are_listed_and_withdrawn_and_review_has_pages(published: Workspace) -> None:
+    said = json.loads(run(published, "decide", "7", "8", "different", "--kind", "individual", "--format", "json"))
+    (row,) = json.loads(run(published, "decisions", "--format", "json"))
+    assert (row["decision_id"], row["verdict"], row["waits_for"]) == (said[0]["decision_id"], "cannot_link", None)
+    assert "decided that they are different" in run(published, "explain", "7", "8", "--format", "json")
+    assert "is withdrawn" in run(published, "withdraw", row["decision_id"], "--reason", "mistaken")
+    assert "Nobody decided anything" in run(published, "decisions")
+    assert "No more pairs" in run(published, "review", "--skip", "1")
+    assert "Nothing waits" in run(published, "review", "--rule", "none")

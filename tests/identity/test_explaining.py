@@ -3,7 +3,7 @@
 import pytest
 
 from dunning_pipeline.errors import NotThere
-from dunning_pipeline.identity.explaining import explanation, find_profile, profile
+from dunning_pipeline.identity.explaining import are_apart, differences, explanation, find_profile, profile
 from tests.identity.conftest import Parties
 
 
@@ -44,3 +44,27 @@ def test_unknown_and_unrelated_records(chain: Parties) -> None:
         find_profile(chain.con, "nobody")
     with pytest.raises(NotThere, match="is not in the profile"):
         explanation(chain.con, "1", "99")
+
+
+def test_two_profiles_are_told_apart_by_decisions_rules_and_fields(parties: Parties) -> None:
+    parties.contact("7", first_name="Jane", last_name="Doe", postal_code="20457", city="Hamburg")
+    parties.contact("8", first_name="Jane", last_name="Doe", postal_code="20457", city="Altona")
+    parties.contact("9", first_name="Pete", last_name="Moss")
+    parties.resolve()
+    decided = {
+        "kind": "individual",
+        "verdict": "cannot_link",
+        "left_record": "crm:7",
+        "right_record": "crm:8",
+        "decision_id": "d1",
+    }
+    other = {**decided, "right_record": "crm:9", "decision_id": "d2"}
+
+    assert are_apart(parties.con, "7", "8") and not are_apart(parties.con, "7", "crm:7")
+    said = {row["what"]: row["words"] for row in differences(parties.con, "7", "8", [decided, other])}
+    assert said["decision"] == "a person decided that they are different: d1"
+    assert "its tier only suggests" in said["rule postal_code_and_same_name"]
+    assert (said["city"], said["last_name"]) == ("different", "the same")
+    assert differences(parties.con, "7", "9")[0]["words"] == "no rule finds enough in common"
+    with pytest.raises(NotThere, match="no profile and no source record"):
+        differences(parties.con, "7", "nobody")

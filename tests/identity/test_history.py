@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
-from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.identity.decisions import decide_pair
+from dunning_pipeline.errors import InvalidInput, NotThere, Refused
+from dunning_pipeline.identity.decisions import decide_pair, list_decisions, withdraw_decision
 from dunning_pipeline.ledger.engine import open_ledger_url
 from dunning_pipeline.ledger.schema import audit, findings, unified_id_events, unified_ids
 from tests.identity.conftest import NOW, Parties
@@ -170,3 +170,34 @@ def decide(ledger: Engine, verdict: str, left: str, right: str, *, minutes: int 
     return decide_pair(
         ledger, kind="individual", verdict=verdict, left=left, right=right, reason=None, actor="ann", at=at
     )
+
+
+def test_decisions_that_contradict_each_other_are_refused_and_one_can_be_taken_back(ledger: Engine) -> None:
+    first = decide(ledger, "must_link", "a", "b")
+    second = decide(ledger, "must_link", "b", "c", minutes=1)
+    with pytest.raises(Refused, match=f"{first}: a = b; {second}: b = c"):
+        decide(ledger, "cannot_link", "a", "c")
+    decide(ledger, "cannot_link", "d", "c")
+    with pytest.raises(Refused, match="c ≠ d"):
+        decide(ledger, "must_link", "a", "d")
+    decide(ledger, "cannot_link", "b", "c")  # the pair's own earlier verdict is replaced, not contradicted
+    decide(ledger, "must_link", "a", "d")
+    withdraw_decision(ledger, first, reason="a mistake", actor="anna", at=NOW)
+    standing = {(row["verdict"], row["left_record"], row["right_record"]) for row in list_decisions(ledger)}
+    assert standing == {("cannot_link", "b", "c"), ("cannot_link", "c", "d"), ("must_link", "a", "d")}
+    with pytest.raises(NotThere, match="no standing decision"):
+        withdraw_decision(ledger, first, reason=None, actor="anna", at=NOW)
+
+
+def test_a_decision_that_is_taken_back_counts_no_more(parties: Parties, ledger: Engine) -> None:
+    for key in ("1", "2"):
+        parties.contact(key, first_name="Jane", last_name="Doe", email="jane@doe.org")
+    decision = decide(ledger, "cannot_link", "crm:1", "crm:2")
+    parties.resolve(ledger=ledger)
+    assert parties.profiles() == [["1"], ["2"]]
+
+    withdraw_decision(ledger, decision, reason=None, actor="anna", at=NOW)
+    parties.resolve(ledger=ledger)
+    assert parties.profiles() == [["1", "2"]]
+    with ledger.connect() as connection:
+        assert "identity.withdraw" in connection.execute(select(audit.c.action)).scalars().all()

@@ -1,9 +1,11 @@
 """The validation kit: which labels show that tier B may merge by itself."""
 
+from pathlib import Path
+
 import pytest
 
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.identity.validation import lower_bound, measured, sample_pairs, verdict
+from dunning_pipeline.identity.validation import labelled_rows, lower_bound, measured, sample_pairs, verdict
 from tests.identity.conftest import Parties
 
 
@@ -43,3 +45,51 @@ def test_the_sample_takes_from_every_rule_and_a_seed_repeats_it(parties: Parties
     assert {row["rule"] for row in drawn} == {"email_and_name", "postal_code_and_same_name"}
     assert len(drawn) == 4 and all("Doe" in row["left"] or "Moss" in row["left"] for row in drawn)
     assert drawn == sample_pairs(parties.con, kind="individual", pairs=4, seed=1)
+
+
+HEAD = "pair_id,rule,tier,confidence,left_record,right_record,left,right,same"
+ROWS = [
+    '1,address_and_name,B,0.98,a:1,b:1,"Müller, Bau",Mueller,yes',
+    "2,address_and_name,B,0.98,a:2,b:2,x,y,",
+    "3,vat_id_and_name,A,0.99,a:3,b:3,x,y,no",
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "sep"])
+def test_labels_are_read_as_a_spreadsheet_leaves_them(encoding: str, separator: str, tmp_path: Path) -> None:
+    sign = ";" if separator == "sep" else separator
+    lines = [line.replace("Müller, Bau", "Müller Bau").replace(",", sign) for line in (HEAD, *ROWS)]
+    lines = [
+        line.replace("0.9", "0,9").replace("yes", "WAHR").replace("no", "nein") if sign == ";" else line
+        for line in lines
+    ]
+    file = tmp_path / "pairs.csv"
+    file.write_bytes("\r\n".join(["sep=;"] * (separator == "sep") + lines + [""]).encode(encoding))
+
+    rows = labelled_rows(file)
+    assert [row["left"] for row in rows] == ["Müller Bau", "x", "x"]
+    assert [row["line"] for row in rows] == ([3, 4, 5] if separator == "sep" else [2, 3, 4])
+    if sign == ";":  # there, the labels are German, too
+        assert [(r.rule, r.pairs, r.errors) for r in measured(rows)] == [
+            ("vat_id_and_name", 1, 1),
+            ("address_and_name", 1, 0),
+        ]
+
+
+def test_a_file_without_its_head_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    file.write_text("\n".join(ROWS), encoding="utf-8")
+    with pytest.raises(
+        InvalidInput, match="the columns rule, tier, left_record, right_record, same are missing"
+    ) as caught:
+        labelled_rows(file)
+    assert (caught.value.file, caught.value.line) == (file, 1)
+
+
+def test_a_pair_counts_once_and_has_one_label() -> None:
+    row = {"rule": "r", "tier": "B", "left_record": "a:1", "right_record": "b:1", "same": "ja"}
+    assert [result.pairs for result in measured([row, {**row, "same": "Y"}])] == [1]
+    with pytest.raises(InvalidInput, match="another label in line 2") as caught:
+        measured([row, {**row, "same": "nein"}])
+    assert caught.value.line == 3
