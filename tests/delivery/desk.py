@@ -40,6 +40,7 @@ class Desk:
         self.invoices: dict[str, dict[str, Any]] = {}
         self.contacts: list[tuple[str, str]] = []
         self.cash: list[tuple[str, str]] = []  # account, amount of a payment that names no invoice
+        self.reached: dict[str, str | None] = {}  # account → e-mail address; nothing is published while it is empty
         self.means: list[tuple[str, str, str]] = []  # account, customer and payment method at Stripe
         self._publications = 0
         self._open: Connection | None = None
@@ -125,6 +126,16 @@ class Desk:
                     "insert into data_model.payment_methods (payment_method_key, account_key, provider, "
                     "provider_customer, provider_token, is_active) values (?, ?, 'stripe', ?, ?, true)",
                     [method, f"salesforce:{account}", customer, method],
+                )
+            if self.reached:
+                con.execute(
+                    "create schema dunning; create table dunning.account_recipients (account_key varchar, "
+                    "email_to varchar[], sms_to varchar, address varchar, has_conflict boolean)"
+                )
+            for account, email in self.reached.items():
+                con.execute(
+                    "insert into dunning.account_recipients values (?, ?, null, '{}', false)",
+                    [f"salesforce:{account}", [email] if email else []],
                 )
         pointer = self.ws.serving / "current.new"
         pointer.write_text(name + "\n")

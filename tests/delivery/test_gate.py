@@ -529,9 +529,10 @@ def test_weekends_and_holidays_wait_unless_told(desk: Desk) -> None:
 
 
 def test_a_message_that_names_another_account_never_leaves(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme")
     desk.invoice("INV-77777", account="other")
     desk.publish()
-    statement = desk.statement("acme", lines={"INV-77777": 10000})
+    statement = desk.statement("acme", lines={"INV-1": 10000}, line={"invoice_number": "INV-77777"})
     [key] = desk.queue(statement)
 
     assert deliver(desk.ws, now=NOW)["failed"] == 1
@@ -637,3 +638,50 @@ def test_no_payment_stream_at_all_is_a_finding_not_a_hold(workspace: Workspace, 
     desk.queue(desk.statement("acme", lines={"INV-00001": 10000}))
     assert deliver(desk.ws, now=NOW)["sent"] == 1
     assert "no_payment_stream" in desk.findings()
+
+
+@pytest.mark.parametrize("kind", ["dunning", "account"])
+def test_an_invoice_that_went_to_another_account_is_not_told_to_the_old_one(desk: Desk, acme: dict, kind: str) -> None:
+    [key] = desk.queue(acme, kind=kind)
+    desk.invoices["salesforce:INV-00002"]["account_key"] = "salesforce:other"
+    desk.publish()
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("cancelled", "owner_changed")
+    assert (status_of(desk, acme), desk.outbox()) == ("voided", [])
+
+
+def test_a_campaigns_message_does_not_tell_what_another_account_owes_by_now(desk: Desk) -> None:
+    desk.invoice("INV-1", account="other")
+    desk.publish()
+    shown = sample(desk.ws)
+    item = {**shown["items"][0], "invoice_id": "INV-1", "instalment": 1, "open_amount": "100.00"}
+    key = desk.message("acme", document={**shown, "credits": [], "items": [item]})
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("cancelled", "owner_changed")
+
+
+@pytest.mark.parametrize(
+    ("reached_at", "chosen", "outcome"),
+    [
+        ("acme@example.com", None, "sent"),
+        ("ACME@Example.com", None, "sent"),
+        ("new@example.com", None, "cancelled"),
+        (None, None, "cancelled"),  # the contact was removed: the next run proposes a letter
+        ("new@example.com", "edit", "sent"),  # a person chose the recipient
+        ("new@example.com", "override", "sent"),
+    ],
+)
+def test_whom_the_source_does_not_name_any_more_is_not_written_to(
+    desk: Desk, reached_at: str | None, chosen: str | None, outcome: str
+) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.reached = {"acme": reached_at}
+    desk.publish()
+    edits = {"recipients": {"to": ["acme@example.com"]}} if chosen == "edit" else {}
+    statement = desk.statement("acme", lines={"INV-1": 10000}, hand_edits=edits)
+    [key] = desk.queue(statement, overrides={"to": ["mine@example.com"]} if chosen == "override" else None)
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == outcome
+    assert (desk.send(key)["reason"], status_of(desk, statement)) == (
+        (None, "closed") if outcome == "sent" else ("recipient_changed", "voided")
+    )

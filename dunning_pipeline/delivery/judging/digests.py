@@ -60,7 +60,7 @@ def _obstacles(account: Mapping[str, Any], facts: "Facts", point: str | None) ->
     known = {item: current for item in listed if (current := facts.items.get(item)) is not None}
     for item, said in listed.items():
         current = known.get(item)
-        if current is None or current.status != "posted" or current.open_minor != said:
+        if current is None or current.status != "posted" or current.open_minor != said or current.account_key != key:
             yield f"amount_changed: account {key}, invoice {item[0]}"
     for holder, said in _deducted(account).items():
         if facts.credits.get(holder, 0) != said:

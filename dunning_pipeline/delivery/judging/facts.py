@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -32,6 +33,7 @@ class ItemNow:
     bill_group_key: str = ""  # a statement may list invoices of several
     due_on: date | None = None  # as the source has it, extensions included
     is_promised: bool = False  # for a later day, by the source
+    account_key: str = ""  # whose it is now
 
 
 class PublishedFacts:
@@ -69,7 +71,7 @@ class PublishedFacts:
                 """
                 select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed,
                     bill_group_key, greatest(coalesce(postponed_due_date, due_date), invoice_date),
-                    invoice_key in (from gate.promised)
+                    invoice_key in (from gate.promised), account_key
                 from dunning.items where invoice_key in (select unnest(?))
                 """,
                 [list(invoice_keys)],
@@ -119,11 +121,12 @@ class PublishedFacts:
         return owners
 
     def points(self, account_keys: Collection[str], *, as_of: date, country: str) -> dict[str, set[str]]:
-        """Account → the normal e-mail address and number at which it is reached; none while its contacts conflict.
+        """Account → the normal e-mail address and number at which it is reached; none while its contacts conflict, or
+        where the snapshot does not say.
 
         Numbers in national format are read as those of the account's country, else of `country`.
         """
-        with self._lock:
+        with self._lock, suppress(duckdb.CatalogException, NotThere):
             rows = self._rows(
                 """
                 select account_key, email_to, sms_to, json_extract_string(address, '$.country')
@@ -133,7 +136,8 @@ class PublishedFacts:
                 [list(account_keys)],
                 as_of,
             )
-        return {key: points_of(emails, number, own or country) for key, emails, number, own in rows}
+            return {key: points_of(emails, number, own or country) for key, emails, number, own in rows}
+        return {}
 
     def payment_method(self, account_key: str, *, as_of: date) -> dict[str, str]:
         """Tokens of the account's active means of payment at Stripe, its default first; empty where there is none."""

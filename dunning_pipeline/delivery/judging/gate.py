@@ -16,6 +16,7 @@ from dunning_pipeline.settings.company import Company
 DUNNING_SUBSCRIPTION = "dunning"
 # Kinds that carry a claim; their opt-out routes to letter, and no unsubscribe link is put on them.
 MANDATORY = ("dunning", "resend", "account", "collection_plan", "draft")
+POINTS = ("email", "sms")  # channels that reach a contact point
 _UNLISTED = ItemNow(0, "gone", False, False)
 
 
@@ -50,8 +51,9 @@ class Facts:
     last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
     loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
-    # account of a digest → the normal addresses and numbers at which the newest snapshot reaches it
+    # account of a digest or statement → the normal addresses and numbers at which the newest snapshot reaches it
     points: dict[str, set[str]] = field(default_factory=dict)
+    named_by_hand: set[str] = field(default_factory=set)  # statements whose recipients a person chose
 
 
 def is_mandatory(kind: str) -> bool:
@@ -70,13 +72,13 @@ def judge(
     """Whether a claimed send may leave at `now`. `send_now` overrides the hour, weekend and holiday, nothing else.
 
     `addresses` gives the normal form of each of its recipients. The first obstacle is the answer, in this order:
-    stop button, what was decided meanwhile, amounts, blocks, permission, freshness of the facts, time.
+    stop button, what was decided meanwhile, amounts, blocks, permission, recipients, freshness of the facts, time.
     """
     if facts.is_stopped:
         return Verdict("stop", "stopped")
     if row["campaign"] in facts.paused_campaigns:
         return Verdict("hold", "campaign_paused", until=now)
-    for check in (_statement_stands, _not_blocked, _permitted, _fresh):
+    for check in (_statement_stands, _not_blocked, _permitted, _still_theirs, _fresh):
         verdict = check(row, facts, now, company, addresses)
         if verdict is not None:
             return verdict
@@ -90,16 +92,17 @@ def _statement_stands(row: Any, facts: Facts, now: datetime, company: Company, a
         return Verdict("cancel", obstacle) if obstacle else None
     if statement_id is None:  # a message that lists what is open: what is not in the books any more proves nothing
         known = {item: said for item, said in _listed(row, facts).items() if item in facts.items}
-        return _amounts_stand(known, facts) or (_credits_stand(row, facts) if known else None)
+        return _owned(row, facts) or _amounts_stand(known, facts) or (_credits_stand(row, facts) if known else None)
     if row["kind"] == "draft":
         return None
     status = facts.statements.get(statement_id)
     if status != "closed":
         return Verdict("cancel", f"statement_{status or 'gone'}")
     if row["kind"] == "account":
-        return None
+        return _owned(row, facts)
     return (
-        _amounts_stand(_listed(row, facts), facts)
+        _owned(row, facts)
+        or _amounts_stand(_listed(row, facts), facts)
         or _credits_stand(row, facts)
         or _deadline_stands(row, facts, business_day(now, company))
     )
@@ -111,6 +114,15 @@ def _deadline_stands(row: Any, facts: Facts, today: date) -> Verdict | None:
     if last is None or last >= today or row["kind"] != "dunning" or row["channel"] not in RENDERED:
         return None
     return Verdict("cancel", "deadline_passed", detail=f"it asks to pay by {last.isoformat()}")
+
+
+def _owned(row: Any, facts: Facts) -> Verdict | None:
+    """A debt is told to whoever owes it now: an invoice may have gone to another account (merged, corrected)."""
+    for item in _listed(row, facts):
+        owner = facts.items.get(item, _UNLISTED).account_key
+        if owner not in ("", row["account_key"]):
+            return Verdict("cancel", "owner_changed", detail=f"{item[0]} belongs to account {owner} now")
+    return None
 
 
 def _amounts_stand(listed: Mapping[Item, int], facts: Facts) -> Verdict | None:
@@ -171,7 +183,7 @@ def _obstacle(row: Any, facts: Facts) -> Verdict | None:
 
 def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
     channel = row["channel"]
-    if channel not in ("email", "sms"):
+    if channel not in POINTS:
         return None
     for address in row["recipients"]["to"]:
         refusal = _refusal(row, address, facts, company, addresses)
@@ -179,6 +191,20 @@ def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresse
             return refusal
     if channel == "email" and not is_mandatory(row["kind"]) and not company.public_url:
         return Verdict("hold", "not_configured", detail="mail that nobody must get needs a way out of it: `public_url`")
+    return None
+
+
+def _still_theirs(
+    row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]
+) -> Verdict | None:
+    """Whether the source still reaches the account there; whom a person chose stays chosen."""
+    chosen = (row["overrides"] or {}).keys() & {"to", "sms"} or row["statement_id"] in facts.named_by_hand
+    if row["kind"] not in ("dunning", "account") or row["channel"] not in POINTS or chosen:
+        return None
+    points = facts.points.get(row["account_key"])
+    for address in row["recipients"]["to"] if points is not None else ():
+        if addresses[address] not in points:
+            return Verdict("cancel", "recipient_changed", detail=f"the source does not name {address} any more")
     return None
 
 
@@ -224,7 +250,7 @@ def _fresh(row: Any, facts: Facts, now: datetime, company: Company, addresses: A
 
 def _in_time(row: Any, now: datetime, company: Company, send_now: bool) -> Verdict | None:
     channel = row["channel"]
-    if channel in ("email", "sms"):
+    if channel in POINTS:
         zones = zones_of(row, company)
         allowed = company.sms_hours if channel == "sms" else None
         quiet = company.email_quiet_hours if channel == "email" else None

@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, se
 
 from dunning_pipeline.delivery.judging.digests import listed_credits, listed_items, told_accounts
 from dunning_pipeline.delivery.judging.facts import Holder, Item, ItemNow, PublishedFacts
-from dunning_pipeline.delivery.judging.gate import Facts, business_day
+from dunning_pipeline.delivery.judging.gate import POINTS, Facts, business_day
 from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import suppressed
@@ -37,6 +37,7 @@ _STATEMENTS = select(
     statements.c.legal_entity,
     statements.c.currency,
     statements.c.open_credits_minor,
+    statements.c.hand_edits,
 ).where(statements.c.statement_id.in_(_ASKED))
 _LINES = select(
     statement_details.c.statement_id,
@@ -100,6 +101,7 @@ def gather(
     items = _items(published, invoices, today, needed=bool(ids or told))
     known_credits = {**closed.known_credits, **_credits_in_documents(rows, listed)}
     holders = {holder[0] for known in known_credits.values() for holder in known} | set(told)
+    reached = set(told) | {row["account_key"] for row in rows if row["statement_id"] and row["channel"] in POINTS}
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     keys |= {item.bill_group_key for item in items.values()} | set(told)
     addresses, invalid = _addresses(rows)
@@ -138,7 +140,8 @@ def gather(
         is_stopped="stop" in names,
         paused_campaigns={name.removeprefix("campaign:") for name in names if name.startswith("campaign:")},
         invalid=invalid,
-        points=published.points(told, as_of=today, country=company.country) if told else {},
+        points=published.points(reached, as_of=today, country=company.country) if reached else {},
+        named_by_hand=closed.named_by_hand,
     )
     return facts, addresses
 
@@ -177,6 +180,7 @@ class _Statements:
     due: dict[str, dict[Item, date]] = field(default_factory=dict)
     last_days: dict[str, date] = field(default_factory=dict)
     known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
+    named_by_hand: set[str] = field(default_factory=set)
 
 
 def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
@@ -197,6 +201,8 @@ def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
         found.due[statement_id] = {
             (line["invoice_key"], line["instalment"] or 1): line["due_date"] for line in invoices if line["due_date"]
         }
+        if "recipients" in row["hand_edits"]:
+            found.named_by_hand.add(statement_id)
         if (last := last_day(row, invoices)) is not None:
             found.last_days[statement_id] = last
         if row["open_credits_minor"] is not None:

@@ -27,6 +27,11 @@ def obstructed(
     to, a finding where a person has to look."""
     if verdict.reason == "amount_changed" and row["statement_id"]:
         _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
+    elif verdict.reason == "owner_changed" and row["statement_id"]:
+        _void(connection, ws, row["statement_id"], reason=f"owner changed: {verdict.detail}", now=now)
+    elif verdict.reason == "recipient_changed" and row["kind"] == "dunning":
+        if not has_left(connection, [row["statement_id"]]):
+            _void(connection, ws, row["statement_id"], reason=f"recipient changed: {verdict.detail}", now=now)
     elif verdict.reason == "deadline_passed" and not has_left(connection, [row["statement_id"]]):
         _void(connection, ws, row["statement_id"], reason=f"not sent in time: {verdict.detail}", now=now)
     elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
