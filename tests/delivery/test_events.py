@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import func, select
 
 from dunning_pipeline.delivery.events import sendgrid
+from dunning_pipeline.delivery.events.recording import record_together
 from dunning_pipeline.delivery.webhook import webhook_app
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import provider_events, suppressions
+from dunning_pipeline.ledger.schema import item_levels, provider_events, suppressions
 from tests.delivery.desk import NOW, Desk
+from tests.delivery.provider_server import ProviderServer, Reply, Request
 from tests.delivery.signing import Signer, body_of, event
 
 
@@ -84,6 +86,44 @@ def test_an_event_settles_an_unknown_send(desk: Desk, hook: Hook) -> None:
     hook.tell(event("processed", key))
     assert desk.send(key)["status"] == "sent"
     assert desk.attempts(key) == ["resolved"]
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "delivery", "levels"),
+    [
+        (["processed", "delivered"], "sent", "delivered", ["reached"]),
+        (["bounce"], "sent", "bounced", ["reached", "revoked"]),
+        ([], "unknown", None, []),
+    ],
+)
+def test_an_event_that_comes_before_our_request_gives_up_settles_it(
+    desk: Desk,
+    hook: Hook,
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[str],
+    status: str,
+    delivery: str | None,
+    levels: list[str],
+) -> None:
+    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
+    desk.invoice("INV-1", account="acme")
+    desk.publish()
+    [key] = desk.queue(desk.statement("acme", lines={"INV-1": 10000}, attach_invoices=False))
+
+    def takes_it_and_breaks_off(request: Request, number: int) -> Reply:
+        for name in told:
+            events, _ = sendgrid.parse(body_of(event(name, key)))
+            hook.app.state.recorder.together(record_together, (desk.ws, events, NOW, NOW)).result()
+        return Reply(reset="after")
+
+    with ProviderServer(takes_it_and_breaks_off) as server:
+        monkeypatch.setenv("SENDGRID_HOST", server.url)
+        deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["delivery"]) == (status, delivery)
+    with reading(desk.engine) as connection:
+        assert sorted(connection.scalars(select(item_levels.c.event))) == levels
+    assert ("send_unknown" in desk.findings()) is (status == "unknown")
 
 
 @pytest.mark.parametrize("status", ["queued", "held"])

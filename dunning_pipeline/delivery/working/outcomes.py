@@ -116,6 +116,11 @@ def record(
             suppress(connection, answer.address, channel=row["channel"], reason=answer.suppress, origin=origin, at=now)
         if answer.kind != "sent":
             _record_other(connection, ws, row, answer, digest, now)
+    unknown = [row for row, answer, _ in done if answer.kind == "unknown"]
+    if unknown:
+        from dunning_pipeline.delivery.working.resolving import settle_told
+
+        settle_told(connection, ws, unknown, now=now)
 
 
 Recording = tuple[Workspace, Sequence[tuple[Mapping[str, Any], Answer, str | None]], datetime]

@@ -1,18 +1,21 @@
 """Settles sends of which nobody knows whether they left: by the provider's activity log, or by a person."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from dunning_pipeline.delivery.events.vocabulary import UNDELIVERED
 from dunning_pipeline.delivery.payments import payment_taken
 from dunning_pipeline.delivery.working.outcomes import after_sent
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import resolve_findings_of
-from dunning_pipeline.ledger.schema import send_attempts, sends
+from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.levels import record_revoked
 
 
 def resolve_by_person(
@@ -64,6 +67,24 @@ def ask_provider(ws: Workspace, key: str, *, now: datetime, actor: str) -> dict[
     finally:
         provider.close()
     return told
+
+
+def settle_told(connection: Connection, ws: Workspace, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Settle sends that just became unknown and of which the provider's events told before our request gave up."""
+    told: dict[str, set[str]] = {}
+    providers = {row["send_key"]: row["provider"] for row in rows}
+    of_them = select(provider_events).where(provider_events.c.send_key.in_(providers))
+    for event in connection.execute(of_them):
+        if event.provider == providers[event.send_key]:
+            told.setdefault(event.send_key, set()).add(event.event)
+    for row in rows:
+        names = told.get(row["send_key"], set())
+        if not names or (row["channel"] == "payment_retry" and "succeeded" not in names):
+            continue
+        settle(connection, ws, row, was_sent=True, now=now, actor="delivery", reason="by an event that came first")
+        delivery = connection.scalar(select(sends.c.delivery).where(sends.c.send_key == row["send_key"]))
+        if delivery in UNDELIVERED and row["statement_id"]:  # what follows a bounce was done when it was told
+            record_revoked(connection, statement_id=row["statement_id"], now=now)
 
 
 def settle(
