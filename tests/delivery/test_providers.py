@@ -27,7 +27,15 @@ class Mailbox:
         self.taken: list[Envelope] = []
         self.refuse_rcpt: dict[str, str] = {}
         self.after_data = "250 ok"
-        self.connections = 0
+        self.messages_per_connection: int | None = None
+        self.connections: dict[str, int] = {}  # peer → messages that it began
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list) -> str:
+        begun = self.connections[str(session.peer)] = self.connections.get(str(session.peer), 0) + 1
+        if self.messages_per_connection is not None and begun > self.messages_per_connection:
+            server.transport.abort()
+        envelope.mail_from = address
+        return "250 ok"
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list) -> str:
         if address in self.refuse_rcpt:
@@ -72,6 +80,39 @@ def test_smtp_takes_each_message_once_over_one_connection(desk: Desk, smtp: Mail
     assert {mail["X-Dunning-Key"] for mail in mails} == keys
     assert all("Bcc" not in mail for mail in mails)
     assert all("archive@example.com" in one.rcpt_tos for one in smtp.taken)
+    assert list(smtp.connections.values()) == [5]
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(desk: Desk, smtp: Mailbox) -> None:
+    smtp.messages_per_connection = 2
+    keys = {desk.message(f"a{number}") for number in range(5)}
+
+    assert deliver(desk.ws, now=NOW)["sent"] == 5
+    assert {message_from_bytes(one.content)["X-Dunning-Key"] for one in smtp.taken} == keys
+    assert len(smtp.taken) == 5 and all(desk.attempts(key) == ["sent"] for key in keys)
+
+
+def test_a_server_that_closes_at_every_message_is_tried_again_later(desk: Desk, smtp: Mailbox) -> None:
+    smtp.messages_per_connection = 0
+    key = desk.message("acme")
+    assert deliver(desk.ws, now=NOW)["sent"] == 0
+    assert desk.send(key)["status"] == "queued" and smtp.taken == []
+
+
+def test_a_server_that_goes_away_at_data_has_taken_nothing(
+    desk: Desk, smtp: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def going_away(server: SMTP, arg: str) -> None:
+        await server.push("421 going down for maintenance")
+        server.transport.close()
+
+    with monkeypatch.context() as maintenance:
+        maintenance.setattr(SMTP, "smtp_DATA", going_away)
+        key = desk.message("acme")
+        assert deliver(desk.ws, now=NOW)["unknown"] == 0
+        assert desk.send(key)["status"] == "queued"
+    desk.set(key, next_attempt_at=None)
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
 
 
 def test_a_mailbox_that_is_not_there_fails_and_is_suppressed(desk: Desk, smtp: Mailbox) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dkim
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -51,17 +53,20 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Starts a mail server on loopback, with STARTTLS where a certificate is given, and leads the delivery to it."""
     with ExitStack() as running:
 
-        def start(certificate: Path | None = None, *, options: str = "") -> Mailbox:
-            handler, port, tls = Mailbox(), free_port(), {}
+        def start(
+            certificate: Path | None = None, *, options: str = "", login: str = "", authenticator: Any = None
+        ) -> Mailbox:
+            handler, port = Mailbox(), free_port()
+            tls: dict[str, Any] = {"authenticator": authenticator, "auth_required": authenticator is not None}
             if certificate is not None:
                 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
                 context.load_cert_chain(certificate)
-                tls = {"tls_context": context, "require_starttls": True}
+                tls |= {"tls_context": context, "require_starttls": True}
             controller = Controller(handler, hostname="127.0.0.1", port=port, **tls)
             controller.start()
             running.callback(controller.stop)
             monkeypatch.setenv("DUNNING_MAIL", "smtp")
-            monkeypatch.setenv("DUNNING_SMTP_URL", f"smtp://127.0.0.1:{port}{options}")
+            monkeypatch.setenv("DUNNING_SMTP_URL", f"smtp://{login}127.0.0.1:{port}{options}")
             return handler
 
         yield start
@@ -91,6 +96,21 @@ def test_a_server_without_starttls_gets_nothing_where_it_is_asked_for(desk: Desk
     assert deliver(desk.ws, now=NOW)["errors"]
     assert desk.send(key)["status"] == "queued"
     assert mailbox.taken == []
+
+
+@pytest.mark.parametrize(("password", "outcome"), [("p%40ss", "sent"), ("wrong", "queued")])
+def test_a_user_and_password_are_shown_over_tls(
+    desk: Desk, serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch, password: str, outcome: str
+) -> None:
+    def knows(server: SMTP, session: Session, envelope: Envelope, mechanism: str, shown: LoginPassword) -> AuthResult:
+        return AuthResult(success=(shown.login, shown.password) == (b"dunning", b"p@ss"), handled=False)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    mailbox = serve(certificate, options="?starttls=yes", login=f"dunning:{password}@", authenticator=knows)
+    key = desk.message("acme")
+    errors = deliver(desk.ws, now=NOW).get("errors")
+    assert desk.send(key)["status"] == outcome and len(mailbox.taken) == (outcome == "sent")
+    assert bool(errors) == (outcome == "queued")  # a refused password closes the circuit: no message is used up
 
 
 def test_dkim_signs_what_arrives(desk: Desk, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

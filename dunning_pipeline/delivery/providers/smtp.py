@@ -4,7 +4,6 @@ import os
 import smtplib
 import ssl
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from dunning_pipeline.delivery.providers.http import is_loopback
 from dunning_pipeline.delivery.providers.protocol import Answer, Message, shorten
 from dunning_pipeline.delivery.providers.wire import CONNECT_SECONDS, read_seconds
 from dunning_pipeline.errors import DunningError, InvalidInput
-
-IDLE_SECONDS = 10.0  # a connection that was idle for longer is asked first whether it still lives
 
 
 class Smtp:
@@ -54,24 +51,28 @@ class Smtp:
             content = self._signed(build_mime(message, date=datetime.now(UTC)))
         except DunningError as error:
             return Answer("failed", status="payload", detail=error.message)
-        connection = self._connection()
-        if isinstance(connection, Answer):
-            return connection
-        try:
-            accepted = self._envelope(connection, message)
-            if accepted is not None:
-                return accepted
-        except (smtplib.SMTPException, OSError) as error:
-            self._drop()
-            # nothing was handed over before DATA
-            return Answer("refused", status="disconnected", detail=shorten(str(error)))
-        return self._hand_over(connection, content, message)
+        while True:
+            was_kept = self._kept() is not None
+            connection = self._connection()
+            if isinstance(connection, Answer):
+                return connection
+            try:
+                refused = self._envelope(connection, message)
+                break
+            except (smtplib.SMTPException, OSError) as error:
+                self._drop()
+                # nothing was handed over before DATA; servers close what was idle, or had so many messages
+                if not was_kept:
+                    return Answer("refused", status="disconnected", detail=shorten(str(error)))
+        return refused or self._hand_over(connection, content, message)
 
     def _envelope(self, connection: smtplib.SMTP, message: Message) -> Answer | None:
-        """MAIL and RCPT; an Answer where the server does not want the message."""
+        """MAIL and RCPT; an Answer where the server does not want the message. Raises where the connection is over."""
         code, said = connection.mail(
             message.sender, [f"size={_estimate(message)}"] if connection.has_extn("size") else []
         )
+        if code == 421:
+            raise smtplib.SMTPServerDisconnected(shorten(said))
         if code != 250:
             connection.rset()
             return _refusal(code, said)
@@ -90,23 +91,18 @@ class Smtp:
         try:
             code, said = connection.data(content)
         except smtplib.SMTPDataError as error:  # DATA itself was refused
-            connection.rset()
+            self._drop()
             return _refusal(error.smtp_code, error.smtp_error)
         except (smtplib.SMTPException, OSError) as error:
             self._drop()
             return Answer("unknown", status=type(error).__name__, detail=shorten(str(error)))
-        self._local.used_at = time.monotonic()
         if code == 250:
             return Answer("sent", status="250", message_id=message.key, detail=None)
         return _refusal(code, said)
 
     # -- connection ------------------------------------------------------------------------------------------------
     def _connection(self) -> "smtplib.SMTP | Answer":
-        known: smtplib.SMTP | None = getattr(self._local, "connection", None)
-        if known is not None and time.monotonic() - self._local.used_at > IDLE_SECONDS and not _alive(known):
-            self._drop()
-            known = None
-        if known is not None and known.sock is not None:
+        if (known := self._kept()) is not None:
             return known
         try:
             fresh = self._connect()
@@ -118,9 +114,13 @@ class Smtp:
             return Answer("locked_out", status="not_supported", detail=shorten(str(error)))
         except (smtplib.SMTPException, OSError) as error:
             return Answer("refused", status="not_connected", detail=shorten(str(error)))
-        self._local.connection, self._local.used_at = fresh, time.monotonic()
+        self._local.connection = fresh
         self._all.append(fresh)
         return fresh
+
+    def _kept(self) -> smtplib.SMTP | None:
+        known: smtplib.SMTP | None = getattr(self._local, "connection", None)
+        return known if known is not None and known.sock is not None else None
 
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context()
@@ -184,13 +184,6 @@ def _refusal(code: int, said: Any) -> Answer:
 
 def _with(answer: Answer, *, suppress: str, address: str) -> Answer:
     return Answer(answer.kind, answer.status, answer.detail, suppress=suppress, address=address)
-
-
-def _alive(connection: smtplib.SMTP) -> bool:
-    try:
-        return connection.noop()[0] == 250
-    except (smtplib.SMTPException, OSError):
-        return False
 
 
 def _estimate(message: Message) -> int:
