@@ -201,8 +201,9 @@ def _still_theirs(
     chosen = (row["overrides"] or {}).keys() & {"to", "sms"} or row["statement_id"] in facts.named_by_hand
     if row["kind"] not in ("dunning", "account") or row["channel"] not in POINTS or chosen:
         return None
-    points = facts.points.get(row["account_key"])
-    for address in row["recipients"]["to"] if points is not None else ():
+    if (points := facts.points.get(row["account_key"])) is None:
+        return None
+    for address in row["recipients"]["to"]:
         if addresses[address] not in points:
             return Verdict("cancel", "recipient_changed", detail=f"the source does not name {address} any more")
     return None
