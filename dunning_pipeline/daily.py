@@ -114,6 +114,9 @@ def run_processes(
         except Busy:
             raise
         except Exception as error:
+            if older := _older_models(ws, error):
+                problems.append(older)
+                return []
             problems.append(f"the run over all processes failed, each is tried by itself: {_sentence(error)}")
             processes = list(load_processes(ws))
     reports = []
@@ -258,8 +261,27 @@ def _build_problems(build: "BuildReport") -> list[str]:
     return problems
 
 
+def _older_models(ws: Workspace, error: Exception) -> str | None:
+    """What to say of a table that is not there because the workspace keeps the models of an older version."""
+    from duckdb import CatalogException
+
+    from dunning_pipeline.sql_models.folder.shipped import missing_models
+
+    missing = missing_models(ws) if isinstance(error, CatalogException) else []
+    if not missing:
+        return None
+    names = ", ".join(file.as_posix() for file in missing)
+    return (
+        f"nothing was decided: dbt_like_sql is older than this version and lacks {names}\n"
+        "  → copy them, and what they read, from a fresh `dunning init FOLDER`; `dunning doctor` names what differs"
+    )
+
+
 def _sentence(error: Exception) -> str:
-    return str(error) if isinstance(error, DunningError) else f"{type(error).__name__}: {error}"
+    from dunning_pipeline.ledger.troubles import in_words
+
+    told = error if isinstance(error, DunningError) else in_words(error)
+    return str(told) if told is not None else f"{type(error).__name__}: {error}"
 
 
 def _say(progress: Progress | None, what: str) -> None:

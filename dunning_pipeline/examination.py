@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.settings.workspace import Workspace, shipped_folder
+from dunning_pipeline.sql_models.folder.shipped import missing_models, shipped_models
 
 State = Literal["ok", "info", "warning", "error"]
 RATES_RUN_OUT = timedelta(days=45)  # before that the next half-year's rate is announced and can be imported
@@ -47,6 +49,10 @@ def examine(ws: Workspace, *, now: datetime) -> list[Examined]:
             found.append(Examined(name, "error", error.message, f"{error.where} {error.remedy or ''}".strip()))
         except (ImportError, AttributeError) as error:
             found.append(Examined(name, "info", f"this part is not there: {error}"))
+        except Exception as error:
+            if (told := in_words(error)) is None:
+                raise
+            found.append(Examined(name, "error", told.message, told.remedy or ""))
     return found
 
 
@@ -139,17 +145,12 @@ def _models(ws: Workspace, now: datetime) -> Iterator[Examined]:
 
 def _unlike_shipped(ws: Workspace) -> Iterator[Examined]:
     """A workspace keeps the models of the version it was made with; segments are the analyst's own."""
-    shipped = shipped_folder() / "dbt_like_sql"
-    files = [
-        file.relative_to(shipped)
-        for file in sorted(shipped.glob("*/**/*.sql"))
-        if file.relative_to(shipped).parts[0] not in ("segments", "target", "dbt_packages")
-    ]
-    missing = [file for file in files if not (ws.models / file).is_file()]
+    shipped, files, missing = shipped_folder() / "dbt_like_sql", shipped_models(), missing_models(ws)
     other = [file for file in files if file not in missing and _text(ws.models / file) != _text(shipped / file)]
     remedy = "compare with those of a fresh `dunning init FOLDER`"
     if missing:
-        yield Examined("models", "warning", f"this version brings models that are not here: {_few(missing)}", remedy)
+        text = f"this version brings models that are not here: {_few(missing)}"
+        yield Examined("models", "warning", text, "copy them, and what they read, from a fresh `dunning init FOLDER`")
     if other:
         text = f"{len(other)} are not as this version brings them, edited or older: {_few(other)}"
         yield Examined("models", "info", text, remedy)

@@ -124,15 +124,13 @@ def main() -> None:
     except DunningError as error:
         typer.echo(f"dunning: {error}", err=True)
         raise SystemExit(1) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        typer.echo(f"dunning: {error.strerror} (value: {str(error.filename)!r})", err=True)
-        raise SystemExit(1) from None
     except Exception as error:
-        if "database is locked" not in str(error):  # SQLite's words, bare or wrapped by SQLAlchemy
+        from dunning_pipeline.ledger.troubles import in_words
+
+        told = in_words(error)
+        if told is None:
             raise
-        typer.echo("dunning: another process keeps the ledger locked\n  → run it again when that has ended", err=True)
+        typer.echo(f"dunning: {told}", err=True)
         raise SystemExit(1) from None
 
 

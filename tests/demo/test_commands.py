@@ -125,6 +125,27 @@ def test_the_doctor_says_which_models_are_of_another_version(workspace: Workspac
 
 
 @pytest.mark.slow
+def test_a_day_with_models_of_an_older_version_names_those_that_lack(workspace: Workspace) -> None:
+    (workspace.models / "dunning" / "proposed_statements.sql").unlink()  # read by the program, by no other model
+    now = datetime.fromisoformat("2025-11-03T03:00+01:00")
+    report = daily.daily(workspace, date=now.date(), now=now)
+    assert not report.is_complete
+    assert [problem for problem in report.problems if problem.startswith("nothing was decided")] == [
+        "nothing was decided: dbt_like_sql is older than this version and lacks dunning/proposed_statements.sql\n"
+        "  → copy them, and what they read, from a fresh `dunning init FOLDER`; `dunning doctor` names what differs"
+    ]
+
+
+def test_the_doctor_tells_of_a_ledger_that_cannot_be_opened(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUNNING_LEDGER_URL", f"sqlite:///{workspace.inbox}")
+    found = examine(workspace, now=datetime.fromisoformat("2025-11-03T03:00+01:00"))
+    assert [(one.state, one.text) for one in found if one.what == "ledger"] == [
+        ("error", "the ledger's file cannot be opened")
+    ]
+
+
 def test_the_doctor_exits_1_only_for_what_keeps_it_from_working(workspace: Workspace) -> None:
     told = dunning("doctor", "--format", "json", workspace=workspace)
     assert told.returncode == 0, told.stdout

@@ -1,0 +1,34 @@
+"""Says in words what keeps a command from reading or writing its files and its ledger: locked, full, not allowed."""
+
+import errno
+
+from dunning_pipeline.errors import DunningError
+
+_SPACE = "make room, then run it again: what may have left is never sent twice"
+_ACCESS = "let this user write to the ledger's file and to the folder around it"
+# The databases' own words, bare or wrapped by SQLAlchemy → what they mean here, what to do
+_MEANINGS = (
+    ("database is locked", "another process keeps the ledger locked", "run it again when that has ended"),
+    ("database or disk is full", "no space is left on the ledger's disk", _SPACE),
+    ("could not extend file", "no space is left on the disk of the ledger's server", _SPACE),
+    ("No space left on device", "no space is left on the disk", _SPACE),
+    ("disk I/O error", "the ledger's file cannot be read or written: its disk is full or fails", _SPACE),
+    ("attempt to write a readonly database", "the ledger may not be written", _ACCESS),
+    ("unable to open database file", "the ledger's file cannot be opened", _ACCESS),
+    ("connection failed", "the ledger's server does not answer", "start it, or correct DUNNING_LEDGER_URL"),
+    ("server closed the connection", "the ledger's server went away", "run it again when it is back"),
+    ("terminating connection due to", "the ledger's server went away", "run it again when it is back"),
+)
+
+
+def in_words(error: Exception) -> DunningError | None:
+    """The same trouble as a sentence with a remedy, worth trying again; None for an error of another kind."""
+    said = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.errno != errno.ENOSPC:
+        return DunningError(error.strerror or said, value=str(error.filename))
+    for words, meaning, remedy in _MEANINGS:
+        if words in said:
+            told = DunningError(meaning, remedy=remedy)
+            told.retry = "later"
+            return told
+    return None

@@ -1,0 +1,58 @@
+"""What keeps the ledger from being written is told in a sentence, by the databases that really say it."""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+
+from dunning_pipeline.cli.main import main
+from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.troubles import in_words
+from dunning_pipeline.settings.workspace import Workspace
+
+
+def test_a_full_disk_is_told_in_a_sentence(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(workspace).connect() as connection:
+        connection.exec_driver_sql("pragma max_page_count = 1")  # SQLite takes the pages that there are
+    monkeypatch.setattr(
+        "sys.argv", ["dunning", "--workspace", str(workspace.root), "send", "stop", "--reason", "x" * 60_000]
+    )
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert capsys.readouterr().err == (
+        "dunning: no space is left on the ledger's disk\n"
+        "  → make room, then run it again: what may have left is never sent twice\n"
+    )
+
+
+def test_a_ledger_that_may_only_be_read_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    sqlite3.connect(file).execute("create table t (i integer)").connection.close()
+    readonly = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        readonly.execute("insert into t values (1)")
+    readonly.close()
+    told = in_words(raised.value)
+    assert told is not None and told.message == "the ledger may not be written"
+
+
+def test_a_ledger_server_that_is_down_is_told_and_worth_another_try() -> None:
+    with pytest.raises(OperationalError) as raised:
+        create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none").connect()
+    told = in_words(raised.value)
+    assert told is not None and told.retry == "later"
+    assert told.message == "the ledger's server does not answer"
+
+
+def test_files_are_told_by_name_and_what_is_unknown_stays_as_it_is() -> None:
+    assert str(in_words(OSError(errno.EROFS, "Read-only file system", "/srv/x"))) == (
+        "Read-only file system (value: '/srv/x')"
+    )
+    told = in_words(OSError(errno.ENOSPC, "No space left on device"))
+    assert told is not None and told.message == "no space is left on the disk"
+    assert in_words(ValueError("something else")) is None
