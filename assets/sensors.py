@@ -61,7 +61,9 @@ def failures() -> dg.SensorDefinition:
         from dunning_pipeline.ledger.engine import open_ledger
         from dunning_pipeline.ledger.findings import raise_finding
 
-        job = context.dagster_run.job_name
+        job, said = context.dagster_run.job_name, context.failure_event.message
+        if "outside the execution context" in (said or ""):  # Dagster's words for a process that is gone
+            said = "its process ended without a word: killed, out of memory, or the machine restarted"
         with open_ledger(workspace()).begin() as connection:
             raise_finding(
                 connection,
@@ -69,7 +71,7 @@ def failures() -> dg.SensorDefinition:
                 object_kind="job",
                 object_id=job,
                 severity="error",
-                message=f"the job {job} failed: {context.failure_event.message}",
+                message=f"the job {job} failed: {said}",
                 detail={"run_id": context.dagster_run.run_id},
                 at=business_now(),
             )

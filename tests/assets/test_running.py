@@ -165,3 +165,19 @@ def test_a_failed_run_becomes_a_finding(company: Workspace, defs: dg.Definitions
     with reading(open_ledger(company)) as connection:
         row = connection.execute(select(findings).where(findings.c.kind == "run_failed")).one()
     assert (row.object_id, row.severity) == ("campaign", "error")
+
+
+def test_the_finding_of_a_killed_run_says_what_happened(company: Workspace, defs: dg.Definitions) -> None:
+    sensor = next(s for s in defs.get_repository_def().sensor_defs if s.name == "run_failed")
+    job = defs.resolve_job_def("send")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(job)
+        instance.report_run_failed(run)  # what Dagster's monitoring does when the process is gone
+        failure = instance.all_logs(run.run_id)[-1].get_dagster_event()
+        context = dg.build_run_status_sensor_context("run_failed", failure, instance, run)
+        sensor(context.for_run_failure())
+    with reading(open_ledger(company)) as connection:
+        message = connection.scalar(select(findings.c.message).where(findings.c.kind == "run_failed"))
+    assert message == (
+        "the job send failed: its process ended without a word: killed, out of memory, or the machine restarted"
+    )
