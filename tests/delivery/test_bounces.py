@@ -103,6 +103,29 @@ def test_a_bounce_with_nobody_else_and_no_address_is_a_finding(desk: Desk, hook:
 
 @pytest.mark.parametrize(
     ("reason", "next_channel"),
+    [
+        ("Bounced Address", "email"),
+        ("Invalid", "email"),
+        ("Unsubscribed Address", "letter"),
+        ("Spam Reporting Address", "letter"),
+    ],
+)
+def test_a_drop_for_a_personal_no_does_not_ask_the_next_one(
+    desk: Desk, hook: Hook, reason: str, next_channel: str
+) -> None:
+    statement = acme(
+        desk, choice(1, "first@acme.example", "chosen", is_answer=True), choice(2, "second@acme.example", "chosen")
+    )
+    [key] = desk.queue(statement)
+    deliver(desk.ws, now=NOW)
+    told = {"email": "first@acme.example", "reason": reason}
+    hook.tell(event("processed", key, **told), event("dropped", key, **told))
+    assert (desk.send(key)["status"], desk.send(key)["delivery"]) == ("sent", "dropped")
+    assert [row["channel"] for row in desk.sends() if row["key"] != key] == [next_channel]
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_channel"),
     [("hard_bounce", "email"), ("manual", "email"), ("complaint", "letter"), ("stop_word", "letter")],
 )
 def test_an_address_that_died_since_is_passed_over_and_a_personal_no_is_not(

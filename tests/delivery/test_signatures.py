@@ -136,6 +136,34 @@ def test_a_phone_that_is_switched_off_is_not_given_up(hook: tuple[Desk, Hook]) -
     assert (stored(desk), suppressed(desk)) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("before", "told", "status", "delivery"),
+    [
+        ("sent", ["delivered", "sent", "queued", "delivered"], "sent", "delivered"),  # in any order, and again
+        ("sent", ["sent", "undelivered", "sent"], "sent", "bounced"),
+        ("unknown", ["sent"], "sent", "processed"),
+        ("unknown", ["delivered"], "sent", "delivered"),
+        ("unknown", ["failed"], "sent", "bounced"),
+        ("cancelled", ["delivered"], "cancelled", "delivered"),
+    ],
+)
+def test_states_of_a_text_come_in_any_order_and_settle_what_is_unknown(
+    hook: tuple[Desk, Hook], before: str, told: list[str], status: str, delivery: str
+) -> None:
+    desk, hooks = hook
+    key = desk.message("acme", channel="sms", to="+4915112345678")
+    desk.set(key, status=before, provider="twilio", attempts=1)
+    for state in told:
+        for query in (f"?key={key}", "?key=nobody-knows-it"):
+            form = {"MessageSid": f"SM{query[5]}", "To": "+4915112345678", "MessageStatus": state}
+            answer = hooks.post(
+                urlencode(form).encode(), twilio_headers(form, URL + query), path=f"/webhooks/twilio{query}"
+            )
+            assert answer.status_code == 200
+    assert (desk.send(key)["status"], desk.send(key)["delivery"]) == (status, delivery)
+    assert stored(desk) == 2 * len(set(told))
+
+
 def test_the_key_in_the_callbacks_address_is_signed_too(hook: tuple[Desk, Hook]) -> None:
     desk, hooks = hook
     form = {"MessageSid": "SM2", "To": "+4915112345678", "MessageStatus": "delivered"}

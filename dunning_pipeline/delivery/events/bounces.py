@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.delivery.events.vocabulary import ARRIVED, RANKS, UNDELIVERED
+from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.contact_points import normal
-from dunning_pipeline.delivery.permission.suppressions import suppressed
+from dunning_pipeline.delivery.permission.suppressions import PERSONAL, suppressed
 from dunning_pipeline.delivery.queue import RENDERED, queue_statement
 from dunning_pipeline.delivery.working.fallback import ACTOR, elsewhere
 from dunning_pipeline.errors import DunningError, InvalidInput
@@ -84,7 +85,18 @@ def _follow_up(connection: Connection, ws: Workspace, row: Mapping[str, Any], no
         from dunning_pipeline.statements.levels import record_revoked
 
         record_revoked(connection, statement_id=row["statement_id"], now=now)
-    another_way(connection, ws, row, now=now, why=f"{row['channel']} {row['delivery'] or 'bounced'}")
+    # as the models do: a dead address is passed over, a personal no switches the channel off
+    way = elsewhere if _said_no(connection, row) else another_way
+    way(connection, ws, row, now=now, why=f"{row['channel']} {row['delivery'] or 'bounced'}")
+
+
+def _said_no(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether the message was not delivered because its reader does not want any (a drop after an unsubscribe)."""
+    channel, points = row["channel"], list(_states(connection, row))
+    said = consents_of(connection, points, channel=channel)
+    return "opt_out" in (said.get((point, "dunning")) for point in points) or not PERSONAL.isdisjoint(
+        suppressed(connection, points, channel=channel).values()
+    )
 
 
 def another_way(

@@ -10,6 +10,8 @@ from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.schema import suppressions
 
+PERSONAL = frozenset(("complaint", "stop_word"))  # reasons that are somebody's no; all others are about the address
+
 
 def suppress(
     connection: Connection, contact_point: str, *, channel: str, reason: str, origin: str, at: datetime

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dunning_pipeline.delivery.judging.gate import Verdict
+from dunning_pipeline.delivery.permission.suppressions import PERSONAL
 from dunning_pipeline.delivery.queue import RENDERED, queue_statement
 from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.ledger.findings import raise_finding
@@ -17,7 +18,7 @@ from dunning_pipeline.statements.booking.superseding import has_left
 ACTOR = "delivery"
 _ALIVE = ("queued", "in_flight", "sent", "unknown")
 UNREACHABLE = ("invalid_address", "suppressed", "consent")
-_OWN_NO = ("opted out", "complaint", "stop_word")  # details of a verdict: the person's no, not the address's
+_OWN_NO = {"opted out", *PERSONAL}  # details of a verdict
 
 
 def obstructed(
