@@ -86,6 +86,20 @@ def test_an_answer_that_breaks_off_leaves_unknown_whether_it_was_taken(kind: str
     assert told.kind == "unknown"
 
 
+def test_a_request_larger_than_what_the_system_takes_at_once_arrives_whole() -> None:
+    large = bytes(range(256)) * 80_000  # 20 MB
+    with ProviderServer() as server:
+        flights = Flights(Wire())
+        for tag, body in (("large", large), ("small", b"small")):
+            flights.depart(tag, Request("POST", f"{server.url}/", body, {}))
+        answers = {}
+        while len(answers) < 2:
+            answers.update(flights.landed(1.0))
+        flights.close()
+    assert {tag: answer.status for tag, answer in answers.items()} == {"large": 202, "small": 202}
+    assert sorted(request.body for request in server.requests) == sorted((large, b"small"))
+
+
 def test_one_slow_answer_holds_up_nothing_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first is answered when all others were taken; did they wait for it, it would never be."""
     monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
