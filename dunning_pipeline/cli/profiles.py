@@ -142,6 +142,23 @@ def decide(
     show([row], form)
 
 
+@app.command("diff")
+def diff_profiles(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
+    """Which records the rulesets and decisions as they are now would join and part at the next build; nothing is written."""
+    from dunning_pipeline.identity.dry_run import dry_run
+    from dunning_pipeline.ledger.engine import open_ledger
+    from dunning_pipeline.settings.clock import business_now
+
+    ws = open_workspace(workspace)
+    found = dry_run(ws, open_ledger(ws), now=business_now())
+    columns = ["kind", "change", "record_key", "other_record", "rule"]
+    show(found.changes, form, columns=columns, empty="Nobody would be joined or parted.")
+    if form is Format.table:
+        for kind, (before, after) in found.profiles.items():
+            moved = sum(row["kind"] == kind for row in found.changes)
+            typer.echo(f"{kind}: {before} profiles now, {after} then; {moved} records would change company", err=True)
+
+
 @app.command()
 def decisions(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """What people decided about pairs of records and did not take back, the newest first."""

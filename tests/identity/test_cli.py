@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from dunning_pipeline.cli.profiles import app
+from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.schema import unified_ids
 from dunning_pipeline.settings.workspace import Workspace
 from tests.identity.conftest import Parties
 
@@ -76,3 +79,28 @@ def test_decisions_are_listed_and_withdrawn_and_review_has_pages(published: Work
     assert "Nobody decided anything" in run(published, "decisions")
     assert "No more pairs" in run(published, "review", "--skip", "1")
     assert "Nothing waits" in run(published, "review", "--rule", "none")
+
+
+def test_a_dry_run_tells_who_would_move_and_writes_nothing(published: Workspace) -> None:
+    before = run(published, "links", "--kind", "individual", "--format", "csv")
+    assert json.loads(run(published, "diff", "--format", "json")) == []
+
+    run(published, "decide", "7", "8", "same", "--kind", "individual")
+    rows = json.loads(run(published, "diff", "--format", "json"))
+    assert [(row["kind"], row["change"], row["record_key"], row["other_record"], row["rule"]) for row in rows] == [
+        ("individual", "joins", "crm:7", "crm:8", "decided"),
+        ("individual", "joins", "crm:8", "crm:7", "decided"),
+    ]
+    run(published, "decide", "1", "2", "different")
+    rows = json.loads(run(published, "diff", "--format", "json"))
+    assert [(row["change"], row["record_key"]) for row in rows if row["kind"] == "account"] == [
+        ("leaves", "crm:2"),
+        ("leaves", "erp:1"),
+    ]
+    assert "account: 2 profiles now, 3 then; 2 records would change company" in CliRunner().invoke(
+        app, ["diff", "--workspace", str(published.root)]
+    ).output  # fmt: skip
+
+    assert run(published, "links", "--kind", "individual", "--format", "csv") == before
+    with open_ledger(published).connect() as connection:
+        assert connection.execute(select(unified_ids)).all() == []
