@@ -41,6 +41,7 @@ class Desk:
         self.contacts: list[tuple[str, str]] = []
         self.cash: list[tuple[str, str]] = []  # account, amount of a payment that names no invoice
         self.reached: dict[str, str | None] = {}  # account → e-mail address; nothing is published while it is empty
+        self.copied: list[str] = []  # addresses that get copies, where `reached` is published
         self.means: list[tuple[str, str, str]] = []  # account, customer and payment method at Stripe
         self._publications = 0
         self._open: Connection | None = None
@@ -130,12 +131,13 @@ class Desk:
             if self.reached:
                 con.execute(
                     "create schema dunning; create table dunning.account_recipients (account_key varchar, "
-                    "email_to varchar[], sms_to varchar, address varchar, has_conflict boolean)"
+                    "email_to varchar[], sms_to varchar, address varchar, has_conflict boolean, "
+                    "email_cc_role varchar[], email_cc_account varchar[], email_bcc varchar[])"
                 )
             for account, email in self.reached.items():
                 con.execute(
-                    "insert into dunning.account_recipients values (?, ?, null, '{}', false)",
-                    [f"salesforce:{account}", [email] if email else []],
+                    "insert into dunning.account_recipients values (?, ?, null, '{}', false, ?, [], [])",
+                    [f"salesforce:{account}", [email] if email else [], self.copied],
                 )
         pointer = self.ws.serving / "current.new"
         pointer.write_text(name + "\n")

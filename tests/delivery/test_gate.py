@@ -685,3 +685,21 @@ def test_whom_the_source_does_not_name_any_more_is_not_written_to(
     assert (desk.send(key)["reason"], status_of(desk, statement)) == (
         (None, "closed") if outcome == "sent" else ("recipient_changed", "voided")
     )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "copied"), [(None, "Stays@example.com"), ({"cc": ["gone@example.com"]}, "gone@example.com")]
+)
+def test_a_copy_to_whom_the_source_does_not_name_any_more_is_left_out(
+    desk: Desk, overrides: dict | None, copied: str
+) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.reached, desk.copied = {"acme": "acme@example.com"}, ["stays@example.com"]
+    desk.publish()
+    recipients = {"to": ["acme@example.com"], "cc": ["Stays@example.com", "gone@example.com"], "bcc": []}
+    [key] = desk.queue(desk.statement("acme", lines={"INV-1": 10000}, recipients=recipients), overrides=overrides)
+
+    assert deliver(desk.ws, now=NOW)["sent"] == 1
+    mail = message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
+    assert mail["Cc"].lower() == copied.lower()
+    assert ("copy_left_out" in desk.findings()) is (overrides is None)

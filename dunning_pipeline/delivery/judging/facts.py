@@ -139,6 +139,20 @@ class PublishedFacts:
             return {key: points_of(emails, number, own or country) for key, emails, number, own in rows}
         return {}
 
+    def copies(self, account_keys: Collection[str], *, as_of: date) -> dict[str, set[str]]:
+        """Account → the normal addresses that its mail may name, copies too; none where the snapshot does not say."""
+        with self._lock, suppress(duckdb.CatalogException, NotThere):
+            rows = self._rows(
+                """
+                select account_key, email_to || email_cc_role || email_cc_account || email_bcc
+                from snapshot.dunning.account_recipients where account_key in (select unnest(?))
+                """,
+                [list(account_keys)],
+                as_of,
+            )
+            return {key: points_of(emails, None) for key, emails in rows}
+        return {}
+
     def payment_method(self, account_key: str, *, as_of: date) -> dict[str, str]:
         """Tokens of the account's active means of payment at Stripe, its default first; empty where there is none."""
         with self._lock:

@@ -53,6 +53,7 @@ class Facts:
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
     # account of a digest or statement → the normal addresses and numbers at which the newest snapshot reaches it
     points: dict[str, set[str]] = field(default_factory=dict)
+    copies: dict[str, set[str]] = field(default_factory=dict)  # and those that its mail may name, copies too
     named_by_hand: set[str] = field(default_factory=set)  # statements whose recipients a person chose
 
 
@@ -198,8 +199,7 @@ def _still_theirs(
     row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]
 ) -> Verdict | None:
     """Whether the source still reaches the account there; whom a person chose stays chosen."""
-    chosen = (row["overrides"] or {}).keys() & {"to", "sms"} or row["statement_id"] in facts.named_by_hand
-    if row["kind"] not in ("dunning", "account") or row["channel"] not in POINTS or chosen:
+    if row["channel"] not in POINTS or not _follows_source(row, facts, "to", "sms"):
         return None
     if (points := facts.points.get(row["account_key"])) is None:
         return None
@@ -209,16 +209,25 @@ def _still_theirs(
     return None
 
 
+def _follows_source(row: Any, facts: Facts, *parts: str) -> bool:
+    """Whether these recipients are those of the decision, and not a person's choice."""
+    by_hand = row["statement_id"] in facts.named_by_hand or not (row["overrides"] or {}).keys().isdisjoint(parts)
+    return row["kind"] in ("dunning", "account") and not by_hand
+
+
 def barred_copies(
     row: Mapping[str, Any], facts: Facts, *, company: Company, addresses: Mapping[str, str]
 ) -> dict[str, str]:
     """Copy recipients (cc, bcc) that may not be written to, and why; the message leaves without them."""
     barred = {}
     for part in ("cc", "bcc"):
+        known = facts.copies.get(row["account_key"]) if _follows_source(row, facts, part) else None
         for address in row["recipients"].get(part) or ():
             refusal = _refusal(row, address, facts, company, addresses)
             if refusal is not None:
                 barred[address] = f"{refusal.reason}: {refusal.detail}"
+            elif known is not None and addresses[address] not in known:
+                barred[address] = "the source does not name it any more"
     return barred
 
 

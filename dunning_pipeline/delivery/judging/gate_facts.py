@@ -102,6 +102,7 @@ def gather(
     known_credits = {**closed.known_credits, **_credits_in_documents(rows, listed)}
     holders = {holder[0] for known in known_credits.values() for holder in known} | set(told)
     reached = set(told) | {row["account_key"] for row in rows if row["statement_id"] and row["channel"] in POINTS}
+    copied = {row["account_key"] for row in rows if row["statement_id"] and (_all(row) != row["recipients"].get("to"))}
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     keys |= {item.bill_group_key for item in items.values()} | set(told)
     addresses, invalid = _addresses(rows)
@@ -141,6 +142,7 @@ def gather(
         paused_campaigns={name.removeprefix("campaign:") for name in names if name.startswith("campaign:")},
         invalid=invalid,
         points=published.points(reached, as_of=today, country=company.country) if reached else {},
+        copies=published.copies(copied, as_of=today) if copied else {},
         named_by_hand=closed.named_by_hand,
     )
     return facts, addresses
