@@ -151,10 +151,20 @@ def _schedule(campaign: Campaign, ws: Workspace) -> dg.ScheduleDefinition:
         planned = context.scheduled_execution_time
         if at is not None and planned.astimezone(campaign.zone(ws)).year != at.year:
             return dg.SkipReason(f"it runs once, in {at.year}")
+        if _is_paused(ws, campaign.campaign):  # a person's choice, no failure that calls somebody
+            return dg.SkipReason(f"it is paused; `dunning campaign resume {campaign.campaign}` lets it go on")
         occurrence = occurrence_name(planned)
         return dg.RunRequest(run_key=f"{campaign.campaign}:{occurrence}", tags={OCCURRENCE_TAG: occurrence})
 
     return tick
+
+
+def _is_paused(ws: Workspace, name: str) -> bool:
+    from dunning_pipeline.campaigns.running import is_paused
+    from dunning_pipeline.ledger.engine import open_ledger, reading
+
+    with reading(open_ledger(ws)) as connection:
+        return is_paused(connection, name)
 
 
 def _cron_of(at: datetime | None) -> str:

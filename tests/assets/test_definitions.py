@@ -14,6 +14,7 @@ import pytest
 from assets.definitions import build_definitions
 from assets.sensors import file_drop
 from assets.tables import as_markdown
+from dunning_pipeline.campaigns.steering import pause, resume
 from dunning_pipeline.settings.workspace import Workspace
 from tests.assets.graph import ROOT, SNAPSHOT, graph_text
 
@@ -104,6 +105,16 @@ def test_a_campaign_file_makes_its_schedule(workspace: Workspace) -> None:
     assert once.cron_schedule == "0 9 1 12 *"
     assert len(requests(defs, once.name, "2026-12-01T09:00:00+01:00")) == 1
     assert requests(defs, once.name, "2027-12-01T09:00:00+01:00") == []
+
+
+def test_a_paused_campaign_is_skipped_by_its_schedule(workspace: Workspace) -> None:
+    folder = workspace.policies / "campaigns"
+    shutil.copy(folder / "examples" / "monthly-overdue.yaml", folder)
+    defs, now = build_definitions(workspace), datetime.fromisoformat("2025-11-02T09:00:00+01:00")
+    pause(workspace, "monthly-overdue", now=now, actor="anna")
+    assert requests(defs, "campaign_monthly_overdue", "2025-11-03T03:00:00+01:00") == []
+    resume(workspace, "monthly-overdue", now=now, actor="anna")
+    assert len(requests(defs, "campaign_monthly_overdue", "2025-11-03T03:00:00+01:00")) == 1
 
 
 BROKEN = {
