@@ -194,6 +194,10 @@ def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
         unknown = connection.scalar(select(func.count()).where(sends.c.status == "unknown")) or 0
         if unknown:
             yield Examined("sends", "warning", f"{unknown} may or may not have left", "`dunning send resolve KEY …`")
+        held = select(sends.c.reason, func.count()).where(sends.c.status == "held").group_by(sends.c.reason)
+        reasons = [f"{count} {reason}" for reason, count in connection.execute(held.order_by(sends.c.reason)).tuples()]
+        if reasons:
+            yield Examined("sends", "info", f"held: {', '.join(reasons)}", "`dunning send list` tells each")
         late = connection.scalar(
             select(func.count()).where(sends.c.status == "queued", sends.c.due_at < now - timedelta(hours=1))
         )

@@ -237,7 +237,9 @@ class _Build:
         }
 
     def publish(self) -> None:
-        bad = [m.name for m in self.report.models if m.status != "built" and m.schema not in LEAF_SCHEMAS]
+        missing = [m for m in self.report.models if m.status != "built" and m.schema not in LEAF_SCHEMAS]
+        # what was skipped follows from what failed: among thirty names nobody finds the one to correct
+        bad = [m.name for m in missing if m.status == "failed"] or [m.name for m in missing]
         bad += [c.name for c in self.report.checks if c.is_blocking_failure and not self._is_leaf(c)]
         if bad:
             self.report.withheld = f"the previous snapshot stays published, because of: {', '.join(dict.fromkeys(bad))}"
