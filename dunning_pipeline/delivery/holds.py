@@ -28,6 +28,10 @@ HELD = {
     "facts_unpublished": ("newer data was read and is not published yet", "publish it with `dunning build`"),
     "campaign_paused": ("its campaign is paused", "let it go on with `dunning campaign resume NAME`"),
     "quiet_hours": ("it waits for an hour at which its reader may be written to", ""),
+    "no_common_hour": (
+        "its reader may be in several zones, and no hour of the day is allowed in all of them",
+        "correct the time zone of the account at the source, or widen `sms_hours` in policies/company.yaml",
+    ),
     "weekend": ("it waits for the next working day", ""),
     "holiday": ("it waits for the next working day", ""),
 }

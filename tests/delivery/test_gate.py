@@ -703,3 +703,12 @@ def test_a_copy_to_whom_the_source_does_not_name_any_more_is_left_out(
     mail = message_from_bytes((desk.ws.outbox / f"{key}.eml").read_bytes(), policy=policy.default)
     assert mail["Cc"].lower() == copied.lower()
     assert ("copy_left_out" in desk.findings()) is (overrides is None)
+
+
+def test_a_text_for_which_no_hour_suits_all_its_zones_goes_as_a_letter(desk: Desk, acme: dict) -> None:
+    zones = "Asia/Tokyo,America/New_York,Europe/Berlin"
+    [key] = desk.queue({**acme, "time_zone": zones}, channels=["sms"])
+    for hour in range(0, 48, 5):
+        deliver(desk.ws, now=NOW + timedelta(hours=hour), send_now=True)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("held", "no_common_hour")
+    assert [row["status"] for row in desk.sends() if row["channel"] == "letter"] == ["sent"]

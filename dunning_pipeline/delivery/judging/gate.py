@@ -266,6 +266,9 @@ def _in_time(row: Any, now: datetime, company: Company, send_now: bool) -> Verdi
         quiet = company.email_quiet_hours if channel == "email" else None
         if not allowed_at(now, allowed=allowed, quiet=quiet, zones=zones):
             until = next_allowed(now, allowed=allowed, quiet=quiet, zones=zones)
+            if not allowed_at(until, allowed=allowed, quiet=quiet, zones=zones):
+                names = ", ".join(sorted({zone.key for zone in zones}))
+                return Verdict("hold", "no_common_hour", until=until, detail=f"no hour of the day suits {names}")
             return Verdict("hold", "quiet_hours", until=until)
     if send_now or row["send_now"] or channel not in RENDERED:
         return None

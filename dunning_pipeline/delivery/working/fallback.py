@@ -17,7 +17,7 @@ from dunning_pipeline.statements.booking.superseding import has_left
 
 ACTOR = "delivery"
 _ALIVE = ("queued", "in_flight", "sent", "unknown")
-UNREACHABLE = ("invalid_address", "suppressed", "consent")
+UNREACHABLE = ("invalid_address", "suppressed", "consent", "no_common_hour")
 _OWN_NO = {"opted out", *PERSONAL}  # details of a verdict
 
 
