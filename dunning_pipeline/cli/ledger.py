@@ -38,17 +38,18 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Even where the ledger in use holds statements.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Put a backup in the ledger's place; the former SQLite file is kept beside it, and what waits is stopped."""
+    """Put a backup in the ledger's place; the former SQLite file is kept beside it, and nothing leaves at first."""
     from dunning_pipeline.ledger import backup as copies
 
     restored = copies.restore(open_workspace(workspace), file, replace=replace, now=moment(), actor=getpass.getuser())
     typer.echo("Restored." + (f" The former ledger is {restored.kept}." if restored.kept else ""))
     for series, (first, last) in restored.lost.items():
         typer.echo(f"{series}: the numbers {first} to {last} were given after this backup and will be given again.")
-    if restored.waiting:
+    if restored.is_stopped:
         typer.echo(
-            f"{restored.waiting} messages wait in it, and some may have left after it was made: nothing leaves until "
-            "you have looked (`dunning send list`, `dunning send cancel`) and said `dunning send resume`."
+            f"The stop button is pressed: {restored.waiting} messages wait, and what left after the backup is among "
+            "them or is proposed again by the next `dunning daily`. Look (`dunning send list`, `dunning send cancel`), "
+            "then say `dunning send resume`."
         )
 
 

@@ -7,6 +7,7 @@ import subprocess
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select, text
@@ -16,13 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, sqlite_file
-from dunning_pipeline.ledger.schema import number_series, sends, switches
+from dunning_pipeline.ledger.schema import number_series, runs, sends, switches
 from dunning_pipeline.settings.workspace import Workspace
 
 _WAITING = ("queued", "in_flight", "held")
 _STOPPED = (
-    "restored from a backup: what left after it was made would leave again; settle it with the provider's records, "
-    "then resume"
+    "restored from a backup: what left after it was made would leave again, from what waits or from what is proposed "
+    "anew; settle it with the provider's records, then resume"
 )
 
 # Each query yields what breaks a rule of the record; an empty ledger of findings is a sound ledger.
@@ -82,6 +83,7 @@ class Restored:
 
     kept: Path | None  # the former ledger (SQLite), where there was one
     waiting: int
+    is_stopped: bool  # false only where the backup was never used
     lost: dict[str, tuple[int, int]]  # series → first and last number that only the former ledger knows
 
 
@@ -111,7 +113,7 @@ def backup(ws: Workspace, target: Path) -> Path:
 
 
 def restore(ws: Workspace, source: Path, *, replace: bool = False, now: datetime, actor: str) -> Restored:
-    """Put a backup in the ledger's place. Where messages wait in it, the stop button is pressed: some may have left.
+    """Put a backup in the ledger's place and press the stop button: the next day would say again what was said since.
 
     Raises NotThere, and Refused where a ledger with statements is there and `replace` is not said.
     """
@@ -129,19 +131,19 @@ def restore(ws: Workspace, source: Path, *, replace: bool = False, now: datetime
     if file is None:
         _run("pg_restore", "--clean", "--if-exists", "--single-transaction", f"--dbname={_plain_url(ws)}", str(source))
     else:
-        kept = _exchange(ws, file, source)
-    waiting = _stop_sends(ws, now=now, actor=actor)
+        kept = _exchange(ws, file, source, now)
+    waiting, is_stopped = _stop_sends(ws, now=now, actor=actor)
     known = _numbers_given(ws)
     lost = {name: (known.get(name, 0) + 1, last) for name, last in given.items() if last > known.get(name, 0)}
-    return Restored(kept, waiting, lost)
+    return Restored(kept, waiting, is_stopped, lost)
 
 
-def _exchange(ws: Workspace, file: Path, source: Path) -> Path | None:
+def _exchange(ws: Workspace, file: Path, source: Path, now: datetime) -> Path | None:
     """Put a SQLite file in the ledger's place; where the former one is kept."""
     kept = None
     if file.exists():
         dispose(ws.ledger_url)
-        kept = file.with_name(f"{file.stem}-before-restore-{source.stat().st_mtime_ns}{file.suffix}")
+        kept = _new_name(file, now)
         for ending in ("-wal", "-shm"):
             side = file.with_name(file.name + ending)
             if side.exists():
@@ -154,19 +156,31 @@ def _exchange(ws: Workspace, file: Path, source: Path) -> Path | None:
     return kept
 
 
-def _stop_sends(ws: Workspace, *, now: datetime, actor: str) -> int:
-    """How many messages wait; with any, nothing leaves before a person has looked (`dunning send resume`)."""
+def _new_name(file: Path, now: datetime) -> Path:
+    """Where the former ledger goes: never over one that an earlier restore kept."""
+    name = f"{file.stem}-before-restore-{now:%Y%m%dT%H%M%S}"
+    names = (name if again == 1 else f"{name}-{again}" for again in count(1))
+    return next(new for one in names if not (new := file.with_name(one + file.suffix)).exists())
+
+
+def _stop_sends(ws: Workspace, *, now: datetime, actor: str) -> tuple[int, bool]:
+    """How many messages wait, and whether nothing leaves before a person has looked (`dunning send resume`).
+
+    That none waits tells nothing: what was proposed, closed and sent after the backup is proposed again.
+    """
     with open_ledger(ws).begin() as connection:
         waiting = connection.scalar(select(func.count()).where(sends.c.status.in_(_WAITING))) or 0
+        is_used = connection.scalar(select(runs.c.run_id).limit(1)) is not None
+        is_used = is_used or connection.scalar(select(sends.c.send_key).limit(1)) is not None
         is_stopped = connection.scalar(select(switches.c.name).where(switches.c.name == "stop")) is not None
-        if waiting and not is_stopped:
+        if is_used and not is_stopped:
             row = {"name": "stop", "value": True, "reason": _STOPPED, "set_by": actor, "set_at": now}
             connection.execute(switches.insert().values(**row))
         audit.record(
             connection, actor=actor, action="ledger.restore", object_kind="ledger", object_id="ledger",
             after={"waiting": waiting}, at=now,
         )  # fmt: skip
-    return waiting
+    return waiting, is_used or is_stopped
 
 
 def _numbers_given(ws: Workspace, *, may_be_damaged: bool = False) -> dict[str, int]:

@@ -59,6 +59,36 @@ def test_what_left_and_was_numbered_after_the_backup_is_told_and_stopped(
         assert connection.scalars(select(audit.c.action)).all() == ["ledger.restore"]
 
 
+def test_each_former_ledger_is_kept(workspace: Workspace, tmp_path: Path) -> None:
+    copy = saved(workspace, tmp_path / "ledger.backup")
+    kept = [restore(workspace, copy, replace=True, **BY).kept for _ in range(3)]
+    assert len(set(kept)) == 3 and all(file is not None and file.is_file() for file in kept)
+    dispose(workspace.ledger_url)
+
+
+def test_a_backup_in_which_nothing_waits_is_stopped_too(ledger_workspace: Workspace, tmp_path: Path) -> None:
+    """What was closed and sent after it is proposed again by the next day: it would leave a second time."""
+    ws = ledger_workspace
+    with open_ledger(ws).begin() as connection:
+        put_statement(connection)
+        connection.execute(insert(sends).values(**queued_send("k1")))
+        connection.execute(update(sends).values(status="sent", sent_at=NOW))
+    if sqlite_file(ws.ledger_url) is None and shutil.which("pg_dump") is None:
+        pytest.skip("pg_dump (Debian package postgresql-client) is not installed")
+
+    restored = restore(ws, backup(ws, tmp_path / "copy"), replace=True, **BY)
+
+    assert (restored.waiting, restored.is_stopped) == (0, True)
+    with reading(open_ledger(ws)) as connection:
+        assert "proposed anew" in (switched_on(connection)["stop"] or "")
+
+
+def test_a_backup_of_an_unused_ledger_stops_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    open_ledger(workspace)
+    restored = restore(workspace, backup(workspace, tmp_path / "copy"), **BY)
+    assert (restored.waiting, restored.is_stopped) == (0, False)
+
+
 def test_a_damaged_ledger_is_replaced_and_a_damaged_backup_is_not_taken(workspace: Workspace, tmp_path: Path) -> None:
     copy = saved(workspace, tmp_path / "ledger.backup")
     file = sqlite_file(workspace.ledger_url)
@@ -89,7 +119,7 @@ def test_restored_into_a_fresh_folder_nothing_leaves_before_somebody_has_looked(
 
     restored = restore(fresh, copy, **BY)
 
-    assert (restored.kept, restored.waiting, restored.lost) == (None, 1, {})
+    assert (restored.kept, restored.waiting, restored.is_stopped, restored.lost) == (None, 1, True, {})
     with reading(open_ledger(fresh)) as connection:
         assert "stop" in switched_on(connection)
     dispose(fresh.ledger_url)
