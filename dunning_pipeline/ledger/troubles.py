@@ -15,6 +15,8 @@ _MEANINGS = (
     ("disk I/O error", "the ledger's file cannot be read or written: its disk is full or fails", _SPACE),
     ("attempt to write a readonly database", "the ledger may not be written", _ACCESS),
     ("unable to open database file", "the ledger's file cannot be opened", _ACCESS),
+    ("Read-only file system", "the workspace's folder can only be read", "let this user write to its `.dunning/`"),
+    ("Permission denied", "a file of the workspace may not be used", "let this user write to its `.dunning/`"),
     ("connection failed", "the ledger's server does not answer", "start it, or correct DUNNING_LEDGER_URL"),
     ("server closed the connection", "the ledger's server went away", "run it again when it is back"),
     ("terminating connection due to", "the ledger's server went away", "run it again when it is back"),

@@ -4,6 +4,7 @@ import errno
 import sqlite3
 from pathlib import Path
 
+import duckdb
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
@@ -55,4 +56,7 @@ def test_files_are_told_by_name_and_what_is_unknown_stays_as_it_is() -> None:
     )
     told = in_words(OSError(errno.ENOSPC, "No space left on device"))
     assert told is not None and told.message == "no space is left on the disk"
+    refused = duckdb.IOException('IO Error: Cannot open file "/srv/x/warehouse.duckdb": Read-only file system')
+    told = in_words(refused)
+    assert told is not None and told.message == "the workspace's folder can only be read"
     assert in_words(ValueError("something else")) is None
