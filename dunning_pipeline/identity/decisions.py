@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +97,28 @@ def list_decisions(ledger: Engine) -> list[dict[str, Any]]:
     )
     with ledger.connect() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def follow_renamed(ledger: Engine, kind: str, renamed: Mapping[str, str], *, at: datetime) -> None:
+    """Standing decisions about records that have another key now (old key → new key), said of the new ones."""
+    table = identity_decisions
+    query = select(table).where(table.c.kind == kind, table.c.withdrawn_at.is_(None)).order_by(table.c.decision_id)
+    with ledger.begin() as connection:
+        rows = connection.execute(query).mappings().all()
+        decided = {(row["left_record"], row["right_record"]) for row in rows}
+        for row in rows:
+            old = (row["left_record"], row["right_record"])
+            left, right = sorted(renamed.get(key, key) for key in old)
+            if (left, right) == old or left == right:
+                continue
+            decision_id = hashlib.sha256(f"{row['decision_id']}|{left}|{right}".encode()).hexdigest()[:16]
+            connection.execute(update(table).where(table.c.decision_id == row["decision_id"]).values(withdrawn_at=at))
+            if (left, right) in decided:
+                continue  # somebody decided about the new keys already
+            moved = {"decision_id": decision_id, "left_record": left, "right_record": right}
+            connection.execute(insert(table).values({**row, **moved}))
+            reason = f"{' and '.join(old)} have other keys now"
+            _audit(connection, "build", decision_id, row["verdict"], left, right, reason, at)
 
 
 def _refuse_contradiction(connection: Any, kind: str, verdict: str, left: str, right: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from dunning_pipeline.identity.decisions import standing_decisions
+from dunning_pipeline.identity.decisions import follow_renamed, standing_decisions
 from dunning_pipeline.identity.engine import DuckDBEngine
 from dunning_pipeline.identity.steps import stable_ids
 from dunning_pipeline.identity.steps.step import WORK, Step, text
@@ -27,16 +27,32 @@ def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
     known = _load_ids(engine, kind, ledger)
     carried = engine.run(stable_ids.carried(kind))
     engine.run(_open_cases(engine, kind))
-    _load_decisions(engine, kind, ledger)
     marks = stable_ids.marks(kind)
     some_arrived = carried < engine.rows(f"select count(*) from {WORK}.{kind}_records")[0][0]
     if some_arrived and carried < known and table_exists(engine.con, "identity", f"{kind}_marks"):
         engine.run(Step(f"{WORK}.{kind}_new_marks", marks.sql))
         engine.run(stable_ids.rekeyed(kind))
+        if ledger is not None:
+            _follow_renamed(engine, kind, ledger)
         engine.run(Step(marks.table, f"select * from {WORK}.{kind}_new_marks"))
     else:
         engine.load(f"{WORK}.{kind}_rekeyed", [("record_id", "bigint"), ("unified_id", "varchar")], [])
         engine.run(marks)
+    _load_decisions(engine, kind, ledger)
+
+
+def _follow_renamed(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
+    """What people decided about a record whose source calls it something else now, they decided about that one."""
+    renamed = engine.rows(
+        f"select o.record_key, n.record_key from {WORK}.{kind}_rekeyed as k"
+        f" join {WORK}.{kind}_records as r on r.record_id = k.record_id"
+        f" join {WORK}.{kind}_new_marks as n on n.record_key = r.record_key"
+        f" join identity.{kind}_marks as o on o.source = n.source and o.mark = n.mark"
+        f" left join {WORK}.{kind}_records as still on still.record_key = o.record_key where still.record_key is null"
+    )
+    if renamed:
+        ((now,),) = engine.rows(f"select now from {WORK}.clock")
+        follow_renamed(ledger, kind, dict(renamed), at=now.replace(tzinfo=UTC))
 
 
 def _load_ids(engine: DuckDBEngine, kind: str, ledger: Any) -> int:

@@ -201,3 +201,20 @@ def test_a_decision_that_is_taken_back_counts_no_more(parties: Parties, ledger: 
     assert parties.profiles() == [["1", "2"]]
     with ledger.connect() as connection:
         assert "identity.withdraw" in connection.execute(select(audit.c.action)).scalars().all()
+
+
+def test_decisions_follow_records_that_their_source_renames(parties: Parties, ledger: Engine) -> None:
+    for key, city in (("1", "Hamburg"), ("2", "Kiel")):
+        parties.contact(key, first_name="Jane", last_name="Doe", email="jane@doe.org", street=city)
+    decide(ledger, "cannot_link", "crm:1", "crm:2")
+    parties.resolve(ledger=ledger)
+    before = parties.ids()
+
+    for key, city in (("1", "Hamburg"), ("2", "Kiel")):
+        parties.remove("contacts", f"crm:{key}")
+        parties.contact(f"9{key}", first_name="Jane", last_name="Doe", email="jane@doe.org", street=city)
+    for _ in range(2):  # the old keys are known to the first build after the change alone
+        parties.resolve(ledger=ledger)
+        assert parties.ids() == {"91": before["1"], "92": before["2"]}
+    (standing,) = list_decisions(ledger)
+    assert (standing["left_record"], standing["right_record"], standing["decided_by"]) == ("crm:91", "crm:92", "ann")
