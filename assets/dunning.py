@@ -58,6 +58,8 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
                 runs = daily.run_processes(here, date=day, now=business_now(), actor=ACTOR, problems=problems)
         except Busy as busy:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=20) from busy
+        if not runs:  # a green run in which nothing was decided would call nobody
+            raise dg.Failure("nothing was decided: " + "\n".join(problems), allow_retries=False)
         counts: dict[str, int] = {}
         for run in runs:
             for name, count in (run.counts or {}).items():

@@ -1,6 +1,7 @@
 """Runs in an ephemeral instance: what is materialised, what a broken file or row looks like, and the day as one."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,14 @@ def test_the_finding_of_a_killed_run_says_what_happened(company: Workspace, defs
     assert message == (
         "the job send failed: its process ended without a word: killed, out of memory, or the machine restarted"
     )
+
+
+def test_a_run_in_which_no_process_could_decide_is_red(company: Workspace, defs: dg.Definitions) -> None:
+    assert run(defs, "dunning_run", partition_key=TODAY.isoformat()).success
+    assert run(defs, "close", partition_key=TODAY.isoformat()).success
+    before = (TODAY - timedelta(days=1)).isoformat()
+    result = run(defs, "dunning_run", partition_key=before)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "nothing was decided" in failure.event_specific_data.error.message
+    assert f"a run dated {before} is before the last closed run" in failure.event_specific_data.error.message
