@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import escape
 from sqlalchemy import Connection
 
-from dunning_pipeline.delivery.judging.gate import is_mandatory
+from dunning_pipeline.delivery.judging.verdicts import is_mandatory
 from dunning_pipeline.delivery.mime import one_line, safe_filename
 from dunning_pipeline.delivery.permission.contact_points import wire_email
 from dunning_pipeline.delivery.permission.preferences import preference_link, unsubscribe_headers

@@ -31,7 +31,7 @@ def normalised(text: str) -> str:
     """The text with typographic blanks, quotes and dashes made plain, and accents dropped only where that alone
     brings the whole text into the GSM alphabet (á → a, ê → e); other scripts stay as they are.
     """
-    plain = text.translate(_PLAIN)
+    plain = unicodedata.normalize("NFC", text).translate(_PLAIN)  # ä may come as a and two dots
     if _is_gsm(plain):
         return plain
     folded = "".join(letter if letter in _BASIC or letter in _EXTENDED else _without_accent(letter) for letter in plain)

@@ -176,3 +176,4 @@ def test_sms_use_the_cheap_alphabet_where_it_is_readable():
     assert count_segments(normalised("Último recordatório")).alphabet == "GSM-7"
     assert normalised("お支払い") == "お支払い"
     assert normalised("zażółć gęślą łódź") == "zazolc gesla lodz"
+    assert normalised("fu\u0308r Sie") == "für Sie"  # written as u and two dots

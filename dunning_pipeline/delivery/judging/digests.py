@@ -8,7 +8,7 @@ from dunning_pipeline.delivery.judging.facts import Holder, Item
 from dunning_pipeline.money import to_minor
 
 if TYPE_CHECKING:
-    from dunning_pipeline.delivery.judging.gate import Facts
+    from dunning_pipeline.delivery.judging.verdicts import Facts
 
 
 def told_accounts(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,64 +1,20 @@
 """The last look before a message leaves: amounts, blocks, consent, suppression, hours, freshness, stop button."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from dunning_pipeline.delivery.judging.digests import digest_obstacle, told_accounts
-from dunning_pipeline.delivery.judging.facts import Holder, Item, ItemNow
+from dunning_pipeline.delivery.judging.facts import Item, ItemNow
 from dunning_pipeline.delivery.judging.hours import allowed_at, is_closed_day, next_allowed, next_send_time, zone_or
+from dunning_pipeline.delivery.judging.recipients import permitted, still_theirs
+from dunning_pipeline.delivery.judging.verdicts import POINTS, Facts, Verdict, business_day, is_mandatory
 from dunning_pipeline.delivery.queue import RENDERED
 from dunning_pipeline.settings.company import Company
 
-# Consent to what: subscriptions that an opt-out of speaks against the message.
-DUNNING_SUBSCRIPTION = "dunning"
-# Kinds that carry a claim; their opt-out routes to letter, and no unsubscribe link is put on them.
-MANDATORY = ("dunning", "resend", "account", "collection_plan", "draft")
-POINTS = ("email", "sms")  # channels that reach a contact point
 _UNLISTED = ItemNow(0, "gone", False, False)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    action: Literal["go", "hold", "cancel", "stop"]
-    reason: str | None = None
-    until: datetime | None = None  # a hold that time alone ends
-    detail: str | None = None
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the gate knows about a batch of sends, gathered seconds ago (see gate_facts.gather)."""
-
-    statements: dict[str, str]  # statement_id → status
-    listed: dict[str, dict[Item, int]]  # statement_id (send_key without one) → item → open amount that is said, minor
-    items: dict[Item, ItemNow]
-    blocks: dict[str, str]  # account, bill group or invoice key → kind of the block in force
-    prevented: set[str]
-    suppressed: dict[tuple[str, str], str]  # (channel, normal address) → reason
-    consents: dict[tuple[str, str, str], str]  # (channel, address, subscription) → opt_in | opt_out
-    payments_loaded_at: datetime | None
-    facts_unpublished: bool  # something was read that the published snapshot was not built from
-    is_stopped: bool
-    paused_campaigns: set[str]
-    # statement_id (send_key without one) → whose credits → how much of them it knows of, minor; and what they have now
-    known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
-    credits: dict[Holder, int] = field(default_factory=dict)
-    due: dict[str, dict[Item, date]] = field(default_factory=dict)  # statement_id → item → due date that it goes by
-    agreed: dict[str, str] = field(default_factory=dict)  # statement_id → promise, settled charge … since its closing
-    last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
-    loads: int = 0  # how many there were when this was gathered
-    invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
-    # account of a digest or statement → the normal addresses and numbers at which the newest snapshot reaches it
-    points: dict[str, set[str]] = field(default_factory=dict)
-    copies: dict[str, set[str]] = field(default_factory=dict)  # and those that its mail may name, copies too
-    named_by_hand: set[str] = field(default_factory=set)  # statements whose recipients a person chose
-
-
-def is_mandatory(kind: str) -> bool:
-    return kind.partition(":")[0] in MANDATORY
 
 
 def judge(
@@ -79,7 +35,7 @@ def judge(
         return Verdict("stop", "stopped")
     if row["campaign"] in facts.paused_campaigns:
         return Verdict("hold", "campaign_paused", until=now)
-    for check in (_statement_stands, _not_blocked, _permitted, _still_theirs, _fresh):
+    for check in (_statement_stands, _not_blocked, permitted, still_theirs, _fresh):
         verdict = check(row, facts, now, company, addresses)
         if verdict is not None:
             return verdict
@@ -182,69 +138,6 @@ def _obstacle(row: Any, facts: Facts) -> Verdict | None:
     return None
 
 
-def _permitted(row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
-    channel = row["channel"]
-    if channel not in POINTS:
-        return None
-    for address in row["recipients"]["to"]:
-        refusal = _refusal(row, address, facts, company, addresses)
-        if refusal is not None:
-            return refusal
-    if channel == "email" and not is_mandatory(row["kind"]) and not company.public_url:
-        return Verdict("hold", "not_configured", detail="mail that nobody must get needs a way out of it: `public_url`")
-    return None
-
-
-def _still_theirs(
-    row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]
-) -> Verdict | None:
-    """Whether the source still reaches the account there; whom a person chose stays chosen."""
-    if row["channel"] not in POINTS or not _follows_source(row, facts, "to", "sms"):
-        return None
-    if (points := facts.points.get(row["account_key"])) is None:
-        return None
-    for address in row["recipients"]["to"]:
-        if addresses[address] not in points:
-            return Verdict("cancel", "recipient_changed", detail=f"the source does not name {address} any more")
-    return None
-
-
-def _follows_source(row: Any, facts: Facts, *parts: str) -> bool:
-    """Whether these recipients are those of the decision, and not a person's choice."""
-    by_hand = row["statement_id"] in facts.named_by_hand or not (row["overrides"] or {}).keys().isdisjoint(parts)
-    return row["kind"] in ("dunning", "account") and not by_hand
-
-
-def barred_copies(
-    row: Mapping[str, Any], facts: Facts, *, company: Company, addresses: Mapping[str, str]
-) -> dict[str, str]:
-    """Copy recipients (cc, bcc) that may not be written to, and why; the message leaves without them."""
-    barred = {}
-    for part in ("cc", "bcc"):
-        known = facts.copies.get(row["account_key"]) if _follows_source(row, facts, part) else None
-        for address in row["recipients"].get(part) or ():
-            refusal = _refusal(row, address, facts, company, addresses)
-            if refusal is not None:
-                barred[address] = f"{refusal.reason}: {refusal.detail}"
-            elif known is not None and addresses[address] not in known:
-                barred[address] = "the source does not name it any more"
-    return barred
-
-
-def _refusal(row: Any, address: str, facts: Facts, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
-    if address in facts.invalid:
-        return Verdict("hold", "invalid_address", detail=facts.invalid[address])
-    channel, point = row["channel"], addresses[address]
-    subscription = DUNNING_SUBSCRIPTION if is_mandatory(row["kind"]) else "campaigns"
-    needs_opt_in = subscription == DUNNING_SUBSCRIPTION and company.consent_for_dunning == "required"
-    if (channel, point) in facts.suppressed:
-        return Verdict("hold", "suppressed", detail=f"{facts.suppressed[channel, point]}")
-    said = facts.consents.get((channel, point, subscription))
-    if said == "opt_out" or (needs_opt_in and said != "opt_in"):
-        return Verdict("hold", "consent", detail="opted out" if said == "opt_out" else "no opt-in is recorded")
-    return None
-
-
 def _fresh(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
     if row["kind"] == "draft":
         return None
@@ -300,7 +193,3 @@ def number_zones(number: str) -> Sequence[ZoneInfo]:
         return []
     # a country-wide list of many zones tells nothing about this person
     return [ZoneInfo(name) for name in names if name != "Etc/Unknown"] if len(names) <= 2 else []
-
-
-def business_day(now: datetime, company: Company) -> date:
-    return now.astimezone(company.zone).date()

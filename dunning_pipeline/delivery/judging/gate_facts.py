@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, se
 
 from dunning_pipeline.delivery.judging.digests import listed_credits, listed_items, told_accounts
 from dunning_pipeline.delivery.judging.facts import Holder, Item, ItemNow, PublishedFacts
-from dunning_pipeline.delivery.judging.gate import POINTS, Facts, business_day
+from dunning_pipeline.delivery.judging.verdicts import POINTS, Facts, business_day
 from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import suppressed

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from dunning_pipeline.delivery.judging.gate import Verdict
+from dunning_pipeline.delivery.judging.verdicts import Verdict
 from dunning_pipeline.delivery.permission.suppressions import PERSONAL
 from dunning_pipeline.delivery.queue import RENDERED, queue_statement
 from dunning_pipeline.errors import DunningError, Refused

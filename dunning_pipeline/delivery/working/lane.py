@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from dunning_pipeline.delivery.judging.gate import Verdict
+from dunning_pipeline.delivery.judging.verdicts import Verdict
 from dunning_pipeline.delivery.providers.protocol import Answer, BatchProvider, Message
 from dunning_pipeline.delivery.working.claims import give_back
 from dunning_pipeline.delivery.working.fallback import obstructed

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from dunning_pipeline.delivery.judging.digests import accounts_of
-from dunning_pipeline.delivery.judging.gate import Verdict, barred_copies, business_day, judge
+from dunning_pipeline.delivery.judging.gate import judge
 from dunning_pipeline.delivery.judging.gate_facts import gather
 from dunning_pipeline.delivery.judging.leaks import allowed_words, company_words, leaks, words_of
+from dunning_pipeline.delivery.judging.recipients import barred_copies
+from dunning_pipeline.delivery.judging.verdicts import Verdict, business_day
 from dunning_pipeline.delivery.providers.protocol import Answer, Message
 from dunning_pipeline.delivery.rendering import document_of
 from dunning_pipeline.delivery.working.session import Session

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 
 from dunning_pipeline.delivery.judging.facts import PublishedFacts
-from dunning_pipeline.delivery.judging.gate import business_day
+from dunning_pipeline.delivery.judging.verdicts import business_day
 from dunning_pipeline.delivery.outlets import Outlets, TokenBucket
 from dunning_pipeline.delivery.providers.protocol import Answer
 from dunning_pipeline.delivery.rendering import Renderer

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 
-from dunning_pipeline.delivery.judging.gate import business_day
+from dunning_pipeline.delivery.judging.verdicts import business_day
 from dunning_pipeline.delivery.payments import watch_charges
 from dunning_pipeline.delivery.providers.protocol import HttpProvider
 from dunning_pipeline.delivery.switches import switched_on
