@@ -106,9 +106,9 @@ def _results(report: LoadReport) -> Iterator[Any]:
     yield dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=key,
-        passed=report.error is None and report.rows_rejected == 0,
+        passed=report.error is None and report.rows_rejected == 0 and report.doubt is None,
         severity=dg.AssetCheckSeverity.ERROR if report.error else dg.AssetCheckSeverity.WARN,
-        description=report.error or f"{report.rows_rejected} of {report.rows_read} rows were rejected",
+        description=report.error or report.doubt or f"{report.rows_rejected} of {report.rows_read} rows were rejected",
         metadata=_rejects(report),
     )
 

@@ -251,6 +251,8 @@ def _load_problems(load: Any) -> list[str]:
         problems.append(f"{name} was not read, what was there stays: {load.error}")
     if load.rows_rejected:
         problems.append(f"{name}: {load.rows_rejected} of {load.rows_read} rows rejected, see {load.reject_file}")
+    if load.doubt:
+        problems.append(f"{name}: {load.doubt}")
     return problems
 
 

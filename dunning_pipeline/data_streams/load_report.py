@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Progress = Callable[[str, int, int], None]  # text, done, total
+MANY_CLOSED, FEW_CLOSED = 0.02, 2  # of an extract's rows as many do not vanish in a day; so few may, of a small one
 
 
 @dataclass
@@ -31,6 +32,16 @@ class LoadReport:
     watermark: str | None = None
     error: str | None = None
     content: str = ""  # names what this load put in place; finding the same files again keeps the name
+
+    @property
+    def doubt(self) -> str | None:
+        """What a person should look at although the load went through: an older extract takes rows back."""
+        if self.rows_closed <= max(FEW_CLOSED, MANY_CLOSED * self.rows_loaded):
+            return None
+        return (
+            f"{self.rows_closed} rows that were there are gone, deleted or not in the extract; "
+            "if it is an older one, press `dunning send stop` and deliver the newest"
+        )
 
     def as_row(self) -> dict[str, Any]:
         return asdict(self)

@@ -63,6 +63,15 @@ def test_absence_from_a_full_extract_closes_and_reappearance_reopens(inbox: Inbo
     assert list(amounts(inbox)) == ["I1", "I2"]
 
 
+@pytest.mark.parametrize(("gone", "is_doubtful"), [(2, False), (3, True)])
+def test_an_extract_that_takes_many_rows_back_is_doubted(inbox: Inbox, gone: int, is_doubtful: bool) -> None:
+    rows = [invoice(f"I{number}") for number in range(103)]
+    inbox.invoices(*rows)
+    assert inbox.ingest()["salesforce.Invoice"].doubt is None
+    inbox.invoices(*rows[gone:])
+    assert (inbox.ingest()["salesforce.Invoice"].doubt is not None) == is_doubtful
+
+
 def test_is_deleted_closes_even_without_its_values(inbox: Inbox) -> None:
     inbox.invoices(invoice("I1"), invoice("I2"))
     inbox.ingest()
