@@ -116,7 +116,10 @@ def resolve(
     reason: Reason = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Settle an unknown send by what a person knows, or by the provider's activity log (KEY `all`: every one)."""
+    """Settle an unknown send by what a person knows, or by the provider's activity log (KEY `all`: every one).
+
+    Of one that waits a person may say that it was sent: in a restored ledger it may have left before.
+    """
     from dunning_pipeline.delivery.working import resolving
 
     ws = open_workspace(workspace)

@@ -8,10 +8,13 @@ import pytest
 from dunning_pipeline.cli.main import main
 from dunning_pipeline.delivery.permission.preferences import preference_link
 from dunning_pipeline.delivery.rendering import Renderer, document_of
+from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
+from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.statements.levels import was_sent
 from tests.delivery.desk import NOW, Desk
 
 
@@ -58,6 +61,22 @@ def test_mail_that_nobody_has_to_get_shows_the_way_to_choose(desk: Desk) -> None
         assert link in part.get_content()
     for part in texts[reminder].iter_parts():
         assert "/preferences/" not in part.get_content()
+
+
+def test_what_left_before_the_backup_was_restored_is_settled_by_a_person_and_counts(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-1": 10000})
+    [key] = desk.queue(statement)
+    with pytest.raises(Refused, match="not sent"):
+        resolve_by_person(desk.ws, key, was_sent=False, now=NOW, actor="engineer")
+
+    resolve_by_person(desk.ws, key, was_sent=True, now=NOW, actor="engineer", reason="the provider has it")
+    assert deliver(desk.ws, now=NOW, send_now=True)["sent"] == 0 and desk.outbox() == []
+    with desk.engine.begin() as connection:
+        assert was_sent(connection, statement["statement_id"])  # its level counts: the next run does not repeat it
+    with pytest.raises(Refused, match="this send is sent"):
+        resolve_by_person(desk.ws, key, was_sent=True, now=NOW, actor="engineer")
 
 
 def test_a_template_that_a_campaign_chose_is_named_in_the_document(desk: Desk) -> None:

@@ -17,17 +17,24 @@ from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import record_revoked
 
+# Of what a person, an event or the provider's log may say that it was sent (True), or not.
+_OPEN = {True: ("unknown", "queued", "held"), False: ("unknown",)}
+
 
 def resolve_by_person(
     ws: Workspace, key: str, *, was_sent: bool, now: datetime, actor: str, reason: str | None = None
 ) -> None:
-    """A person knows: `sent`, or not sent and therefore queued again. Raises NotThere, Refused."""
+    """A person knows: `sent`, or not sent and therefore queued again; of one that waits, that it left before (from a
+    ledger whose backup this is). Raises NotThere, Refused.
+    """
     with open_ledger(ws).begin() as connection:
         row = connection.execute(select(sends).where(sends.c.send_key == key)).mappings().one_or_none()
         if row is None:
             raise NotThere("there is no such send", value=key)
-        if row["status"] != "unknown":
-            raise Refused(f"this send is {row['status']}; only an unknown one is resolved", value=key)
+        if row["status"] not in _OPEN[was_sent]:
+            if was_sent:
+                raise Refused(f"this send is {row['status']}; only an unknown or waiting one is called sent", value=key)
+            raise Refused(f"this send is {row['status']}; only an unknown one is called not sent", value=key)
         settle(connection, ws, row, was_sent=was_sent, now=now, actor=actor, reason=reason or "by a person")
 
 
@@ -90,14 +97,14 @@ def settle_told(connection: Connection, ws: Workspace, rows: Sequence[Mapping[st
 def settle(
     connection: Connection, ws: Workspace, row: Any, *, was_sent: bool, now: datetime, actor: str, reason: str
 ) -> bool:
-    """Move an unknown send to sent or queued; False where somebody else settled it meanwhile."""
+    """Move an unknown send to sent or queued, or a waiting one to sent; False where somebody settled it meanwhile."""
     values: dict[str, Any] = (
         {"status": "sent", "sent_at": now, "reason": None}
         if was_sent
         else {"status": "queued", "reason": None, "next_attempt_at": None}
     )
     changed = connection.execute(
-        update(sends).where(sends.c.send_key == row["send_key"], sends.c.status == "unknown").values(**values)
+        update(sends).where(sends.c.send_key == row["send_key"], sends.c.status.in_(_OPEN[was_sent])).values(**values)
     ).rowcount
     if not changed:
         return False
