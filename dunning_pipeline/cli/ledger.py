@@ -48,8 +48,8 @@ def restore(
     if restored.is_stopped:
         typer.echo(
             f"The stop button is pressed: {restored.waiting} messages wait, and what left after the backup is among "
-            "them or is proposed again by the next `dunning daily`. Look (`dunning send list`, `dunning send cancel`), "
-            "then say `dunning send resume`."
+            "them or is proposed again by the next `dunning daily`. Say what left (`dunning send list`, "
+            "`dunning send resolve KEY sent`), then `dunning send resume`."
         )
 
 

@@ -14,7 +14,6 @@ import duckdb
 
 from dunning_pipeline.errors import InvalidInput
 
-NEEDED_PRECISION = 0.999
 NEEDED_PAIRS = 3_000  # without an error, this many show a precision of 0.999 at 95 %
 CONFIDENCE = 0.95
 YES = frozenset(
@@ -34,10 +33,6 @@ class Precision:
     errors: int
     precision: float
     lower: float
-
-    @property
-    def has_passed(self) -> bool:
-        return self.pairs >= NEEDED_PAIRS and self.errors == 0
 
 
 def sample_pairs(con: duckdb.DuckDBPyConnection, *, kind: str, pairs: int, seed: int = 0) -> list[dict[str, Any]]:
