@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import duckdb
 from sqlalchemy import insert
 
 from dunning_pipeline.delivery.judging.digests import accounts_of, told_accounts
@@ -36,16 +35,8 @@ def digest(desk: Desk, *names: str) -> dict[str, Any]:
 def published(desk: Desk, reached: dict[str, str]) -> None:
     for name in reached:
         desk.invoice(f"INV-{name}", account=name)
+    desk.reached.update(reached)
     desk.publish()
-    (snapshot,) = desk.ws.serving.glob("*.duckdb")
-    with duckdb.connect(str(snapshot)) as con:
-        con.execute("create schema dunning")
-        con.execute(
-            "create table dunning.account_recipients (account_key varchar, email_to varchar[], sms_to varchar, "
-            "address varchar, has_conflict boolean)"
-        )
-        rows = [[f"salesforce:{name}", [address]] for name, address in reached.items()]
-        con.executemany("insert into dunning.account_recipients values (?, ?, null, '{}', false)", rows)
 
 
 def queue(desk: Desk, box: str, *names: str) -> str:
