@@ -45,5 +45,7 @@ def _explain(report: LoadReport) -> None:
         typer.echo(f"{name}: unknown columns kept: {', '.join(report.unknown_columns)}", err=True)
     for note in report.notes:
         typer.echo(f"{name}: {note}", err=True)
+    if report.doubt:
+        typer.echo(f"{name}: {report.doubt}", err=True)
     if report.error:
         typer.echo(f"{name}: not loaded, the previous rows stay: {report.error}", err=True)

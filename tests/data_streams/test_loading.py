@@ -6,7 +6,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from dunning_pipeline.cli.streams import ingest
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.schema import stream_loads
@@ -69,7 +72,11 @@ def test_an_extract_that_takes_many_rows_back_is_doubted(inbox: Inbox, gone: int
     inbox.invoices(*rows)
     assert inbox.ingest()["salesforce.Invoice"].doubt is None
     inbox.invoices(*rows[gone:])
-    assert (inbox.ingest()["salesforce.Invoice"].doubt is not None) == is_doubtful
+    command = typer.Typer()
+    command.command()(ingest)
+    told = CliRunner().invoke(command, ["--workspace", str(inbox.workspace.root)])
+    assert told.exit_code == 0
+    assert (f"{gone} rows that were there are gone" in told.output) == is_doubtful
 
 
 def test_is_deleted_closes_even_without_its_values(inbox: Inbox) -> None:
