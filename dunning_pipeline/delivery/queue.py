@@ -176,7 +176,7 @@ def queue_row(
     if known is None:
         state = {"status": "queued", "due_at": due_at, "send_now": send_now, "attempts": 0}
         origin = {"template_version": version, "content_sha256": digest, "queued_at": now, "created_by": actor}
-        if insert_unless_there(connection, sends, {**row, **state, **origin}):
+        if insert_unless_there(connection, sends, [{**row, **state, **origin}]):
             return True
         known = connection.execute(asked).one()  # somebody else has queued it this moment
         digest = content_of(row, facts, known.template_version)

@@ -35,7 +35,8 @@ def check_processes(ws: Workspace, *, currencies: set[str] | None = None) -> lis
     """
     found: list[Mistake] = []
     names: dict[str, DeclaredProcess] = {}
-    for file in sorted((ws.policies / "processes").glob("*.y*ml")):
+    files = sorted((ws.policies / "processes").glob("*.y*ml"))
+    for file in files:
         try:
             declared = read_process(file)
         except InvalidDeclaration as error:
@@ -50,7 +51,7 @@ def check_processes(ws: Workspace, *, currencies: set[str] | None = None) -> lis
         for index, level in enumerate(declared.process.levels):
             found += _level(ws, declared, index, level, currencies or set())
     default = ws.company.default_process
-    is_whole = len(names) == len(list((ws.policies / "processes").glob("*.y*ml")))  # else it may be the unreadable one
+    is_whole = len(names) == len(files)  # else it may be the unreadable one
     if default and default not in names and default != "none" and is_whole:
         found.append(Mistake("error", _company_default(ws, default, names)))
     return found

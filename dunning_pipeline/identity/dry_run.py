@@ -14,15 +14,12 @@ from sqlalchemy import Engine, select
 from dunning_pipeline.identity.resolving import resolve
 from dunning_pipeline.identity.steps.records import KINDS
 from dunning_pipeline.ledger.engine import open_ledger_url, reading
-from dunning_pipeline.ledger.schema import identity_decisions, statements, unified_id_events, unified_ids
+from dunning_pipeline.ledger.export import export_to_warehouse
+from dunning_pipeline.ledger.schema import identity_decisions
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
-_HISTORY = {  # what resolving reads of the ledger's tables
-    unified_ids: ("kind", "record_key", "unified_id"),
-    unified_id_events: ("kind", "run_id", "event", "old_id", "new_id", "at"),
-    statements: ("kind", "status", "dunning_date", "unified_account_id"),
-}
+_HISTORY = ("unified_ids", "unified_id_events", "statements")  # what resolving reads of the ledger, as a build does
 
 
 @dataclass(frozen=True)
@@ -44,41 +41,13 @@ def dry_run(ws: Workspace, ledger: Engine, *, now: datetime) -> DryRun:
                 con.execute(
                     f"create table main.before_{kind} as select record_key, unified_{kind}_id as id from identity.{kind}_links"
                 )
-            _bring_history(con, ledger)
-            _drop_served_views(con)
+            export_to_warehouse(con, ws, tables=_HISTORY)
             resolve(con, ws, run_id="dry-run", now=now, ledger=_decisions_only(ledger, Path(folder)))
             return DryRun(
                 {kind: _counted(con, kind) for kind in KINDS}, [row for kind in KINDS for row in _changes(con, kind)]
             )
         finally:
             con.close()
-
-
-def _bring_history(con: duckdb.DuckDBPyConnection, ledger: Engine) -> None:
-    con.execute("create schema if not exists ops")
-    with reading(ledger) as connection:
-        for table, names in _HISTORY.items():
-            rows = [
-                [None if v is None else str(v) for v in row]
-                for row in connection.execute(select(*(table.c[n] for n in names)))
-            ]
-            columns = ", ".join(f'"{name}" varchar' for name in names)
-            con.execute(f"create or replace table ops.{table.name} ({columns})")
-            if rows:
-                con.execute(
-                    f"insert into ops.{table.name} select {', '.join('unnest(?)' for _ in names)}",
-                    [list(column) for column in zip(*rows, strict=True)],
-                )
-
-
-def _drop_served_views(con: duckdb.DuckDBPyConnection) -> None:
-    """A snapshot may hold as tables what resolving makes as views."""
-    stored = con.execute(
-        "select table_name from duckdb_tables() where schema_name = 'identity' and"
-        " table_name in ('evidence', 'contact_points', 'account_facts', 'individual_facts')"
-    ).fetchall()
-    for (name,) in stored:
-        con.execute(f"drop table identity.{name}")
 
 
 def _decisions_only(ledger: Engine, folder: Path) -> Engine:

@@ -142,21 +142,17 @@ def differences(
     if kind != other_kind:
         return [{"what": "kind", "left": kind, "right": other_kind, "words": "an account and a person are never one"}]
     records = {
-        side: [
+        side: {
             row["record_key"]
-            for row in _rows(
-                con, f"select record_key from identity.{kind}_links where unified_{kind}_id = ? order by 1", side
-            )
-        ]
+            for row in _rows(con, f"select record_key from identity.{kind}_links where unified_{kind}_id = ?", side)
+        }
         for side in (left, right)
     }
     rows = [
         {"what": "decision", "left": one["left_record"], "right": one["right_record"],
          "words": f"a person decided that they are {'the same' if one['verdict'] == 'must_link' else 'different'}: {one['decision_id']}"}
         for one in decisions
-        if one["kind"] == kind and any({one["left_record"], one["right_record"]} & set(records[side]) for side in (left, right))
-        and {one["left_record"], one["right_record"]} <= {*records[left], *records[right]}
-        and not any({one["left_record"], one["right_record"]} <= set(records[side]) for side in (left, right))
+        if one["kind"] == kind and all({one["left_record"], one["right_record"]} & side for side in records.values())
     ]  # fmt: skip
     suggestions = _rows(
         con,

@@ -43,13 +43,7 @@ def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
 
 def _follow_renamed(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
     """What people decided about a record whose source calls it something else now, they decided about that one."""
-    renamed = engine.rows(
-        f"select o.record_key, n.record_key from {WORK}.{kind}_rekeyed as k"
-        f" join {WORK}.{kind}_records as r on r.record_id = k.record_id"
-        f" join {WORK}.{kind}_new_marks as n on n.record_key = r.record_key"
-        f" join identity.{kind}_marks as o on o.source = n.source and o.mark = n.mark"
-        f" left join {WORK}.{kind}_records as still on still.record_key = o.record_key where still.record_key is null"
-    )
+    renamed = engine.rows(f"select old_key, new_key from {WORK}.{kind}_rekeyed")
     if renamed:
         ((now,),) = engine.rows(f"select now from {WORK}.clock")
         follow_renamed(ledger, kind, dict(renamed), at=now.replace(tzinfo=UTC))

@@ -117,9 +117,9 @@ def write_stored(connection: Connection, sql: str, rows: Sequence[Mapping[str, A
     return changed
 
 
-def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert one row unless its key is there; whether it is new. Waits for whoever inserts the same this moment."""
-    return connection.execute(_unless_there(table, connection.dialect.name), values).first() is not None
+def insert_unless_there(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Insert the rows whose keys are not there; the new primary keys. Waits for who inserts the same now."""
+    return list(connection.execute(_unless_there(table, connection.dialect.name), rows).scalars())
 
 
 @cache

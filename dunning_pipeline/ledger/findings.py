@@ -31,7 +31,7 @@ def raise_finding(
     said = {"severity": severity, "message": message, "detail": detail, "seen_at": at}
     about = {"kind": kind, "object_kind": object_kind, "object_id": object_id}
     fresh = {"finding_id": uuid4().hex, "finding_key": key, "status": "open", "raised_at": at, **about, **said}
-    if insert_unless_there(connection, findings, fresh):
+    if insert_unless_there(connection, findings, [fresh]):
         return str(fresh["finding_id"])
     known = connection.execute(
         select(findings.c.finding_id, findings.c.status).where(findings.c.finding_key == key)

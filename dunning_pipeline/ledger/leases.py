@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, delete, select, update
-from sqlalchemy.exc import IntegrityError
 
 from dunning_pipeline.errors import Busy
+from dunning_pipeline.ledger.bulk import insert_unless_there
 from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.ledger.schema import leases
 
@@ -43,10 +43,9 @@ def _take(connection: Connection, name: str, holder: str, ttl_seconds: float) ->
     current = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
     values = {"holder": holder, "acquired_at": now, "expires_at": until}
     if current is None:
-        try:
-            connection.execute(leases.insert().values(name=name, **values))
-        except IntegrityError:  # PostgreSQL: another process was first between our look and our insert
-            raise _already_running(name, "another process") from None
+        if not insert_unless_there(connection, leases, [{"name": name, **values}]):
+            # PostgreSQL: another process was first between our look and our insert
+            raise _already_running(name, "another process")
     elif current.expires_at < now or is_dead(current.holder):
         connection.execute(update(leases).where(leases.c.name == name).values(**values))
     else:

@@ -20,11 +20,11 @@ from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.letters.catalogue import Channel, TemplateSource
 from dunning_pipeline.letters.environment import check_filters, letter_environment
 from dunning_pipeline.letters.fields import check_fields
-from dunning_pipeline.letters.labels import LABEL_FIELD, Labels, layout_mistakes, read_labels, unknown_labels
+from dunning_pipeline.letters.labels import Labels, layout_mistakes, read_labels, unknown_labels
 from dunning_pipeline.letters.markup.blocks import unpaired
 from dunning_pipeline.letters.markup.including import Assembled, Mistake, Place, assemble, read_source
 from dunning_pipeline.letters.markup.linting import lint
-from dunning_pipeline.letters.markup.masking import Construct, Masked, find_constructs, mask
+from dunning_pipeline.letters.markup.masking import LABEL_FIELD, Construct, Masked, find_constructs, mask
 from dunning_pipeline.letters.markup.mirroring import is_right_to_left, mirrored
 from dunning_pipeline.letters.paper.logo import read_logo
 from dunning_pipeline.letters.wording import PARTS, split_wording

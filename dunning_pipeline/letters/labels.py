@@ -10,11 +10,10 @@ from ruamel.yaml.comments import CommentedMap
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.letters.catalogue import fallbacks
 from dunning_pipeline.letters.markup.including import Assembled, Mistake, Place
-from dunning_pipeline.letters.markup.masking import Construct
+from dunning_pipeline.letters.markup.masking import LABEL_FIELD, Construct
 from dunning_pipeline.letters.paper.letter_data import LETTER_LABELS
 from dunning_pipeline.settings.yaml_files import plain, position, read_yaml
 
-LABEL_FIELD = re.compile(r"\{\{-?\s*label\.(\w+)\s*-?\}\}")
 _LAYOUT_LABEL = re.compile(r"(?<![\w.])label\.(\w+)")
 
 

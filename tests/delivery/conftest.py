@@ -25,6 +25,15 @@ def desk(workspace: Workspace) -> Desk:
 
 
 @pytest.fixture
+def sendgrid(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
+    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
+    with ProviderServer() as server:
+        monkeypatch.setenv("SENDGRID_HOST", server.url)
+        yield server
+
+
+@pytest.fixture
 def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
     monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.5")

@@ -20,12 +20,9 @@ FOUND = {
 
 
 @pytest.fixture
-def sendgrid(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
-    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
-    with ProviderServer(lambda request, number: Reply(500)) as server:
-        monkeypatch.setenv("SENDGRID_HOST", server.url)
-        yield server
+def sendgrid(sendgrid: ProviderServer) -> ProviderServer:
+    sendgrid.behaviour = lambda request, number: Reply(500)
+    return sendgrid
 
 
 def log_of(*keys: str, status: int = 200):

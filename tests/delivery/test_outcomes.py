@@ -10,14 +10,10 @@ from tests.delivery.provider_server import ProviderServer, Reply, first_replies,
 
 
 @pytest.fixture
-def sendgrid(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
-    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
+def sendgrid(sendgrid: ProviderServer, monkeypatch: pytest.MonkeyPatch) -> ProviderServer:
     monkeypatch.setenv("DUNNING_HTTP_TIMEOUT_SECONDS", "0.4")
     monkeypatch.setattr("dunning_pipeline.delivery.working.outcomes.FIRST_BACKOFF_SECONDS", 0.02)
-    with ProviderServer() as server:
-        monkeypatch.setenv("SENDGRID_HOST", server.url)
-        yield server
+    return sendgrid
 
 
 def test_accepted_is_202_and_the_message_id_is_kept(desk: Desk, sendgrid: ProviderServer) -> None:

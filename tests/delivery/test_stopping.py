@@ -1,8 +1,7 @@
 """What a person decides while a run is sending counts for all that has not left yet."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from sqlalchemy import Connection
 
 from dunning_pipeline.delivery.switches import switch_off, switch_on
@@ -15,15 +14,6 @@ from tests.delivery.desk import NOW, Desk
 from tests.delivery.provider_server import ProviderServer, Reply, Request
 
 HANDS = 2
-
-
-@pytest.fixture
-def sendgrid(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderServer]:
-    monkeypatch.setenv("DUNNING_MAIL", "sendgrid")
-    monkeypatch.setenv("SENDGRID_API_KEY", "SG.test")
-    with ProviderServer() as server:
-        monkeypatch.setenv("SENDGRID_HOST", server.url)
-        yield server
 
 
 def during_the_third(act: Callable[[], object]) -> Callable[[Request, int], Reply]:

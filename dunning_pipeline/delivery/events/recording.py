@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dunning_pipeline.delivery.events.bounces import after_bounces
 from dunning_pipeline.delivery.events.vocabulary import RANKS, UNDELIVERED, Event, lower_than
@@ -15,21 +14,15 @@ from dunning_pipeline.delivery.permission.consent import record_consent
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import lift, suppress
 from dunning_pipeline.delivery.working.outcomes import after_sent
+from dunning_pipeline.delivery.working.resolving import MAY_HAVE_LEFT
 from dunning_pipeline.errors import InvalidInput
-from dunning_pipeline.ledger.bulk import chunks
+from dunning_pipeline.ledger.bulk import chunks, insert_unless_there
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 
-# Made once: building a statement costs more than running it.
-_INSERT = {
-    dialect.__name__.rpartition(".")[2]: dialect.insert(provider_events)
-    .on_conflict_do_nothing()
-    .returning(provider_events.c.event_id)
-    for dialect in (postgresql, sqlite)
-}
 # Waiting ones, too: what is queued in a ledger that was restored may have left before.
-_UNSETTLED = sends.c.status.in_(("unknown", "queued", "held"))
+_UNSETTLED = sends.c.status.in_(MAY_HAVE_LEFT)
 _TAKEN_BACK = select(sends).where(
     sends.c.send_key.in_(bindparam("keys", expanding=True)),
     sends.c.status.in_(("cancelled", "superseded")),
@@ -92,7 +85,6 @@ def _with_keys(connection: Connection, events: Sequence[Event]) -> list[Event]:
 
 def _store(connection: Connection, events: Iterable[Event], received_at: datetime) -> list[Event]:
     once = {event.event_id: event for event in events}
-    insert = _INSERT[connection.dialect.name]
     fresh: list[Event] = []
     for chunk in chunks(list(once.values()), 500):
         rows = [
@@ -108,8 +100,7 @@ def _store(connection: Connection, events: Iterable[Event], received_at: datetim
             }
             for event in chunk
         ]
-        added = connection.execute(insert, rows)
-        fresh += [once[event_id] for event_id in added.scalars()]
+        fresh += [once[event_id] for event_id in insert_unless_there(connection, provider_events, rows)]
     return fresh
 
 

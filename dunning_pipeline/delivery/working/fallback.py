@@ -18,6 +18,9 @@ from dunning_pipeline.statements.booking.superseding import has_left
 ACTOR = "delivery"
 _ALIVE = ("queued", "in_flight", "sent", "unknown")
 UNREACHABLE = ("invalid_address", "suppressed", "consent", "no_common_hour")
+# reasons that end a statement, and those that end one of which nothing has left → what is said of it
+_OVER = {"amount_changed": "amount changed", "owner_changed": "owner changed"}
+_OVER_UNSENT = {"recipient_changed": "recipient changed", "deadline_passed": "not sent in time"}
 _OWN_NO = {"opted out", *PERSONAL}  # details of a verdict
 
 
@@ -26,15 +29,12 @@ def obstructed(
 ) -> None:
     """What follows from a verdict: a voided statement where what it says is over, a letter where nobody may be written
     to, a finding where a person has to look."""
-    if verdict.reason == "amount_changed" and row["statement_id"]:
-        _void(connection, ws, row["statement_id"], reason=f"amount changed: {verdict.detail}", now=now)
-    elif verdict.reason == "owner_changed" and row["statement_id"]:
-        _void(connection, ws, row["statement_id"], reason=f"owner changed: {verdict.detail}", now=now)
-    elif verdict.reason == "recipient_changed" and row["kind"] == "dunning":
-        if not has_left(connection, [row["statement_id"]]):
-            _void(connection, ws, row["statement_id"], reason=f"recipient changed: {verdict.detail}", now=now)
-    elif verdict.reason == "deadline_passed" and not has_left(connection, [row["statement_id"]]):
-        _void(connection, ws, row["statement_id"], reason=f"not sent in time: {verdict.detail}", now=now)
+    if verdict.reason in _OVER and row["statement_id"]:
+        _void(connection, ws, row["statement_id"], reason=f"{_OVER[verdict.reason]}: {verdict.detail}", now=now)
+    elif verdict.reason in _OVER_UNSENT:
+        if row["kind"] == "dunning" and not has_left(connection, [row["statement_id"]]):
+            reason = f"{_OVER_UNSENT[verdict.reason]}: {verdict.detail}"
+            _void(connection, ws, row["statement_id"], reason=reason, now=now)
     elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
         _another_way(connection, ws, row, verdict, now=now)
     elif verdict.reason == "not_configured":

@@ -17,8 +17,10 @@ from dunning_pipeline.ledger.schema import provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import record_revoked
 
-# Of what a person, an event or the provider's log may say that it was sent (True), or not.
-_OPEN = {True: ("unknown", "queued", "held"), False: ("unknown",)}
+# Of what a person, an event or the provider's log may say that it was sent (what waits in a restored ledger may have
+# left before); that it was not is said of an unknown one alone.
+MAY_HAVE_LEFT = ("unknown", "queued", "held")
+_OPEN = {True: MAY_HAVE_LEFT, False: ("unknown",)}
 
 
 def resolve_by_person(

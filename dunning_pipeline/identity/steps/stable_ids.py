@@ -43,7 +43,7 @@ def marks(kind: str) -> Step:
 
 
 def rekeyed(kind: str) -> Step:
-    """New records whose content was that of exactly one vanished record of the same source, with its unified id."""
+    """New records whose content was that of exactly one vanished record of the same source, with its unified id and both keys."""
     sql = f"""
         with gone as (
             select o.source, o.mark, min(o.record_key) as old_key
@@ -52,13 +52,13 @@ def rekeyed(kind: str) -> Step:
             where r.record_key is null group by o.source, o.mark having count(*) = 1
         ),
         arrived as (
-            select m.source, m.mark, min(r.record_id) as record_id
+            select m.source, m.mark, min(r.record_id) as record_id, min(r.record_key) as new_key
             from {WORK}.{kind}_records as r
             join {WORK}.{kind}_new_marks as m on m.record_key = r.record_key
             left join {WORK}.{kind}_carried as c on c.record_id = r.record_id
             where c.record_id is null group by m.source, m.mark having count(*) = 1
         )
-        select arrived.record_id, p.unified_id
+        select arrived.record_id, p.unified_id, gone.old_key, arrived.new_key
         from arrived
         join gone on gone.source = arrived.source and gone.mark = arrived.mark
         join {WORK}.{kind}_previous as p on p.record_key = gone.old_key

@@ -21,7 +21,7 @@ _MARKUP = re.compile(r"<!--.*?-->|<(/?)([a-zA-Z][\w:.-]*)((?:\"[^\"]*\"|'[^']*'|
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|\w+);")
 _PLAIN_ELEMENTS = ("mj-style", "mj-title", "mj-preview", "style", "title")
 _HINTS = {"“”„‘’‚": "write straight quotes: \" or '", "&": "write `and`", "!": "write `not`"}  # by the letter met
-_LABEL = re.compile(r"^\{\{-?\s*label\.(\w+)\s*-?\}\}$")
+LABEL_FIELD = re.compile(r"\{\{-?\s*label\.(\w+)\s*-?\}\}")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Masked:
 
         def original(match: re.Match[str]) -> str:
             construct = self.constructs[int(match[1] or match[2])]
-            label = _LABEL.match(construct.text)
+            label = LABEL_FIELD.fullmatch(construct.text)
             if label:
                 return html.escape(labels[label[1]])
             return construct.text if construct.kind != "comment" else ""
