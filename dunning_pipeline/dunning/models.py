@@ -21,7 +21,10 @@ from dunning_pipeline.settings.workspace import Workspace
 
 _DATE = date(1, 1, 1)  # stands for the run date until it is known; no model names this day
 _SQL_MODELS = Path(__file__).parents[1] / "sql_models"
-_RENDERERS = (Path(__file__).with_name("rendering.py"), _SQL_MODELS / "runner.py", _SQL_MODELS / "folder/templating.py")
+_RENDERERS = (
+    Path(__file__).with_name("rendering.py"),
+    *(_SQL_MODELS / name for name in ("runner.py", "folder/templating.py", "folder/jail.py")),
+)
 _KEPT = 100  # questions of one state of the files; single invoices make one each
 Part = Literal["all", "debts", "recipients"]
 Files = tuple[tuple[Path, int, int], ...]

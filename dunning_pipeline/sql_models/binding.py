@@ -7,7 +7,7 @@ import duckdb
 
 from dunning_pipeline.errors import DunningError, InvalidDeclaration
 from dunning_pipeline.sql_models.folder.project import MEMBER, Model, Project
-from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment, refuse_more_than_one
+from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment
 from dunning_pipeline.sql_models.runner import Renderer
 from dunning_pipeline.sql_models.shapes import Columns, columns_of, quoted
 
@@ -49,7 +49,6 @@ def _bind(con: duckdb.DuckDBPyConnection, project: Project, renderer: Renderer, 
     prefix = f"create or replace table {CHECKING}.{quoted(model.schema)}.{quoted(model.name)} as "
     try:
         sql = renderer.render(model)
-        refuse_more_than_one(sql, model)
         _copy_inputs(con, project, model, bound)
         con.execute(f"create schema if not exists {CHECKING}.{quoted(model.schema)}")
         con.execute(f"{prefix}{sql}\nwith no data")

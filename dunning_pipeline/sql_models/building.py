@@ -17,7 +17,7 @@ from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.binding import CHECKING, bind_models
 from dunning_pipeline.sql_models.build_report import BuildReport, ModelResult, Progress
 from dunning_pipeline.sql_models.checks import CHECKS_SCHEMA, CheckResult, run_checks
-from dunning_pipeline.sql_models.folder.project import Check, Model, Project, load_project
+from dunning_pipeline.sql_models.folder.project import LEAF_SCHEMAS, Check, Model, Project, load_project
 from dunning_pipeline.sql_models.folder.selection import select_models
 from dunning_pipeline.sql_models.materialising import create
 from dunning_pipeline.sql_models.runner import Renderer, folder_of
@@ -26,11 +26,10 @@ from dunning_pipeline.sql_models.segmenting.segments import SCHEMA as SEGMENTS
 from dunning_pipeline.sql_models.segmenting.segments import load_segments
 from dunning_pipeline.sql_models.shapes import columns_of, quoted
 from dunning_pipeline.sql_models.snapshot import note_loads, publish
+from dunning_pipeline.sql_models.time_limit import time_limit
 from dunning_pipeline.sql_models.warehouse import open_warehouse
 
 IDENTITY_INPUTS = ("accounts", "contacts", "individuals")
-# nothing depends on these folders: a model of theirs that fails does not keep the others from being published
-LEAF_SCHEMAS = ("segments", "reports")
 MEMORY_LIMIT = "3GB"
 FINEST = 64  # times more slices than the rows ask for, before a model is said not to fit into memory
 
@@ -171,11 +170,12 @@ class _Build:
         checks = [c for c in model.properties.checks if c.severity == "error" and c.kind != "relationships"]
         self.con.execute(f"create schema if not exists {quoted(model.schema)}; set errors_as_json = true; begin")
         try:
-            self._drop(model.schema, model.name)
-            create(self.con, name, model, self.project, self.rendering, finer=finer)
-            tests = tuple(run_checks(self.con, checks, self.renderer, table=name))
-            # counting a view would run it once more
-            rows = None if model.is_view else self.con.execute(f"select count(*) from {name}").fetchall()[0][0]
+            with time_limit(self.con, model, self.project.variables):
+                self._drop(model.schema, model.name)
+                create(self.con, name, model, self.project, self.rendering, finer=finer)
+                tests = tuple(run_checks(self.con, checks, self.renderer, table=name))
+                # counting a view would run it once more
+                rows = None if model.is_view else self.con.execute(f"select count(*) from {name}").fetchall()[0][0]
             good = not any(test.is_blocking_failure for test in tests)
             self.con.execute("commit" if good else "rollback")
         except (duckdb.Error, DunningError) as error:

@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.lineage import Node, lineage
 
+from dunning_pipeline.errors import DunningError
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import Model, Project, load_project
 from dunning_pipeline.sql_models.runner import Renderer, folder_of
@@ -33,7 +34,10 @@ def column_lineage(ws: Workspace, project: Project | None = None) -> dict[str, O
     for model in project.models.values():
         if model.error is not None or model.name not in schema.get(model.schema, {}):
             continue
-        sql = renderer.render(model)
+        try:
+            sql = renderer.render(model)
+        except DunningError:
+            continue  # edited since it was published; a build tells what is wrong with it
         key = _key(sql, model, project, schema)
         used[key] = kept[key] if key in kept else _origins(sql, _read_by(model, project, schema))
         found[model.key] = {column: [(t, c) for t, c in origins] for column, origins in used[key].items()}

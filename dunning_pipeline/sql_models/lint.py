@@ -132,7 +132,10 @@ def lint_model(model: Model, project: Project, renderer: Renderer) -> Iterator[F
 def _portability(model: Model, renderer: Renderer) -> Iterator[Finding]:
     try:
         tree = sqlglot.parse_one(renderer.render(model), dialect="duckdb")
-    except (DunningError, sqlglot.errors.SqlglotError) as error:
+    except DunningError as error:
+        yield Finding(model.file, error.line or 1, error.column or 1, "unreadable", error.message)
+        return
+    except sqlglot.errors.SqlglotError as error:
         yield Finding(model.file, 1, 1, "unreadable", str(error).splitlines()[0])
         return
     seen: dict[str, int] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from dunning_pipeline.errors import InvalidDeclaration, NotThere
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.folder.jail import refuse_what_is_no_query
 from dunning_pipeline.sql_models.folder.project import Model, Project, load_project
 from dunning_pipeline.sql_models.folder.selection import select_models
 from dunning_pipeline.sql_models.folder.templating import TemplateRunner, did_you_mean
@@ -73,7 +74,9 @@ class Renderer:
         return self.render_text(model.text, model.file)
 
     def render_text(self, text: str, file: Path) -> str:
-        return self._templates.render(text, file)
+        sql = self._templates.render(text, file)
+        refuse_what_is_no_query(sql, text, file)
+        return sql
 
     def _ref(self, *names: str) -> str:
         model = self.project.models.get(names[-1])

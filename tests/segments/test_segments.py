@@ -205,6 +205,19 @@ def test_what_is_wrong_is_shown_at_its_line(editable: Workspace, old: str, new: 
         assert (str(caught.value.file), caught.value.line) == (str(file), line)
 
 
+def test_a_segment_without_an_end_is_stopped_while_somebody_waits(editable: Workspace) -> None:
+    file = editable.root / "dbt_like_sql" / "segments" / "overdue_1_30.sql"
+    joined = "select members.* from members, range(1000000000) as a, range(1000000000) as b"
+    text = file.read_text(encoding="utf-8").replace("select * from members", joined)
+    file.write_text(text + "-- {{ config(meta={'seconds': 0.5}) }}\n", encoding="utf-8")
+    published = len(history(editable, "overdue_1_30"))
+    publish_segment(editable, "disputed", now=LATER)
+    for asked in (["preview", "overdue_1_30"], ["publish", "overdue_1_30"], ["diff", "overdue_1_30", "--edited"]):
+        told = run(editable, *asked).exception
+        assert isinstance(told, InvalidDeclaration) and str(told).startswith(f"{file}:1: stopped after 0.5 seconds")
+    assert len(history(editable, "overdue_1_30")) == published
+
+
 def test_an_account_is_published_once_or_not_at_all(editable: Workspace) -> None:
     file = editable.root / "dbt_like_sql" / "segments" / "overdue_1_30.sql"
     twice = "select * from members union all select * from members union all select null"

@@ -61,6 +61,32 @@ def test_a_broken_segment_fails_alone_and_the_others_publish(orders: Small) -> N
     assert orders.published("segments.big") == [("1",)]
 
 
+ENDLESS = (
+    "with recursive n as (select 1 as i union all select i + 1 from n) select i::varchar as unified_account_id from n"
+)
+
+
+@pytest.mark.parametrize("config", ["", "materialized='view', "])
+def test_an_endless_segment_is_stopped_and_the_others_publish(orders: Small, config: str) -> None:
+    orders.write("segments/big.sql", "-- Big.\n{{ config(" + config + "meta={'seconds': 0.3}) }}\n" + ENDLESS)
+    file = orders.write("segments/another.sql", SEGMENT).with_name("big.sql")
+    report = orders.build()
+    assert statuses(report) == {"orders": "built", "totals": "built", "another": "built", "big": "failed"}
+    error = next(model.error for model in report.models if model.name == "big")
+    assert error.startswith(f"{file}:1: stopped after 0.3 seconds") and "meta={'seconds': 600}" in error
+    assert report.snapshot is not None
+    assert orders.rows_of("segments.big") == [("1",)]  # what stood before
+
+
+def test_the_project_says_how_long_its_models_may_run(orders: Small) -> None:
+    file = orders.workspace.models / "dbt_project.yml"
+    file.write_text(f"{file.read_text()}vars: {{segment_seconds: 0.2}}\n")
+    orders.write("segments/big.sql", ENDLESS)
+    assert "stopped after 0.2 seconds" in next(m.error for m in orders.build().models if m.name == "big")
+    orders.write("segments/big.sql", SEGMENT + "-- {{ config(meta={'seconds': 'long'}) }}")
+    assert "'long' are no seconds" in next(m.error for m in orders.build().models if m.name == "big")
+
+
 def test_nothing_is_written_for_a_typo_that_only_binding_can_find(orders: Small) -> None:
     orders.rows = [(1, "10.00", "2025-11-01"), (2, "5.00", "2025-11-01")]
     orders.write("data_model/orders.sql", ORDERS.replace("cast(amount", "cast(amuont"))

@@ -25,7 +25,7 @@ FORBIDDEN = {
 SOURCES = {
     "asof-join": "a asof join b on a.at >= b.at",
     "generate-series": "generate_series(1, 3)",
-    "pivot": "(pivot a on kind using sum(amount))",
+    "pivot": "(pivot a on kind in ('x') using sum(amount))",
 }
 
 
@@ -50,7 +50,7 @@ def test_a_source_outside_the_portable_subset_is_found_on_its_line(tmp_path: Pat
 
 def test_what_is_portable_passes_and_a_reason_excuses(tmp_path: Path) -> None:
     good = (
-        "list_sort(list(struct_pack(d := due_date, i := id))) as items, cast(epoch(at) as bigint) as seconds,"
+        "list_sort(list(struct_pack(d := due_date, i := id))) as items, cast(epoch(posted_at) as bigint) as seconds,"
         " cast(due_date + interval 1 month as date) as next, date_diff('day', due_date, due_date) as days,"
         " string_agg(a, ',' order by a) as names"
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.sql_models.runner import render_models
 from tests.sql_models.conftest import RUN_DATE, Small
@@ -42,6 +43,60 @@ def test_a_mistake_is_found_in_the_analysts_file(
         assert place == f"{file}:{line}:{column}", wrong.error
     assert message in rest and hint in wrong.error
     assert next(model.status for model in report.models if model.name == "orders") == "built"
+
+
+OUTSIDE = [  # what an analyst may write beside the tables, where it is told, and in which words
+    ("select id\nfrom read_csv('/etc/passwd')", 2, 6, "read_csv() may not be read"),
+    ("select (select content from read_text('/etc/hostname')) as id", 1, 29, "read_text() may not be read"),
+    ("with files as (select file as id from glob('/etc/*'))\nselect id from files", 1, 39, "glob() may not be read"),
+    ("select * from query('select 1 as id')", 1, 15, "query() may not be read"),
+    ("select * from sqlite_scan('ledger.sqlite', 'sends')", 1, 15, "sqlite_scan() may not be read"),
+    ("select * from duckdb_settings()", 1, 15, "duckdb_settings() may not be read"),
+    ("select * from '/etc/passwd'", 1, 15, "'/etc/passwd' is a file or an address"),
+    ('select id\nfrom "people.csv"', 2, 6, "'people.csv' is a file or an address"),
+    ("select id from people.csv.gz", 1, 16, "'people.csv.gz' is a file or an address"),
+    ("summarize 'people.parquet'", 1, None, "'people.parquet' is a file or an address"),
+    ("select * from 'https://example.com/x.csv'", 1, 15, "'https://example.com/x.csv' is a file or an address"),
+    ("-- Copies.\nwith done as (copy (select 1 as id) to 'x.csv')\nselect 1 as id", 2, 28, "a step may not copy"),
+    ("with a as (delete from data_model.orders returning id) select id from a", 1, None, "a step may not delete"),
+    ("select *\nfrom (pivot {{ ref('orders') }} on id using count(*))", 2, 7, "a pivot names its values"),
+    ("select 1 as id) union all\n(select content from read_text('x')", 1, 15, 'syntax error at or near ")"'),
+    ("/* x */ copy (select 1 as id) to 'x.csv'", 1, 9, "this is no query"),
+    ("-- Attaches.\nattach 'x.db' as x", 2, 1, "this is no query"),
+    ("install httpfs", 1, 1, "this is no query"),
+    ("pragma database_list", 1, 1, "this is no query"),
+    ("set memory_limit = '100GB'", 1, 1, "this is no query"),
+    ("select 1 as id;\ndrop table mapped.orders", 1, None, "a second statement begins here"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "message"), OUTSIDE)
+@pytest.mark.parametrize("path", ["unified/wrong.sql", "tests/wrong.sql"])
+def test_a_file_of_an_analyst_reads_tables_and_nothing_else(
+    small: Small, path: str, text: str, line: int, column: int | None, message: str
+) -> None:
+    small.write("data_model/orders.sql", GOOD)
+    file = small.write(path, text)
+    report = small.build()
+    told = {m.name: m.error for m in report.models} | {c.name: c.error for c in report.checks if c.kind == "singular"}
+    assert told["wrong"].startswith(f"{file}:{line}" if column is None else f"{file}:{line}:{column}: "), told["wrong"]
+    assert message in told["wrong"] and told["orders"] is None
+    assert small.rows_of("mapped.orders") == [(1, "10.00", "2025-11-01")]
+
+
+def test_rows_may_be_made_of_what_a_query_itself_says(small: Small) -> None:
+    small.rows = []
+    small.write("data_model/orders.sql", "with recursive days as (\n  select 1 as day union all select day + 1 "
+                "from days where day < 3\n)\nselect days.day, hour from days, range(2) as hours(hour) "
+                "union all from (values (9, 9))\n")  # fmt: skip
+    [model] = small.build().models
+    assert (model.status, model.rows) == ("built", 7)
+
+
+def test_the_decisions_models_are_held_to_it_too(small: Small) -> None:
+    small.write("dunning/wrong.sql", "select 1 as id from read_text('/etc/hostname')")
+    with pytest.raises(InvalidDeclaration, match=r"wrong.sql:1:21: read_text\(\) may not be read"):
+        rendered_models(small.workspace, run_date=RUN_DATE, kind="dunning", variables={}, catalogs={}, relations={})
 
 
 def test_a_mistake_that_only_rows_show_is_found_in_the_file_too(small: Small) -> None:

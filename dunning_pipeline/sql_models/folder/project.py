@@ -14,6 +14,8 @@ from dunning_pipeline.sql_models.folder.templating import Call, calls_of, column
 from dunning_pipeline.sql_models.segmenting.waterfalls import load_waterfalls, waterfall_template
 
 MEMBER = "unified_account_id"  # what every segment yields
+# nothing depends on these folders: a model of theirs that fails does not keep the others from being published
+LEAF_SCHEMAS = ("segments", "reports")
 WATERFALLS = "waterfalls.yml"  # read by waterfalls.py; dbt is told to ignore it
 
 

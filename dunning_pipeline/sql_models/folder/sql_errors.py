@@ -23,7 +23,7 @@ def explained(error: duckdb.Error, *, rendered: str, text: str, file: Path, pref
     line, column = None, None
     if (position := detail.get("position")) is not None:
         offset = int(position) - len(prefix.encode())
-        line, column = _place(rendered, text, offset)
+        line, column = place(rendered, text, offset)
     first, _, hint = message.partition("\n")
     name = detail.get("name") or (_QUOTED.findall(first) or [""])[-1]
     if detail.get("error_subtype") == "NO_MATCHING_FUNCTION":
@@ -32,19 +32,6 @@ def explained(error: duckdb.Error, *, rendered: str, text: str, file: Path, pref
         hint = f"did you mean {_closest(str(name), bindings)}?"
     remedy = hint.strip() or "correct the SQL at this place"
     return InvalidDeclaration(first, file=file, line=line, column=column, remedy=remedy)
-
-
-def refuse_more_than_one(rendered: str, model: Model) -> None:
-    """Raises InvalidDeclaration where a query is followed by another statement."""
-    try:
-        found = duckdb.extract_statements(rendered)
-    except duckdb.Error:
-        return  # what cannot be read is told with its place when it is bound
-    if len(found) > 1:
-        first = found[0].query.rstrip()
-        line, column = _place(rendered, model.text, len(rendered[: rendered.find(first) + len(first)].encode()))
-        raise InvalidDeclaration("a second statement begins here: a model is one query", file=model.file, line=line,
-                                 column=column, remedy="remove what follows the semicolon")  # fmt: skip
 
 
 def message_of(error: duckdb.Error) -> str:
@@ -66,7 +53,8 @@ def _closest(name: str, candidates: list[str]) -> str:
     return repr(close[0] if close else candidates[0])
 
 
-def _place(rendered: str, text: str, offset: int) -> tuple[int | None, int | None]:
+def place(rendered: str, text: str, offset: int) -> tuple[int | None, int | None]:
+    """Line and column (from 1) in the template `text` of a place in the SQL, given in bytes."""
     before = rendered.encode()[: max(offset, 0)].decode(errors="ignore")
     row = before.count("\n")
     rendered_lines, source_lines = rendered.split("\n"), text.split("\n")

@@ -14,11 +14,12 @@ import duckdb
 from dunning_pipeline.errors import InvalidDeclaration, InvalidInput, NotThere
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.folder.project import MEMBER, WATERFALLS, Model, Project, load_project, read_model_file
-from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment, refuse_more_than_one
+from dunning_pipeline.sql_models.folder.sql_errors import explained, not_a_segment
 from dunning_pipeline.sql_models.folder.templating import calls_of, did_you_mean
 from dunning_pipeline.sql_models.reading import Rows
 from dunning_pipeline.sql_models.runner import Renderer, folder_of
 from dunning_pipeline.sql_models.snapshot import open_snapshot, snapshot_date
+from dunning_pipeline.sql_models.time_limit import time_limit
 
 SCHEMA = "segments"
 
@@ -135,14 +136,14 @@ def members_query(
         variables = checked_parameters(segment, parameters or {})
         renderer = Renderer(project, run_date=run_date or snapshot_date(con), variables=variables)
         sql = renderer.render(model)
-        _bind(con, sql, model)
-        yield con, sql, segment
+        with time_limit(con, model, project.variables):
+            _bind(con, sql, model)
+            yield con, sql, segment
     finally:
         con.close()
 
 
 def _bind(con: duckdb.DuckDBPyConnection, sql: str, model: Model) -> None:
-    refuse_more_than_one(sql, model)
     con.execute("set errors_as_json = true")
     with explaining(sql, model, prefix="describe "):
         columns = con.execute(f"describe {sql}").fetchall()
