@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import duckdb
 
+from dunning_pipeline.settings.scratch import drop_unfinished
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
@@ -104,6 +105,7 @@ def make(workspace: Workspace, snapshot: Path) -> Path:
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    drop_unfinished(target.parent)
     partial = target.with_name(f"{uuid4().hex}.partial")  # two servers may make it at once: the last rename counts
     with (
         duckdb.connect(str(snapshot), read_only=True, config={"threads": 1}) as source,

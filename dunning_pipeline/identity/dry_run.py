@@ -5,7 +5,6 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -16,6 +15,7 @@ from dunning_pipeline.identity.steps.records import KINDS
 from dunning_pipeline.ledger.engine import open_ledger_url, reading
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.ledger.schema import identity_decisions
+from dunning_pipeline.settings.scratch import scratch_folder
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 
@@ -32,8 +32,8 @@ class DryRun:
 
 def dry_run(ws: Workspace, ledger: Engine, *, now: datetime) -> DryRun:
     """Nothing of the workspace is written. Raises InvalidDeclaration for a wrong ruleset, NotThere before a build."""
-    with TemporaryDirectory(prefix="profiles-") as folder:
-        copy = Path(folder) / "copy.duckdb"
+    with scratch_folder(ws.state, "profiles-") as folder:  # beside the snapshot: there is room for another
+        copy = folder / "copy.duckdb"
         shutil.copyfile(snapshot_file(ws), copy)
         con = duckdb.connect(str(copy))
         try:
@@ -42,7 +42,7 @@ def dry_run(ws: Workspace, ledger: Engine, *, now: datetime) -> DryRun:
                     f"create table main.before_{kind} as select record_key, unified_{kind}_id as id from identity.{kind}_links"
                 )
             export_to_warehouse(con, ws, tables=_HISTORY)
-            resolve(con, ws, run_id="dry-run", now=now, ledger=_decisions_only(ledger, Path(folder)))
+            resolve(con, ws, run_id="dry-run", now=now, ledger=_decisions_only(ledger, folder))
             return DryRun(
                 {kind: _counted(con, kind) for kind in KINDS}, [row for kind in KINDS for row in _changes(con, kind)]
             )

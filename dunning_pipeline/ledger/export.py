@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -13,6 +12,7 @@ from sqlalchemy.engine import make_url
 from dunning_pipeline.ledger.engine import open_ledger, sqlite_file
 from dunning_pipeline.ledger.schema import metadata
 from dunning_pipeline.ledger.types import Instant
+from dunning_pipeline.settings.scratch import scratch_folder
 from dunning_pipeline.settings.workspace import Workspace
 
 # Credentials and half-done console work never leave the ledger.
@@ -71,8 +71,8 @@ def _arrow_connection(ws: Workspace, chosen: Sequence[Table], accounts: Sequence
         return
     import adbc_driver_sqlite
 
-    with TemporaryDirectory(dir=ws.state, prefix="export-") as folder:
-        copy = Path(folder) / "ledger.sqlite"
+    with scratch_folder(ws.state, "export-") as folder:
+        copy = folder / "ledger.sqlite"
         _private_copy(ws, copy, chosen, accounts)
         with adbc_driver_sqlite.connect(str(copy)) as database, AdbcConnection(database) as connection:
             yield connection

@@ -2,13 +2,13 @@
 
 import atexit
 import re
-import shutil
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from dunning_pipeline.letters.creditor import in_language
 from dunning_pipeline.letters.paper.fonts import FOLDER
 from dunning_pipeline.letters.paper.letter_data import letter_data
 from dunning_pipeline.letters.rendering import letter_wording
+from dunning_pipeline.settings.scratch import scratch_folder
 
 STANDARD = "a-3b"
 _local = threading.local()
@@ -71,9 +72,10 @@ def _fonts() -> Any:
 @lru_cache(maxsize=16)
 def _root(layout: str) -> Path:
     """A folder that holds this layout and nothing else: it can read no other file and import no package."""
-    folder = Path(mkdtemp(prefix="letters-"))
+    kept = ExitStack()
+    folder = kept.enter_context(scratch_folder(Path(gettempdir()), "dunning-layout-"))
+    atexit.register(kept.close)
     (folder / "letter.typ").write_text(layout, encoding="utf-8")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

@@ -19,6 +19,7 @@ from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
 from dunning_pipeline.ledger.schema import process_versions, runs, statements
 from dunning_pipeline.ledger.types import canonical_json
+from dunning_pipeline.settings.scratch import drop_unfinished
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.assigning import store_assignments
 from dunning_pipeline.statements.booking.charges import waive
@@ -184,6 +185,7 @@ def _waive_settled(engine: Engine, decision: Decision, *, now: datetime, actor: 
 
 def _keep_decisions(ws: Workspace, run_id: str, decision: Decision) -> None:
     ws.decisions.mkdir(parents=True, exist_ok=True)
+    drop_unfinished(ws.decisions)
     partial = ws.decisions / f"{run_id}.partial"
     pyarrow.parquet.write_table(decision.decisions, partial, compression="zstd")
     partial.replace(ws.decisions / f"{run_id}.parquet")

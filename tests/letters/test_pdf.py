@@ -329,6 +329,13 @@ def test_a_layout_reads_nothing_and_imports_nothing(attack, version, sample):
         render_pdf(sample("friendly_reminder", "en"), version=bad)
 
 
+def test_letters_that_are_proved_leave_no_file_behind(version, sample, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the process that makes them
+    letter, document = version("friendly_reminder", "letter", "en"), sample("friendly_reminder", "en")
+    assert letter_problems([(letter, document), (letter, document)]) == [None, None]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_layout_that_never_ends_is_stopped(version, sample):
     letter = version("friendly_reminder", "letter", "en")
     endless = letter.compiled["layout"] + "#for a in range(900000000) { [] }"

@@ -32,6 +32,7 @@ def _in_one_process(letters: Sequence[Letter], seconds: float) -> list[str | Non
             if not receiving.poll(seconds + (20.0 if not answers else 0.0)):  # the first waits for the start, too
                 return [*answers, f"the layout did not finish in {seconds:g} seconds; is there a loop without end?"]
             answers.append(receiving.recv())
+        process.join(SECONDS)  # it tidies up after itself
         return answers
     except EOFError:
         return [*answers, "the layout needs too much memory"]
