@@ -1,5 +1,6 @@
 """A desk to tell delivery stories at: a workspace with a ledger, a published snapshot, statements and messages."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -41,6 +42,8 @@ class Desk:
         self.contacts: list[tuple[str, str]] = []
         self.cash: list[tuple[str, str]] = []  # account, amount of a payment that names no invoice
         self.reached: dict[str, str | None] = {}  # account → e-mail address; nothing is published while it is empty
+        self.postal: dict[str, dict[str, Any]] = {}  # account → postal address, where `reached` is published
+        self.plans: list[tuple[str, str]] = []  # account, e-mail address of the plan's contact
         self.copied: list[str] = []  # addresses that get copies, where `reached` is published
         self.means: list[tuple[str, str, str]] = []  # account, customer and payment method at Stripe
         self._publications = 0
@@ -116,6 +119,11 @@ class Desk:
                     "insert into data_model.contacts (contact_key, account_key, email) values (?, ?, ?)",
                     [f"salesforce:{email}", f"salesforce:{account}", email],
                 )
+            for account, email in self.plans:
+                con.execute(
+                    "insert into data_model.collection_plans (plan_key, account_key, contact_key) values (?, ?, ?)",
+                    [f"salesforce:plan-{account}", f"salesforce:{account}", f"salesforce:{email}"],
+                )
             for number, (account, amount) in enumerate(self.cash):
                 con.execute(
                     "insert into data_model.payments (payment_key, payment_id, account_key, currency, amount, "
@@ -136,8 +144,13 @@ class Desk:
                 )
             for account, email in self.reached.items():
                 con.execute(
-                    "insert into dunning.account_recipients values (?, ?, null, '{}', false, ?, [], [])",
-                    [f"salesforce:{account}", [email] if email else [], self.copied],
+                    "insert into dunning.account_recipients values (?, ?, null, ?, false, ?, [], [])",
+                    [
+                        f"salesforce:{account}",
+                        [email] if email else [],
+                        json.dumps(self.postal.get(account, {})),
+                        self.copied,
+                    ],
                 )
         pointer = self.ws.serving / "current.new"
         pointer.write_text(name + "\n")

@@ -10,12 +10,14 @@ import duckdb
 import pytest
 from sqlalchemy import select
 
+from dunning_pipeline.console.sentences import said
 from dunning_pipeline.delivery.permission.consent import record_consent
 from dunning_pipeline.delivery.permission.suppressions import lift, suppress
 from dunning_pipeline.delivery.queue import cancel_send, next_resend, requeue
 from dunning_pipeline.delivery.switches import switch_off, switch_on
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
+from dunning_pipeline.ledger.reading import read_statements
 from dunning_pipeline.ledger.schema import blocks, findings, item_levels, postings
 from dunning_pipeline.settings.workspace import Workspace
 from tests.delivery.desk import NOW, Desk, sample
@@ -685,6 +687,73 @@ def test_whom_the_source_does_not_name_any_more_is_not_written_to(
     assert (desk.send(key)["reason"], status_of(desk, statement)) == (
         (None, "closed") if outcome == "sent" else ("recipient_changed", "voided")
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "reached_at", "plan_contact", "overrides", "outcome"),
+    [
+        ("campaign", "ACME@example.com", None, None, "sent"),
+        ("campaign", "new@example.com", None, None, "cancelled"),  # corrected, or the contact is another account's now
+        ("campaign", None, None, None, "cancelled"),  # removed
+        ("campaign", "new@example.com", None, {"to": ["acme@example.com"]}, "sent"),  # whom a person chose
+        ("campaign", "new@example.com", "acme@example.com", None, "cancelled"),
+        ("collection_plan", "new@example.com", "acme@example.com", None, "sent"),  # goes to the plan's contact
+        ("collection_plan", "new@example.com", "plan@example.com", None, "cancelled"),
+    ],
+)
+def test_a_campaigns_message_goes_to_nobody_whom_the_source_does_not_name_any_more(
+    desk: Desk, kind: str, reached_at: str | None, plan_contact: str | None, overrides: dict | None, outcome: str
+) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.reached = {"acme": reached_at}
+    if plan_contact:
+        desk.contacts, desk.plans = [("acme", plan_contact)], [("acme", plan_contact)]
+    desk.publish()
+    key = desk.message("acme", kind=kind, overrides=overrides)
+    deliver(desk.ws, now=NOW)
+    reason = "recipient_changed" if outcome == "cancelled" else None
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == (outcome, reason)
+
+
+MOVED = {"street": "Neuer Weg 2", "postal_code": "10117", "city": "Berlin", "country": "DE"}
+
+
+@pytest.mark.parametrize(
+    ("current", "by_hand", "outcome"),
+    [
+        ({"street": "WEG  1", "postal_code": "10115", "city": "Berlin", "name": "acme AG"}, {}, "sent"),
+        (MOVED, {}, "the source has another postal address now: Neuer Weg 2, 10117, Berlin, DE"),
+        ({**MOVED, "street": None, "city": None}, {}, "the source has no postal address any more"),
+        (MOVED, {"address": {"street": "Weg 1"}}, "sent"),  # a person wrote it
+        ({}, {}, "sent"),  # an older snapshot that does not say
+    ],
+)
+def test_a_letter_does_not_go_where_the_source_does_not_have_its_reader_any_more(
+    desk: Desk, current: dict, by_hand: dict, outcome: str
+) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.reached, desk.postal = {"acme": "acme@example.com"}, {"acme": current}
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-1": 10000}, channels=("letter",), hand_edits=by_hand)
+    [key] = desk.queue(statement)
+    deliver(desk.ws, now=NOW)
+    if outcome == "sent":
+        assert (desk.send(key)["status"], status_of(desk, statement)) == ("sent", "closed")
+        return
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("cancelled", "recipient_changed")
+    assert status_of(desk, statement) == "voided"  # the next run writes it anew
+    [voided] = read_statements(desk.ws, status="voided").rows()
+    assert voided["void_reason"] == f"recipient changed: {outcome}"
+    assert said(voided["void_reason"], "de").startswith("Empfänger geändert: die Quelle hat")
+
+
+def test_a_campaigns_letter_does_not_go_to_the_old_address_either(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.reached, desk.postal = {"acme": None}, {"acme": MOVED}
+    desk.publish()
+    key = desk.message("acme", channel="letter", document={**sample(desk.ws), "items": [], "credits": []})
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == ("cancelled", "recipient_changed")
 
 
 @pytest.mark.parametrize(

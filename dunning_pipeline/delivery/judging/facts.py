@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+import orjson
 
 from dunning_pipeline.delivery.permission.contact_points import points_of
 from dunning_pipeline.dunning.models import rendered_models
@@ -149,6 +150,36 @@ class PublishedFacts:
             return {key: points_of(emails, None) for key, emails in rows}
         return {}
 
+    def plan_points(self, account_keys: Collection[str], *, as_of: date) -> dict[str, set[str]]:
+        """Account → the normal addresses of the contacts of its collection plans; none where nothing is published."""
+        with self._lock, suppress(NotThere):
+            rows = self._rows(
+                """
+                select plans.account_key, list(contacts.email) from snapshot.data_model.collection_plans as plans
+                join snapshot.data_model.contacts as contacts on contacts.contact_key = plans.contact_key
+                where plans.account_key in (select unnest(?)) and contacts.email is not null
+                group by plans.account_key
+                """,
+                [list(account_keys)],
+                as_of,
+            )
+            return {key: points_of(emails, None) for key, emails in rows}
+        return {}
+
+    def postal(self, account_keys: Collection[str], *, as_of: date) -> dict[str, dict[str, str | None]]:
+        """Account → its postal address, by field; none while its contacts conflict, or where nothing says."""
+        with self._lock, suppress(NotThere):
+            rows = self._rows(
+                """
+                select account_key, address from gate.reached
+                where account_key in (select unnest(?)) and not has_conflict
+                """,
+                [list(account_keys)],
+                as_of,
+            )
+            return {key: orjson.loads(address) for key, address in rows if address}
+        return {}
+
     def payment_method(self, account_key: str, *, as_of: date) -> dict[str, str]:
         """Tokens of the account's active means of payment at Stripe, its default first; empty where there is none."""
         with self._lock:
@@ -266,13 +297,13 @@ def _prepare(ws: Workspace, as_of: date) -> duckdb.DuckDBPyConnection:
 
 
 _REACHED = """
-    select account_key, email_to, email_to || email_cc_role || email_cc_account || email_bcc as named, sms_to,
+    select account_key, email_to, email_to || email_cc_role || email_cc_account || email_bcc as named, sms_to, address,
         json_extract_string(address, '$.country') as country, has_conflict
     from snapshot.dunning.account_recipients
 """
 _NOBODY_REACHED = """
     select null::varchar as account_key, []::varchar[] as email_to, []::varchar[] as named, null::varchar as sms_to,
-        null::varchar as country, false as has_conflict
+        null::varchar as address, null::varchar as country, false as has_conflict
     where false
 """
 

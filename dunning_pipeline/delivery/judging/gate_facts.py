@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, Date, bindparam, func, or_, se
 
 from dunning_pipeline.delivery.judging.digests import listed_credits, listed_items, told_accounts
 from dunning_pipeline.delivery.judging.facts import Holder, Item, ItemNow, PublishedFacts
-from dunning_pipeline.delivery.judging.verdicts import POINTS, Facts, business_day
+from dunning_pipeline.delivery.judging.verdicts import FOLLOWING, POINTS, Facts, business_day
 from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import suppressed
@@ -101,7 +101,10 @@ def gather(
     items = _items(published, invoices, today, needed=bool(ids or told))
     known_credits = {**closed.known_credits, **_credits_in_documents(rows, listed)}
     holders = {holder[0] for known in known_credits.values() for holder in known} | set(told)
-    reached = set(told) | {row["account_key"] for row in rows if row["statement_id"] and row["channel"] in POINTS}
+    following = [row for row in rows if row["kind"] in FOLLOWING]
+    reached = set(told) | {row["account_key"] for row in following if row["channel"] in POINTS}
+    planned = {row["account_key"] for row in following if row["kind"] == "collection_plan"}
+    written = {row["account_key"] for row in following if row["channel"] == "letter"}
     copied = {row["account_key"] for row in rows if row["statement_id"] and (_all(row) != row["recipients"].get("to"))}
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     keys |= {item.bill_group_key for item in items.values()} | set(told)
@@ -143,7 +146,9 @@ def gather(
         invalid=invalid,
         points=published.points(reached, as_of=today, country=company.country) if reached else {},
         copies=published.copies(copied, as_of=today) if copied else {},
-        named_by_hand=closed.named_by_hand,
+        plan_points=published.plan_points(planned, as_of=today) if planned else {},
+        postal=published.postal(written, as_of=today) if written else {},
+        by_hand=closed.by_hand,
     )
     return facts, addresses
 
@@ -182,7 +187,7 @@ class _Statements:
     due: dict[str, dict[Item, date]] = field(default_factory=dict)
     last_days: dict[str, date] = field(default_factory=dict)
     known_credits: dict[str, dict[Holder, int]] = field(default_factory=dict)
-    named_by_hand: set[str] = field(default_factory=set)
+    by_hand: dict[str, set[str]] = field(default_factory=dict)
 
 
 def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
@@ -203,8 +208,7 @@ def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
         found.due[statement_id] = {
             (line["invoice_key"], line["instalment"] or 1): line["due_date"] for line in invoices if line["due_date"]
         }
-        if "recipients" in row["hand_edits"]:
-            found.named_by_hand.add(statement_id)
+        found.by_hand[statement_id] = set(row["hand_edits"])
         if (last := last_day(row, invoices)) is not None:
             found.last_days[statement_id] = last
         if row["open_credits_minor"] is not None:

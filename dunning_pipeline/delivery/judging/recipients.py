@@ -6,12 +6,16 @@ from typing import Any
 
 from dunning_pipeline.delivery.judging.verdicts import (
     DUNNING_SUBSCRIPTION,
+    FOLLOWING,
     POINTS,
     Facts,
     Verdict,
     is_mandatory,
 )
+from dunning_pipeline.letters.document import clean
 from dunning_pipeline.settings.company import Company
+
+PLACE = ("street", "postal_code", "city", "state", "country")  # of a postal address: where a letter arrives
 
 
 def permitted(row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]) -> Verdict | None:
@@ -31,20 +35,43 @@ def still_theirs(
     row: Any, facts: Facts, now: datetime, company: Company, addresses: Mapping[str, str]
 ) -> Verdict | None:
     """Whether the source still reaches the account there; whom a person chose stays chosen."""
+    if row["channel"] == "letter":
+        return _still_there(row, facts)
     if row["channel"] not in POINTS or not _follows_source(row, facts, "to", "sms"):
         return None
     if (points := facts.points.get(row["account_key"])) is None:
         return None
+    if row["kind"] == "collection_plan":  # goes to the plan's contact, where it names one
+        points = points | facts.plan_points.get(row["account_key"], set())
     for address in row["recipients"]["to"]:
         if addresses[address] not in points:
             return Verdict("cancel", "recipient_changed", detail=f"the source does not name {address} any more")
     return None
 
 
+def _still_there(row: Any, facts: Facts) -> Verdict | None:
+    """Whether the letter goes where the source has the account now. Names do not count: they are corrected more often
+    than people move, and the letter arrives."""
+    current = facts.postal.get(row["account_key"])
+    if current is None or row["kind"] not in FOLLOWING or "address" in facts.by_hand.get(row["statement_id"], ()):
+        return None
+    written = row["recipients"].get("address") or (row["document"] or {}).get("address") or {}
+    if all(_place(written[part]) == _place(current[part]) for part in PLACE if part in written and part in current):
+        return None
+    place = ", ".join(str(current[part]) for part in PLACE if current.get(part))
+    if not any(current.get(part) for part in ("street", "city")):
+        return Verdict("cancel", "recipient_changed", detail="the source has no postal address any more")
+    return Verdict("cancel", "recipient_changed", detail=f"the source has another postal address now: {place}")
+
+
+def _place(text: str | None) -> str:
+    return " ".join((clean(text) or "").split()).casefold()
+
+
 def _follows_source(row: Any, facts: Facts, *parts: str) -> bool:
     """Whether these recipients are those of the decision, and not a person's choice."""
-    by_hand = row["statement_id"] in facts.named_by_hand or not (row["overrides"] or {}).keys().isdisjoint(parts)
-    return row["kind"] in ("dunning", "account") and not by_hand
+    chosen = "recipients" in facts.by_hand.get(row["statement_id"], ())
+    return row["kind"] in FOLLOWING and not chosen and (row["overrides"] or {}).keys().isdisjoint(parts)
 
 
 def barred_copies(

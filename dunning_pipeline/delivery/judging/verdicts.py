@@ -12,6 +12,8 @@ DUNNING_SUBSCRIPTION = "dunning"
 # Kinds that carry a claim; their opt-out routes to letter, and no unsubscribe link is put on them.
 MANDATORY = ("dunning", "resend", "account", "collection_plan", "draft")
 POINTS = ("email", "sms")  # channels that reach a contact point
+# Kinds that go to whom the source names; a re-send and a mailed draft go to whom a person chose.
+FOLLOWING = ("dunning", "account", "campaign", "collection_plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ class Facts:
     last_days: dict[str, date] = field(default_factory=dict)  # statement_id → when what it asks for is over
     loads: int = 0  # how many there were when this was gathered
     invalid: dict[str, str] = field(default_factory=dict)  # address as written → why it is none
-    # account of a digest or statement → the normal addresses and numbers at which the newest snapshot reaches it
+    # account → the normal addresses and numbers at which the newest snapshot reaches it
     points: dict[str, set[str]] = field(default_factory=dict)
     copies: dict[str, set[str]] = field(default_factory=dict)  # and those that its mail may name, copies too
-    named_by_hand: set[str] = field(default_factory=set)  # statements whose recipients a person chose
+    plan_points: dict[str, set[str]] = field(default_factory=dict)  # and those of its collection plans' contacts
+    postal: dict[str, dict[str, str | None]] = field(default_factory=dict)  # and where its letters go
+    by_hand: dict[str, set[str]] = field(default_factory=dict)  # statement_id → what a person wrote into its draft
 
 
 def is_mandatory(kind: str) -> bool:
