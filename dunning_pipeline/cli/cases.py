@@ -1,4 +1,4 @@
-"""`dunning block | assign | promise | postpone`: what people decide about a case, each with a reason."""
+"""`dunning block | assign | promise | postpone | renamed`: what people decide about a case, each with a reason."""
 
 import getpass
 from typing import Annotated, Any
@@ -173,6 +173,43 @@ def postpone(
             now=moment(),
         )
     _said(form, {"id": row, "invoice": found.key, "until": day}, f"{invoice} is due on {day}.")
+
+
+def renamed(
+    account: Annotated[str | None, typer.Option("--account", help="Account id, number or key, as it is now.")] = None,
+    bill_group: Annotated[str | None, typer.Option("--bill-group", help="Bill group id or key, as it is now.")] = None,
+    invoice: Annotated[str | None, typer.Option("--invoice", help="Invoice id or key, as it is now.")] = None,
+    was: Annotated[str | None, typer.Option("--was", help="The key or id that it had before.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="It is none that was known before.")] = False,
+    reason: Reason = "",
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Say what a source calls something else now, so that nobody is reminded anew; without a target, list it."""
+    from dunning_pipeline.statements import renamed as names
+    from dunning_pipeline.statements import targets
+
+    ws, now, actor = open_workspace(workspace), moment(), getpass.getuser()
+    given = {"account": account, "bill_group": bill_group, "invoice": invoice}
+    chosen = {kind: text for kind, text in given.items() if text is not None}
+    if not chosen:
+        with ledger_of(ws).begin() as connection:
+            show(names.list_renamed(connection), form, empty="Nothing has another name.")
+        return
+    if len(chosen) > 1:
+        raise typer.BadParameter("name one of --account, --bill-group, --invoice")
+    if (was is None) is not new:
+        raise typer.BadParameter("say --was KEY, or --new")
+    [(kind, text)] = chosen.items()
+    target = targets.find(ws, kind, text)
+    with ledger_of(ws).begin() as connection:
+        if was is None:
+            key = names.say_new(connection, target, reason=reason, actor=actor, now=now)
+        else:
+            key = names.say_was(connection, target, was, reason=reason, actor=actor, now=now)
+    _said(
+        form, {"kind": kind, "key": target.key, "known_as": key}, f"{text} is {key}, from the next `dunning build` on."
+    )
 
 
 def _blocks(ws: Any) -> list[dict[str, Any]]:

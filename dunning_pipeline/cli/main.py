@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "assign": ("cases", "assign", "Give a bill group another process, or none"),
     "promise": ("cases", "promise", "Record a promise to pay"),
     "postpone": ("cases", "postpone", "Postpone an invoice's due date"),
+    "renamed": ("cases", "renamed", "Say what a source calls something else now"),
     "charge": ("charges", "charge", "Fees and interest charged: list, waive, pay"),
     "template": ("templates", "app", "Templates: list, check, preview, publish"),
     "report": ("reports", "app", "Reports: ageing, recovery, delivery"),

@@ -9,6 +9,10 @@ from dunning_pipeline.data_streams.mapping.data_model import DataModelObject, lo
 from dunning_pipeline.data_streams.mapping.mapping_checks import columns_of, field_sql
 from dunning_pipeline.settings.workspace import Workspace
 
+# kind, new_key, old_key: what a source calls something now, and what it is known by; see `renaming.following`
+RENAMED = "mapped.renamed_keys"
+_KINDS = {"accounts": "account", "bill_groups": "bill_group", "invoices": "invoice"}
+
 
 def refresh_mapped_views(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
     """(Re)create `mapped.<dmo>` for every DMO with exactly its columns and types; empty where no source has it.
@@ -22,6 +26,7 @@ def refresh_mapped_views(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
     loaded = {
         row[0] for row in con.execute("select table_name from duckdb_tables() where schema_name = 'landing'").fetchall()
     }
+    renamed = _renamed_kinds(con)
     active = []
     for stream in streams.values():
         if any(table_name(stream.source, name) in loaded for name in stream.objects):
@@ -36,7 +41,32 @@ def refresh_mapped_views(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
             if mapping.dmo == dmo.name
         ]
         body = "\nunion all\n".join(parts or [_empty(dmo)])
-        con.execute(f"create or replace view mapped.{dmo.name} as\n{body}")
+        con.execute(f"create or replace view mapped.{dmo.name} as\n{_under_known_keys(body, dmo, renamed)}")
+
+
+def _renamed_kinds(con: duckdb.DuckDBPyConnection) -> set[str]:
+    there = "select 1 from duckdb_tables() where schema_name = 'mapped' and table_name = 'renamed_keys'"
+    if not con.execute(there).fetchall():
+        return set()
+    return {kind for (kind,) in con.execute(f"select distinct kind from {RENAMED}").fetchall()}
+
+
+def _under_known_keys(body: str, dmo: DataModelObject, renamed: set[str]) -> str:
+    """The rows with the keys by which they are known, in each field that names something of a renamed kind."""
+    named = {}
+    for field in dmo.fields:
+        about = (dmo.name, field.name) if field.name == dmo.key else field.refers_to
+        if about is not None and _KINDS.get(about[0]) in renamed:
+            named[field.name] = _KINDS[about[0]]
+    if not named:
+        return body
+    known = ", ".join(f'coalesce("known_{name}".old_key, delivered.{name}) as {name}' for name in named)
+    joins = "".join(
+        f'\nleft join {RENAMED} as "known_{name}" on "known_{name}".kind = \'{kind}\' '
+        f'and "known_{name}".new_key = delivered.{name}'
+        for name, kind in named.items()
+    )
+    return f"select delivered.* replace ({known})\nfrom (\n{body}\n) as delivered{joins}"
 
 
 def mapping_sql(

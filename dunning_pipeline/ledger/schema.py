@@ -544,6 +544,18 @@ unified_ids = Table(  # stable ids outlive the warehouse
     Column("since_run", String, nullable=False),
 )
 
+renamed_keys = Table(  # append-only: what a source calls something else now; the newest row of a new key counts
+    "renamed_keys",
+    metadata,
+    Column("renamed_id", String, primary_key=True),  # ascending in time
+    Column("kind", String, nullable=False),  # account | bill_group | invoice
+    Column("new_key", String, nullable=False),  # as the source has it
+    Column("old_key", String, nullable=False),  # as the ledger has it, for ever; the new key itself: no other's name
+    Column("reason", Text, nullable=False),
+    Column("noticed_at", Instant, nullable=False),
+    Column("noticed_by", String, nullable=False),
+)
+
 unified_id_events = Table(
     "unified_id_events",
     metadata,
@@ -616,6 +628,7 @@ APPEND_ONLY = (
     "provider_events",
     "consents",
     "audit",
+    "renamed_keys",
     "unified_id_events",
     "process_versions",
 )

@@ -98,6 +98,8 @@ class _Build:
         self.step("data streams", "data_streams", "refresh_mapped_views", self.con, self.ws)
         self.step("ledger", "ledger.export", "export_to_warehouse", self.con, self.ws)
         self.step("policies", "dunning.policy_tables", "load_policy_tables", self.con, self.ws)
+        dates = {"run_date": self.run_date, "now": self.now}
+        self.step("renamed ids", "data_streams.renaming", "follow_renamed", self.con, self.ws, **dates)
         # the levels' conditions are SQL of the analysts: they reach the models as variables
         self.variables = self.step("conditions", "dunning.policy_tables", "model_variables", self.con) or {}
         self.renderer = self.rendering()
