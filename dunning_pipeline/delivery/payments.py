@@ -10,6 +10,7 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
+from dunning_pipeline.ledger.naming import FORMER, QUESTION
 from dunning_pipeline.ledger.schema import blocks, send_attempts, sends, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import record_reached, without_reminder
@@ -141,11 +142,14 @@ def watch_charges(engine: Engine, items: Callable[[set[str]], Mapping[tuple[str,
         paused = select(blocks).where(blocks.c.created_by == ACTOR, blocks.c.ended_at.is_(None))
         waiting = connection.execute(paused).all()
         charged = _charged_lines(connection, {_send_key(row) for row in waiting})
+        asked = _asked_about(connection) if waiting else []
     if not waiting:
         return
     current = items({row.target_key for row in waiting})
     with engine.begin() as connection:
         for row in waiting:
+            if any(reason.startswith(FORMER.format(row.target_key)) for reason in asked):
+                continue  # it may be there under another name: nobody knows yet what became of it
             listed = charged.get((_send_key(row), row.target_key), [])
             why = row.block_id.partition(":")[0]
             if any(_is_booked(current.get((row.target_key, line.instalment or 1)), line.open_minor) for line in listed):
@@ -153,6 +157,12 @@ def watch_charges(engine: Engine, items: Callable[[set[str]], Mapping[tuple[str,
                 connection.execute(done.values(ended_at=now, ended_by=ACTOR))
             elif listed and now - row.created_at > (WAIT_FOR_BANK if why == "debit" else WAIT_FOR_SOURCE):
                 _tell_of_charge(connection, row.target_key, listed[0].invoice_number, why, row.created_at, now)
+
+
+def _asked_about(connection: Connection) -> list[str]:
+    """What a person is asked about renamed invoices."""
+    named = blocks.c.scope == "invoice", blocks.c.block_id.startswith(QUESTION), blocks.c.ended_at.is_(None)
+    return list(connection.scalars(select(blocks.c.reason).where(*named)))
 
 
 def _charged_lines(connection: Connection, keys: Collection[str]) -> dict[tuple[str, str], list[Any]]:

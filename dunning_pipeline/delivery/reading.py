@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from dunning_pipeline.delivery.holds import explained
 from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.naming import keys_named
 from dunning_pipeline.ledger.schema import send_accounts, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -43,7 +44,7 @@ def read_sends(
 
 def _is(column: ColumnElement[str], account: str) -> ColumnElement[bool]:
     """Whether it is this account, named by its key or by its source id."""
-    return or_(column == account, column.like(f"%:{account}"))
+    return or_(column == account, column.like(f"%:{account}"), column.in_(keys_named("account", account)))
 
 
 def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from dunning_pipeline.ledger.bulk import chunks, read_many
 from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.naming import keys_named
 from dunning_pipeline.ledger.schema import statement_details, statements
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.money import amount_text
@@ -89,7 +90,8 @@ def list_statements(
     named = [status] if isinstance(status, str) else status
     wanted.append(s.status.in_(named) if named else s.status != "deleted")
     if account is not None:
-        wanted.append(or_(s.account_key == account, s.account_id == account))
+        renamed = s.account_key.in_(keys_named("account", account))
+        wanted.append(or_(s.account_key == account, s.account_id == account, renamed))
     if held is not None:
         wanted.append(s.hold_reason.is_not(None) if held else s.hold_reason.is_(None))
     query = select(*(s[name] for name in columns)).where(*wanted)

@@ -5,12 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
 
-from dunning_pipeline.data_streams.renaming.following import FINDING
-from dunning_pipeline.data_streams.renaming.known import QUESTION
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.findings import resolve_findings_of
 from dunning_pipeline.ledger.identifiers import new_id
+from dunning_pipeline.ledger.naming import FINDING, QUESTION
 from dunning_pipeline.ledger.schema import (
     assignments,
     blocks,

@@ -64,6 +64,15 @@ def test_an_account_without_recipients_in_the_snapshot_stops_the_digest(desk: De
     assert "account salesforce:a2 is not reached" in desk.send(key)["reason"] and desk.outbox() == []
 
 
+def test_a_digest_may_name_an_invoice_by_an_id_that_it_had_not_always(desk: Desk) -> None:
+    desk.invoice("INV-a1", account="a1", invoice_key="salesforce:former")
+    desk.reached["a1"] = "one@example.com"
+    desk.publish()
+    key = queue(desk, "one", "a1")
+    deliver(desk.ws, now=NOW)
+    assert desk.send(key)["status"] == "sent"
+
+
 def test_a_digest_may_name_what_is_its_accounts_and_nobody_elses(desk: Desk) -> None:
     row = {"account_key": "salesforce:a1", "document": digest(desk, "a1", "a2")}
     assert accounts_of(row) == {"salesforce:a1", "salesforce:a2"} and len(told_accounts(row)) == 2

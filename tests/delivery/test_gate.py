@@ -121,6 +121,22 @@ def test_a_block_stops_a_campaigns_message_that_tells_what_is_open(desk: Desk, l
     assert (desk.send(key)["status"], desk.send(key)["reason"]) == (outcome, "block" if listed else None)
 
 
+@pytest.mark.parametrize("barred", [False, True])
+def test_a_message_may_name_an_invoice_by_an_id_that_it_had_not_always(desk: Desk, barred: bool) -> None:
+    """Another system carries on: the keys are those of the former one, and the message says the id of today."""
+    desk.invoice("4711", account="acme", source="billing", invoice_key="salesforce:INV-1")
+    desk.publish()
+    item = {"invoice_id": "4711", "instalment": 1, "open_amount": "100.00"}
+    shown = sample(desk.ws)
+    key = desk.message("acme", document={**shown, "credits": [], "items": [{**shown["items"][0], **item}]})
+    if barred:
+        block(desk, "salesforce:INV-1")
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(key)["status"], desk.send(key)["reason"]) == (
+        ("cancelled", "block") if barred else ("sent", None)
+    )
+
+
 def test_a_promise_that_the_source_recorded_since_holds(desk: Desk, acme: dict) -> None:
     [key] = desk.queue(acme)
     snapshot = desk.ws.serving / "s1.duckdb"

@@ -17,6 +17,7 @@ from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.naming import FORMER
 from dunning_pipeline.ledger.schema import blocks, findings, item_levels, postings
 from dunning_pipeline.statements.sending import send_statements
 from tests.delivery.desk import NOW, Desk
@@ -269,6 +270,28 @@ def test_who_was_charged_is_let_alone_until_the_source_has_booked_it(desk: Desk,
     desk.publish()
     deliver(desk.ws, now=NOW + timedelta(days=12))
     assert (pauses(desk), desk.findings()) == ([], [])
+
+
+def test_a_charged_invoice_that_may_have_another_name_is_let_alone_until_somebody_knows(
+    desk: Desk, stripe: ProviderServer
+) -> None:
+    stripe.behaviour = says("succeeded")
+    by_both(desk)
+    deliver(desk.ws, now=NOW)
+    del desk.invoices["salesforce:INV-00001"]  # gone: as if paid, unless something else may be it
+    desk.invoice("J1", account="acme", invoice_number="INV-00001", total_amount="99.00")
+    desk.publish()
+    asked = {"block_id": "renamed:invoice:1", "scope": "invoice", "target_key": "salesforce:J1", "kind": "pause"}
+    with desk.engine.begin() as connection:
+        reason = FORMER.format("salesforce:INV-00001") + "another amount"
+        told = {"reason": reason, "valid_from": NOW.date(), "created_at": NOW, "created_by": "build"}
+        connection.execute(blocks.insert().values(**asked, **told))
+    deliver(desk.ws, now=NOW + timedelta(days=11))
+    assert (pauses(desk), desk.findings()) == (["payment", "renamed"], [])
+    with desk.engine.begin() as connection:
+        connection.execute(blocks.update().where(blocks.c.created_by == "build").values(ended_at=NOW))
+    deliver(desk.ws, now=NOW + timedelta(days=12))
+    assert pauses(desk) == []
 
 
 def test_a_copy_of_a_reminder_is_no_second_charge(desk: Desk, stripe: ProviderServer) -> None:

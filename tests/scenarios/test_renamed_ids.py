@@ -83,6 +83,7 @@ def test_a_debt_lives_on_under_every_name(ledger_workspace: Workspace) -> None:
         "salesforce:A77": "salesforce:acme", "salesforce:I77": "salesforce:I-1", "salesforce:G77": "salesforce:G",
     }  # fmt: skip
     assert source.run("2025-06-22") == ["A77 level 2 175.00 EUR"]
+    assert len(source.statements(account="A77")) == len(source.statements(account="salesforce:A77")) == 2
 
     for kind, now, then in (("Account", "A77", "A78"), ("Invoice", "I77", "I78")):
         source.rename(kind, **{now: then})

@@ -13,18 +13,18 @@ from sqlalchemy import Connection, update
 
 from dunning_pipeline.data_streams.mapped import RENAMED, refresh_mapped_views
 from dunning_pipeline.data_streams.renaming.detecting import Question, detect
-from dunning_pipeline.data_streams.renaming.known import OBJECTS, QUESTION
+from dunning_pipeline.data_streams.renaming.known import OBJECTS
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.bulk import chunks, insert_unless_there
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
 from dunning_pipeline.ledger.identifiers import new_ids
+from dunning_pipeline.ledger.naming import FINDING, FORMER, QUESTION
 from dunning_pipeline.ledger.schema import blocks, renamed_keys
 from dunning_pipeline.settings.workspace import Workspace
 
 ACTOR = "build"
-FINDING = "renamed_unclear"
 # What the sources call it now → the key that the ledger has, as it was said last.
 _SAID = """
     select kind, new_key, old_key, renamed_id
@@ -145,7 +145,7 @@ def _hold(connection: Connection, block_id: str, question: Question, run_date: d
         "scope": kind,
         "target_key": key,
         "kind": "pause",
-        "reason": question.why if question.is_reused else f"known as {question.other} before? {question.why}",
+        "reason": question.why if question.is_reused else FORMER.format(question.other) + question.why,
         "valid_from": run_date,
         "created_at": now,
         "created_by": ACTOR,

@@ -8,9 +8,8 @@ All statements run in the warehouse, over `ops` (the ledger of this moment), `ma
 
 import duckdb
 
+from dunning_pipeline.ledger.naming import QUESTION
 from dunning_pipeline.sql_models.shapes import table_exists
-
-QUESTION = "renamed:"  # how the ids of the pauses begin that ask a person
 
 # What people or reminders are about. The process that a bill group got by itself is nothing that could be lost.
 _ACCOUNTS = f"""

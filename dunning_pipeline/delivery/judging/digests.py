@@ -21,11 +21,16 @@ def accounts_of(row: Mapping[str, Any]) -> set[str]:
     return {account["key"] for account in told_accounts(row)} or {row["account_key"]}
 
 
-def listed_items(account_key: str, items: Iterable[Mapping[str, Any]], currency: str | None = None) -> dict[Item, int]:
-    """What a message says is open of an account, in minor units of `currency`, else of each item's own."""
+def listed_items(
+    account_key: str, items: Iterable[Mapping[str, Any]], names: Mapping[str, str], currency: str | None = None
+) -> dict[Item, int]:
+    """What a message says is open of an account, in minor units of `currency`, else of each item's own.
+
+    A message names invoices by their ids; `names` gives the keys of those that had another id before.
+    """
     source = account_key.partition(":")[0]
     return {
-        (f"{source}:{item['invoice_id']}", item["instalment"] or 1): to_minor(
+        (names.get(key := f"{source}:{item['invoice_id']}", key), item["instalment"] or 1): to_minor(
             Decimal(item["open_amount"]), currency or item["currency"]
         )
         for item in items
@@ -56,7 +61,7 @@ def _obstacles(account: Mapping[str, Any], facts: "Facts", point: str | None) ->
     key = account["key"]
     if point not in facts.points.get(key, ()):
         yield f"recipient_changed: account {key} is not reached at this address any more"
-    listed = listed_items(key, account["items"])
+    listed = listed_items(key, account["items"], facts.names)
     known = {item: current for item in listed if (current := facts.items.get(item)) is not None}
     for item, said in listed.items():
         current = known.get(item)

@@ -85,6 +85,20 @@ class PublishedFacts:
             for key, instalment, amount, currency, status, prevented, disputed, *others in rows
         }
 
+    def names(self, account_keys: Collection[str], *, as_of: date) -> dict[str, str]:
+        """`source:id`, the source being their account's, → key of these accounts' invoices that had another id before
+        (see data_streams.renaming)."""
+        with self._lock:
+            rows = self._rows(
+                """
+                select split_part(account_key, ':', 1) || ':' || invoice_id as named, invoice_key
+                from dunning.items where account_key in (select unnest(?)) and named <> invoice_key
+                """,
+                [list(account_keys)],
+                as_of,
+            )
+        return dict(rows)
+
     def credits(self, account_keys: Collection[str], *, as_of: date) -> dict[Holder, int]:
         """Credits and unapplied cash of these accounts in minor units, by legal entity and over all of them."""
         with self._lock:

@@ -95,9 +95,13 @@ def gather(
     today = business_day(now, company)
     ids = {row["statement_id"] for row in rows if row["statement_id"]}
     closed = _of_statements(connection, ids)
-    listed = {**closed.listed, **_listed_in_documents(rows)}
-    invoices = {item[0] for items in listed.values() for item in items}
     told = {account["key"]: account for row in rows for account in told_accounts(row)}
+    saying = {
+        row["account_key"] for row in rows if row["statement_id"] is None and (row["document"] or {}).get("items")
+    }
+    names = _names(published, saying | set(told), today)
+    listed = {**closed.listed, **_listed_in_documents(rows, names)}
+    invoices = {item[0] for items in listed.values() for item in items}
     items = _items(published, invoices, today, needed=bool(ids or told))
     known_credits = {**closed.known_credits, **_credits_in_documents(rows, listed)}
     holders = {holder[0] for known in known_credits.values() for holder in known} | set(told)
@@ -109,7 +113,7 @@ def gather(
     keys = {key for row in rows for key in (row["account_key"], row["bill_group_key"]) if key}
     keys |= {item.bill_group_key for item in items.values()} | set(told)
     addresses, invalid = _addresses(rows)
-    names = set(connection.scalars(_SWITCHES))
+    switched = set(connection.scalars(_SWITCHES))
     by_channel = {
         channel: {addresses[a] for row in rows if row["channel"] == channel for a in _all(row) if a in addresses}
         for channel in ("email", "sms")
@@ -121,6 +125,7 @@ def gather(
         due=closed.due,
         last_days=closed.last_days,
         items=items,
+        names=names,
         known_credits=known_credits,
         credits=published.credits(holders, as_of=today) if holders and items else {},
         blocks=blocks_in_force(connection, keys | invoices, on=today),
@@ -141,8 +146,8 @@ def gather(
         payments_loaded_at=payments_loaded_at(connection),
         facts_unpublished=not published.contains(number, lambda: loads_known(connection)),
         loads=number,
-        is_stopped="stop" in names,
-        paused_campaigns={name.removeprefix("campaign:") for name in names if name.startswith("campaign:")},
+        is_stopped="stop" in switched,
+        paused_campaigns={name.removeprefix("campaign:") for name in switched if name.startswith("campaign:")},
         invalid=invalid,
         points=published.points(reached, as_of=today, country=company.country) if reached else {},
         copies=published.copies(copied, as_of=today) if copied else {},
@@ -217,17 +222,24 @@ def _of_statements(connection: Connection, ids: Collection[str]) -> _Statements:
     return found
 
 
-def _listed_in_documents(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[Item, int]]:
+def _names(published: PublishedFacts, accounts: Collection[str], today: date) -> dict[str, str]:
+    try:
+        return published.names(accounts, as_of=today) if accounts else {}
+    except NotThere:  # `_items` says whether that matters
+        return {}
+
+
+def _listed_in_documents(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, dict[Item, int]]:
     """send_key → what a message without a statement says is open."""
     listed: dict[str, dict[Item, int]] = {}
     for row in rows:
         document = row["document"] or {}
         if told := told_accounts(row):
-            of_accounts = (listed_items(one["key"], one["items"]) for one in told)
+            of_accounts = (listed_items(one["key"], one["items"], names) for one in told)
             listed[row["send_key"]] = {item: said for each in of_accounts for item, said in each.items()}
         elif row["statement_id"] is None and document.get("items"):
             items = [item for item in document["items"] if item.get("invoice_id") and item.get("open_amount")]
-            listed[row["send_key"]] = listed_items(row["account_key"], items, document["currency"])
+            listed[row["send_key"]] = listed_items(row["account_key"], items, names, document["currency"])
     return listed
 
 

@@ -1,0 +1,17 @@
+"""Names of records that their sources call something else now: their keys stay, and what is unclear asks a person."""
+
+from typing import Any
+
+from sqlalchemy import Select, or_, select
+
+from dunning_pipeline.ledger.schema import renamed_keys
+
+QUESTION = "renamed:"  # how the ids of the pauses begin that ask a person
+FORMER = "known as {} before? "  # and their reasons
+FINDING = "renamed_unclear"
+
+
+def keys_named(kind: str, text: str) -> Select[Any]:
+    """The keys of what a source calls by this key or id now and called something else before."""
+    r = renamed_keys.c
+    return select(r.old_key).where(r.kind == kind, or_(r.new_key == text, r.new_key.like(f"%:{text}")))
