@@ -7,7 +7,7 @@ from dunning_pipeline.identity.steps.step import Step
 
 HOOKS = [("node_id", "bigint"), ("root", "bigint")]
 FEW_EDGES = 3_000  # so many are connected here sooner than the database starts its rounds
-FEW_NODES, FEW_ON_LONG_PATHS = 25_000, 100_000  # of so many the paths are followed here
+FEW_NODES, FEW_ON_LONG_PATHS = 25_000, 30_000  # of so many the paths are followed here
 
 
 def connect(engine: Engine, *, edges: str, into: str) -> int:
