@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.spreadsheets import safe_rows
 
 
 class Format(StrEnum):
@@ -50,7 +51,8 @@ def show(
 ) -> None:
     """Print rows as an aligned table, as one JSON array (never paged), or as CSV with a header.
 
-    `columns` chooses what the table shows; JSON and CSV always carry everything.
+    `columns` chooses what the table shows; JSON and CSV always carry everything; text of a source that
+    a spreadsheet would run as a formula has an apostrophe in front in CSV, JSON says it as it is.
     """
     if form is Format.json:
         print_json(list(rows))
@@ -58,7 +60,7 @@ def show(
         names = list(rows[0]) if rows else list(columns or [])
         writer = csv.DictWriter(sys.stdout, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(dict(row) for row in rows)
+        writer.writerows(safe_rows(rows))
     elif not rows:
         typer.echo(empty)
     else:

@@ -213,6 +213,7 @@ def sample(
 ) -> None:
     """Draw pairs for labelling, the same number from every rule."""
     from dunning_pipeline.identity.validation import sample_pairs
+    from dunning_pipeline.spreadsheets import safe_rows
 
     with _snapshot(workspace) as con:
         rows = sample_pairs(con, kind=kind, pairs=pairs, seed=seed)
@@ -222,7 +223,7 @@ def sample(
     with file.open("w", encoding="utf-8-sig", newline="") as handle:  # the mark tells spreadsheets that it is UTF-8
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(safe_rows(rows))
     typer.echo(f"{len(rows)} pairs in {file}: write yes or no into `same`, then `dunning profile validate {file}`")
 
 

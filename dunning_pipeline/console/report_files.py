@@ -13,6 +13,7 @@ from dunning_pipeline.console.wording import Wording
 from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.money import minor_unit
 from dunning_pipeline.reports.printing import report_pdf
+from dunning_pipeline.spreadsheets import safe_cell
 
 Rows = Sequence[Mapping[str, Any]]
 SPOKEN = frozenset({"type", "channel", "kind"})  # columns whose values are words of the product
@@ -93,5 +94,4 @@ def _plain(value: Any, row: Mapping[str, Any]) -> Any:
             return f"{value:.{minor_unit(row['currency'])}f}"
         except InvalidInput:  # a source's word that is no currency
             return value
-    # text that a spreadsheet would run as a formula gets an apostrophe in front
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return safe_cell(value)

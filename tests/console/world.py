@@ -75,7 +75,7 @@ def publish(workspace: Workspace) -> None:
         )
         con.execute(
             "create table reports.fee_yield as select '=cmd|calc' as type, 'EUR' as currency, 1.0 as charged"
-            " union all select '@SUM(A1)', '+1', 2.0"
+            " union all select '@SUM(A1)', '+A1', 2.0"
         )
 
 

@@ -1,6 +1,8 @@
 """Each kind of bad input has a clear message or a reject row, and what was good before stays."""
 
+import csv
 import gzip
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,6 +155,15 @@ def test_amounts_in_other_notations_are_rejected_not_guessed(inbox: Inbox, amoun
     assert (report.rows_loaded, report.rows_rejected) == (1, 1)
     assert inbox.rejects() == [
         (3, "TotalAmountWithTax", amount.strip('"'), "not an amount with decimal point as declared")
+    ]
+
+
+def test_a_rejected_value_does_not_run_where_its_file_is_opened(inbox: Inbox) -> None:
+    inbox.invoices(invoice("I1"), invoice("I2", amount="=1+cmd"), invoice("I3", amount="-5-"))
+    report = inbox.ingest()["salesforce.Invoice"]
+    assert [row["value"] for row in csv.DictReader(Path(report.reject_file).read_text().splitlines())] == [
+        "'=1+cmd",
+        "-5-",
     ]
 
 

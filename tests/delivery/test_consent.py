@@ -57,7 +57,7 @@ def test_the_five_notations_of_a_date(text: str, expected: datetime | None) -> N
 def test_a_file_is_recorded_and_its_bad_rows_are_set_aside(known: Desk) -> None:
     report = load(
         known,
-        "email,date\nanna@example.com,2025-01-02\n<BERT@example.com>,01/03/2025\nnope,2025-01-02\n"
+        "email,date\nanna@example.com,2025-01-02\n<BERT@example.com>,01/03/2025\n=nope(1),2025-01-02\n"
         "carl@example.com,32/99/2025\nnobody@else.example,2025-01-02\ncarl@example.com\ncarl@example.com,2031-01-01\ncarl@example.com,0001-01-01\n",
     )
 
@@ -66,7 +66,7 @@ def test_a_file_is_recorded_and_its_bad_rows_are_set_aside(known: Desk) -> None:
     assert said(known, "nobody@else.example") is None
     rejects = Path(report.reject_file).read_text()
     for line in (
-        "c.csv,4,1,nope",
+        "c.csv,4,1,'=nope(1)",
         "c.csv,5,2,32/99/2025",
         "c.csv,6,1,nobody@else.example",
         "no date",

@@ -19,8 +19,8 @@ from tests.identity.conftest import Parties
 @pytest.fixture
 def published(parties: Parties, workspace: Workspace) -> Workspace:
     """A snapshot with two accounts of one company, one of another, and a pair of people to review."""
-    parties.account("erp:1", name="Acme GmbH", vat_id="DE811907980")
-    parties.account("crm:2", name="ACME", vat_id="DE811907980")
+    parties.account("erp:1", name="=Acme GmbH", vat_id="DE811907980")
+    parties.account("crm:2", name="=ACME", vat_id="DE811907980")
     parties.account("crm:3", name="Other AG")
     for key in ("crm:7", "crm:8"):
         parties.contact(key, first_name="Jane", last_name="Doe", postal_code="20457")
@@ -65,6 +65,9 @@ def test_review_decide_sample_and_validate(published: Workspace, tmp_path: Path)
     assert said[0]["verdict"] == "same"
     file = tmp_path / "pairs.csv"
     assert "pairs in" in run(published, "sample", str(file), "--kind", "account")
+    assert all(
+        row[side][:2] == "'=" for row in csv.DictReader(file.read_text().splitlines()) for side in ("left", "right")
+    )
     file.write_text(file.read_text().replace(",\n", ",yes\n").replace(",\r\n", ",yes\r\n"))
     result = CliRunner().invoke(app, ["validate", str(file)], catch_exceptions=False)
     assert result.exit_code == 0 and "stays a suggestion" in result.output

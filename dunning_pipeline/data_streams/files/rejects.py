@@ -13,6 +13,7 @@ from dunning_pipeline.data_streams.files.header import Header
 from dunning_pipeline.data_streams.files.staging import STAGE
 from dunning_pipeline.data_streams.landing_tables import quoted
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.spreadsheets import safe_cell
 from dunning_pipeline.sql_models.inserting import insert_rows
 
 _VALUE_LENGTH = 500
@@ -158,7 +159,7 @@ def write_rejects(
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(("file", "line", "column", "value", "reason"))
-        writer.writerows(rejects)
+        writer.writerows(map(safe_cell, reject) for reject in rejects)
     return target
 
 

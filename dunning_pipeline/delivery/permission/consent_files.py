@@ -16,6 +16,7 @@ from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.spreadsheets import safe_cell
 
 # domain §2.3: yyyy-MM-dd HH:mm:ss.SSSZ, MM/dd/yyyy HH:mm:ss, MM/dd/yyyy and M/dd/yyyy, yyyy-MM-dd
 DATE_FORMATS = ("%Y-%m-%d %H:%M:%S.%f%z", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y", "%Y-%m-%d")
@@ -231,5 +232,5 @@ def _write_rejects(ws: Workspace, report: ConsentReport) -> None:
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["file", "line", "column", "value", "reason"])
-        writer.writerows([report.file.name, *reject] for reject in report.rejects)
+        writer.writerows(map(safe_cell, (report.file.name, *reject)) for reject in report.rejects)
     report.reject_file = str(target)
