@@ -31,6 +31,7 @@ def examine(ws: Workspace, *, now: datetime) -> list[Examined]:
         ("clock", _clock),
         ("company", _company),
         ("streams", _streams),
+        ("identity", _identity),
         ("processes", _processes),
         ("laws", _laws),
         ("campaigns", _campaigns),
@@ -81,6 +82,20 @@ def _streams(ws: Workspace, now: datetime) -> Iterator[Examined]:
 
     streams = load_streams(ws)
     yield Examined("streams", "ok", f"{len(streams)} declared: {', '.join(_names(streams, 'source'))}")
+
+
+def _identity(ws: Workspace, now: datetime) -> Iterator[Examined]:
+    """Without readable rulesets no build ends, and nobody is reminded."""
+    from dunning_pipeline.identity.rulesets import load_ruleset
+
+    for kind in ("account", "individual"):
+        try:
+            rules = load_ruleset(ws.policies / "identity", kind)
+        except DunningError as error:
+            yield Examined("identity", "error", error.message, f"{error.where} {error.remedy or ''}".strip())
+        else:
+            merging = f"{len(rules.merging)} merge, {len(rules.suggesting)} suggest"
+            yield Examined("identity", "ok", f"{kind}s by {len(rules.match_rules)} rules: {merging}")
 
 
 def _processes(ws: Workspace, now: datetime) -> Iterator[Examined]:

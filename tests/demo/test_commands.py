@@ -92,6 +92,15 @@ def test_the_doctor_names_what_is_wrong_and_goes_on(workspace: Workspace, monkey
     assert not workspace.state.exists(), "looking makes no state"
 
 
+def test_the_doctor_tells_of_a_ruleset_that_stops_the_build(workspace: Workspace) -> None:
+    file = workspace.policies / "identity" / "accounts.yaml"
+    file.write_text(file.read_text().replace("merge_tiers:", "merge_teirs:"))
+    found = [one for one in examine(workspace, now=datetime.fromisoformat(NINE)) if one.what == "identity"]
+    assert [one.state for one in found] == ["error", "ok"]
+    assert found[0].text == "unknown key 'merge_teirs'; did you mean 'merge_tiers'?"
+    assert found[0].remedy.startswith(f"{file}:6:1") and found[1].text.startswith("individuals by ")
+
+
 @pytest.mark.parametrize(
     ("now", "state"),
     [
