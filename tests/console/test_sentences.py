@@ -24,6 +24,7 @@ ROOMS = [
     *(PRODUCT / "campaigns" / f"{name}.py" for name in ("steering", "running", "plan_sending", "calendar")),
     PRODUCT / "ledger" / "findings.py",
     PRODUCT / "identity" / "history.py",
+    PRODUCT / "data_streams" / "renaming" / "following.py",
     *(PRODUCT / "reports").glob("*.py"),
 ]
 ERRORS = {"InvalidInput", "Refused", "NotThere", "Busy", "HTTPException"}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from dunning_pipeline.console.sentences import said
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.backup import verify
 from dunning_pipeline.ledger.engine import reading
@@ -175,9 +176,14 @@ def test_another_amount_waits_for_a_person(source: Source) -> None:
         assert source.run(day) == []
     message = held(source)["salesforce:J1"]
     assert message == (
-        "salesforce:J1 may be salesforce:I-1 under a new name: invoice INV-1 has another amount now: 100.0000, before "
-        "120.0000; it is held until somebody says `dunning renamed --invoice salesforce:J1 --was salesforce:I-1`, or "
-        "`dunning renamed --invoice salesforce:J1 --new`"
+        "salesforce:J1 may be salesforce:I-1 under a new name: invoice INV-1 has another amount now: 100.0000 EUR, "
+        "before 120.0000 EUR; it is held until somebody says which: `dunning renamed --invoice salesforce:J1 --was "
+        "salesforce:I-1` / `--new`"
+    )
+    assert said(message, "de") == (
+        "salesforce:J1 ist vielleicht salesforce:I-1 unter neuem Namen: die Rechnung INV-1 hat jetzt einen anderen "
+        "Betrag: 100,00\xa0€, vorher 120,00\xa0€; es wird angehalten, bis jemand sagt, was stimmt: `dunning renamed "
+        "--invoice salesforce:J1 --was salesforce:I-1` / `--new`"
     )
     with pytest.raises(NotThere):
         say(source, "invoice", "J1", "2025-06-22", was="I-9")

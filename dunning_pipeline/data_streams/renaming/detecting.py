@@ -86,6 +86,7 @@ def _invoice_candidates(con: duckdb.DuckDBPyConnection) -> None:
         select now.invoice_key as new_key, known.invoice_key as old_key, any_value(now.invoice_number) as number,
             any_value(known.invoice_key in (from renaming_gone_invoice)) as is_gone,
             bool_or(known.amount in (select amount from parts where parts.invoice_key = now.invoice_key)) as is_same,
+            any_value(known.currency) as currency,
             max(now.total_amount) as amount, max(known.amount) as amount_before
         from renaming_known as known
         inner join now
@@ -119,7 +120,7 @@ _UNCLEAR = f"""
             and old_key not in (select old_key from ({_CERTAIN}))
     )
     select new_key, old_key, case when not is_gone then 'moved' when is_same then 'twice' else 'amount' end as what,
-        number, cast(amount as varchar), cast(amount_before as varchar)
+        number, amount || ' ' || currency, amount_before || ' ' || currency
     from unclear
     union all
     select old_key, new_key, 'reused', number, null, null from unclear where not is_gone

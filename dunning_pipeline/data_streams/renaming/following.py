@@ -15,13 +15,14 @@ from dunning_pipeline.data_streams.mapped import RENAMED, refresh_mapped_views
 from dunning_pipeline.data_streams.renaming.detecting import Question, detect
 from dunning_pipeline.data_streams.renaming.known import OBJECTS
 from dunning_pipeline.ledger import audit
-from dunning_pipeline.ledger.bulk import chunks, insert_unless_there
+from dunning_pipeline.ledger.bulk import chunks, insert_many, insert_unless_there
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
 from dunning_pipeline.ledger.identifiers import new_ids
 from dunning_pipeline.ledger.naming import FINDING, FORMER, QUESTION
 from dunning_pipeline.ledger.schema import blocks, renamed_keys
+from dunning_pipeline.ledger.types import instant_text
 from dunning_pipeline.settings.workspace import Workspace
 
 ACTOR = "build"
@@ -88,24 +89,15 @@ def _apply(con: duckdb.DuckDBPyConnection, ws: Workspace) -> list[Question]:
 
 
 def _record(ws: Workspace, renamed: list[tuple[str, str, str]], now: datetime) -> None:
-    ids = new_ids(len(renamed))
+    ids, at = new_ids(len(renamed)), instant_text(now)
+    reason = "its source calls it something else now"
+    rows = ((key, *names, reason, at, ACTOR) for key, names in zip(ids, renamed, strict=True))
+    insert_many(open_ledger(ws), renamed_keys, renamed_keys.columns.keys(), rows)
     with open_ledger(ws).begin() as connection:
-        for part in chunks(zip(ids, renamed, strict=True)):
-            rows = [
-                {
-                    "renamed_id": renamed_id,
-                    **dict(zip(("kind", "new_key", "old_key"), names, strict=True)),
-                    "reason": "its source calls it something else now",
-                    "noticed_at": now,
-                    "noticed_by": ACTOR,
-                }
-                for renamed_id, names in part
-            ]
-            connection.execute(renamed_keys.insert(), rows)
         counts = {kind: sum(1 for one, *_ in renamed if one == kind) for kind in OBJECTS}
         audit.record(
             connection, actor=ACTOR, action="renamed.follow", object_kind="renamed_keys", object_id=ids[0],
-            after=counts, reason="the source calls them something else now", at=now,
+            after=counts, reason=reason, at=now,
         )  # fmt: skip
 
 
@@ -122,15 +114,17 @@ def _ask(
     }
     standing = {block_id for block_id, (*_, ended_by) in held.items() if ended_by is None}
     over = standing - asked.keys()
-    wanted = {key: one for key, one in asked.items() if key not in held or held[key][2] in (None, ACTOR)}
-    if not wanted and not over:
-        return False
-    with open_ledger(ws).begin() as connection:
-        for block_id in sorted(over):
-            _let_go(connection, block_id, held[block_id][1], now)
-        for block_id, question in wanted.items():
-            _hold(connection, block_id, question, run_date, now)
-    return bool(over or wanted.keys() - standing)
+    # what is held already stays as it was told; what a person let go stays so
+    fresh = {key: one for key, one in asked.items() if key not in held or held[key][2] == ACTOR}
+    for part in chunks(sorted(over), 500):
+        with open_ledger(ws).begin() as connection:
+            for block_id in part:
+                _let_go(connection, block_id, held[block_id][1], now)
+    for some in chunks(fresh.items(), 500):
+        with open_ledger(ws).begin() as connection:
+            for block_id, question in some:
+                _hold(connection, block_id, question, run_date, now)
+    return bool(over or fresh)
 
 
 def _block_id(question: Question) -> str:
@@ -154,7 +148,7 @@ def _hold(connection: Connection, block_id: str, question: Question, run_date: d
         again = update(blocks).where(blocks.c.block_id == block_id, blocks.c.ended_at.is_not(None))
         connection.execute(again.values(ended_at=None, ended_by=None, valid_from=run_date))
     command = f"dunning renamed --{kind.replace('_', '-')} {key}"
-    words = f"`{command} --new`" if question.is_reused else f"`{command} --was {question.other}`, or `{command} --new`"
+    words = f"`{command} --new`" if question.is_reused else f"`{command} --was {question.other}` / `--new`"
     what = f"{key} is another invoice now" if question.is_reused else f"{key} may be {question.other} under a new name"
     raise_finding(
         connection,
@@ -162,7 +156,7 @@ def _hold(connection: Connection, block_id: str, question: Question, run_date: d
         object_kind=kind,
         object_id=key,
         severity="error",
-        message=f"{what}: {question.why}; it is held until somebody says {words}",
+        message=f"{what}: {question.why}; it is held until somebody says which: {words}",
         at=now,
     )
 

@@ -25,52 +25,70 @@ _GROUPS = f"""
     union select target_key from ops.blocks where scope = 'bill_group' and not starts_with(block_id, '{QUESTION}')
 """
 _INVOICES = f"""
-    select invoice_key from ops.statement_details where type = 'invoice'
-    union select invoice_key from ops.promises where invoice_key is not null
+    select invoice_key from ops.promises where invoice_key is not null
     union select invoice_key from ops.postponements
     union select target_key from ops.blocks where scope = 'invoice' and not starts_with(block_id, '{QUESTION}')
 """
-MENTIONED = {"account": _ACCOUNTS, "bill_group": _GROUPS, "invoice": _INVOICES}
 OBJECTS = {"account": "accounts", "bill_group": "bill_groups", "invoice": "invoices"}
 
 
 def some_are_gone(con: duckdb.DuckDBPyConnection) -> bool:
-    """Make `renaming_mentioned_<kind>`, `renaming_gone_<kind>`, `renaming_said_<kind>` (what was decided about already)
-    and `renaming_asked` (what a person is asked about); whether anything is gone, or its key reused."""
-    con.execute(f"""
-        create or replace temp table renaming_asked as
-        select scope as kind, target_key as key
-        from ops.blocks
-        where starts_with(block_id, '{QUESTION}') and ended_at is null
-    """)
-    for kind, name in OBJECTS.items():
-        con.execute(f"create or replace temp table renaming_mentioned_{kind} (key) as {MENTIONED[kind]}")
-        con.execute(f"""
-            create or replace temp table renaming_said_{kind} (key) as
-            select new_key from ops.renamed_keys where kind = '{kind}'
-            union select old_key from ops.renamed_keys where kind = '{kind}'
-        """)
+    """Make `renaming_gone_<kind>` and `renaming_reused` (key): what is gone, and invoice keys that mean another one now.
+
+    Where there are any, also `renaming_mentioned_<kind>`, `renaming_said_<kind>` (what was decided about already) and
+    `renaming_asked` (what a person is asked about).
+    """
+    for kind, mentioned in (("account", _ACCOUNTS), ("bill_group", _GROUPS)):
+        con.execute(f"create or replace temp table renaming_mentioned_{kind} (key) as {mentioned}")
         con.execute(f"""
             create or replace temp table renaming_gone_{kind} as
             select key from renaming_mentioned_{kind}
-            where key not in (select {kind}_key from mapped.{name} where {kind}_key is not null)
+            where key not in (select {kind}_key from mapped.{OBJECTS[kind]} where {kind}_key is not null)
                 {
             "and key not in (select account_key from mapped.accounts where account_key is not null)"
             if kind == "bill_group"
             else ""
         }
         """)
-    # an id that means an invoice of another number now: the number is what the law knows an invoice by
+    # the number is what the law knows an invoice by: an id that means one of another number now says nothing
     con.execute("""
-        create or replace temp table renaming_reused as
-        select distinct lines.invoice_key as key
+        create or replace temp table renaming_lines as
+        select lines.invoice_key as key, bool_and(now.invoice_key is null) as is_gone
         from ops.statement_details as lines
-        inner join mapped.invoices as now on now.invoice_key = lines.invoice_key
-        where lines.type = 'invoice' and lines.invoice_number <> trim(now.invoice_number)
+        left join mapped.invoices as now on now.invoice_key = lines.invoice_key
+        where lines.type = 'invoice'
+            and (now.invoice_key is null or lines.invoice_number <> trim(now.invoice_number))
+        group by lines.invoice_key
     """)
+    con.execute(f"""
+        create or replace temp table renaming_gone_invoice as
+        select key from renaming_lines where is_gone
+        union
+        select invoice_key from ({_INVOICES})
+        where invoice_key not in (select invoice_key from mapped.invoices where invoice_key is not null)
+    """)
+    con.execute("create or replace temp table renaming_reused as select key from renaming_lines where not is_gone")
     tables = [f"renaming_gone_{kind}" for kind in OBJECTS] + ["renaming_reused"]
     counted = " + ".join(f"(select count(*) from {table})" for table in tables)
-    return bool(con.execute(f"select {counted}").fetchall()[0][0])
+    if not con.execute(f"select {counted}").fetchall()[0][0]:
+        return False
+    con.execute(f"""
+        create or replace temp table renaming_mentioned_invoice (key) as
+        select invoice_key from ops.statement_details where type = 'invoice' union {_INVOICES}
+    """)
+    for kind in OBJECTS:
+        con.execute(f"""
+            create or replace temp table renaming_said_{kind} (key) as
+            select new_key from ops.renamed_keys where kind = '{kind}'
+            union select old_key from ops.renamed_keys where kind = '{kind}'
+        """)
+    con.execute(f"""
+        create or replace temp table renaming_asked as
+        select scope as kind, target_key as key
+        from ops.blocks
+        where starts_with(block_id, '{QUESTION}') and ended_at is null
+    """)
+    return True
 
 
 def describe_gone(con: duckdb.DuckDBPyConnection) -> None:

@@ -52,9 +52,8 @@ class Facts:
     copies: dict[str, set[str]] = field(default_factory=dict)  # and those that its mail may name, copies too
     plan_points: dict[str, set[str]] = field(default_factory=dict)  # and those of its collection plans' contacts
     postal: dict[str, dict[str, str | None]] = field(default_factory=dict)  # and where its letters go
-    names: dict[str, str] = field(
-        default_factory=dict
-    )  # source:id as messages say → key of an invoice with a former id
+    # source:id as messages say → key of an invoice that had another id before
+    names: dict[str, str] = field(default_factory=dict)
     by_hand: dict[str, set[str]] = field(default_factory=dict)  # statement_id → what a person wrote into its draft
 
 
