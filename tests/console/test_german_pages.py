@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from sqlalchemy import insert, update
 
 from dunning_pipeline.console import wording
 from dunning_pipeline.console.jobs import ACTIONS
 from dunning_pipeline.dunning.reasons import REASONS
+from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger.identifiers import new_id
+from dunning_pipeline.ledger.schema import blocks, statements
 from dunning_pipeline.statements.drafting.editing import CHANNELS
 from tests.conftest import ROOT
 from tests.console.world import NOW, Console
@@ -83,3 +87,50 @@ def test_acts_kinds_reasons_and_channels_have_german_names() -> None:
     objects = set(constants("object_kind", "record", "raise_finding"))
     for names in (acts, kinds, objects, set(REASONS), set(CHANNELS), set(ACTIONS) - {"none"}):
         assert sorted(spoken(names) - set(GERMAN)) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("amount changed: s:i-kim: 920.82 EUR when written, 0.00 EUR now",
+         "Betrag geändert: s:i-kim: 920,82\xa0€ laut Nachricht, jetzt 0,00\xa0€"),
+        ("amount changed: credits: 0.00 EUR when written, 5.00 EUR now",
+         "Betrag geändert: Guthaben: 0,00\xa0€ laut Nachricht, jetzt 5,00\xa0€"),
+        ("amount changed: s:i-kim is not in the books any more",
+         "Betrag geändert: s:i-kim steht nicht mehr in den Büchern"),
+        ("recipient changed: the source does not name a@x.example any more",
+         "Empfänger geändert: die Quelle nennt a@x.example nicht mehr"),
+        ("owner changed: s:i-kim belongs to account s:lee now", "anderes Konto: s:i-kim gehört jetzt zum Konto s:lee"),
+        ("not sent in time: it asks to pay by 2025-11-01",
+         "nicht rechtzeitig gesendet: sie bittet um Zahlung bis 01.11.2025"),
+    ],
+)  # fmt: skip
+def test_why_delivery_voided_a_statement_is_told_in_german(console: Console, reason: str, told: str) -> None:
+    closed = statements.c.statement_id == "st-closed"
+    with console.app.state.engine.begin() as connection:
+        connection.execute(update(statements).where(closed).values(void_reason=reason))
+        audit.record(
+            connection, actor="delivery", action="statement.void", object_kind="statement", object_id="st-closed",
+            reason=reason, at=NOW,
+        )  # fmt: skip
+        connection.execute(
+            insert(blocks).values(
+                block_id=new_id(), scope="account", target_key="s:kim", kind="pause", reason=reason,
+                valid_from=NOW.date(), created_at=NOW, created_by="build",
+            )
+        )  # fmt: skip
+    for path, times in (
+        ("/statements/st-closed", 2),
+        ("/accounts/s:kim", 2),
+        ("/accounts/s:kim/holds", 1),
+        ("/audit", 1),
+    ):
+        page = console.get(f"{path}?language=de").text
+        assert page.count(told) >= times and reason not in page, path
+
+
+@pytest.mark.parametrize("file", ["de.json", "sentences.de.json"])
+def test_nothing_has_two_german_names(file: str) -> None:
+    text = (ROOT / "dunning_pipeline/console/words" / file).read_text(encoding="utf-8")
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
