@@ -277,6 +277,13 @@ def test_rows_of_the_wrong_width_are_rejects_with_their_line(inbox: Inbox) -> No
     ]
 
 
+def test_a_row_of_the_wrong_width_in_a_file_from_windows(inbox: Inbox) -> None:
+    inbox.drop("salesforce/Account.csv", "Id,Name\r\nA1,x\r\nA2\r\nA3,x,y\r\nA4,fine\r\n")
+    report = inbox.ingest()["salesforce.Account"]
+    assert (report.rows_read, report.rows_loaded, report.rows_rejected) == (4, 2, 2)
+    assert [(line, value) for line, _, value, _ in inbox.rejects()] == [(3, "A2"), (4, "A3,x,y")]
+
+
 def test_a_header_that_names_a_column_twice(loaded: Inbox) -> None:
     loaded.drop("salesforce/Invoice.csv", f"{INVOICE_HEADER},duedate\n{invoice('I1')},2025-01-01\n")
     keeps_good_rows(loaded, "Invoice.csv:1:9", "names a column twice")

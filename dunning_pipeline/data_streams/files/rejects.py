@@ -49,7 +49,8 @@ def reader_rejects(con: duckdb.DuckDBPyConnection, file: ReadableFile, name: str
     found = []
     for line, (_, kind, column, text, message) in zip(lines, rows, strict=True):
         reason = _REASONS.get(str(kind), str(message))
-        found.append((Reject(name, line, column, (text or "")[:_VALUE_LENGTH], reason), text or ""))
+        row = (text or "").strip("\r\n")  # with \r\n between lines the reader begins a row with the \n before it
+        found.append((Reject(name, line, column, row[:_VALUE_LENGTH], reason), row))
     return found
 
 
