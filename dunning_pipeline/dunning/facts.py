@@ -103,7 +103,7 @@ class Facts:
         return self._one(
             f"""
             select account_key from {self.table("data_model", "accounts")}
-            where account_key = $1 or account_id = $1 or account_number = $1
+            where account_key = $1 or account_id = $1 or account_number = $1 or source || ':' || account_id = $1
             order by account_key <> $1, account_id <> $1, account_key
             """,
             text,
@@ -114,7 +114,7 @@ class Facts:
         found = self._one(
             f"""
             select invoice_key, account_key from {self.table("data_model", "invoices")}
-            where invoice_key = $1 or invoice_id = $1 or invoice_number = $1
+            where invoice_key = $1 or invoice_id = $1 or invoice_number = $1 or source || ':' || invoice_id = $1
             order by invoice_key <> $1, invoice_id <> $1, invoice_key
             """,
             text,

@@ -9,17 +9,17 @@ from dunning_pipeline.sql_models.snapshot import open_snapshot
 _QUERIES = {
     "account": """
         select account_key, account_key, currency from data_model.accounts
-        where account_key = $1 or account_id = $1 or account_number = $1
+        where account_key = $1 or account_id = $1 or account_number = $1 or source || ':' || account_id = $1
         order by account_key <> $1, account_id <> $1, account_key limit 1
     """,
     "bill_group": """
         select bill_group_key, account_key, null from data_model.bill_groups
-        where bill_group_key = $1 or bill_group_id = $1
+        where bill_group_key = $1 or bill_group_id = $1 or source || ':' || bill_group_id = $1
         order by bill_group_key <> $1, bill_group_key limit 1
     """,
     "invoice": """
         select invoice_key, account_key, currency from data_model.invoices
-        where invoice_key = $1 or invoice_id = $1 or invoice_number = $1
+        where invoice_key = $1 or invoice_id = $1 or invoice_number = $1 or source || ':' || invoice_id = $1
         order by invoice_key <> $1, invoice_id <> $1, invoice_key limit 1
     """,
 }

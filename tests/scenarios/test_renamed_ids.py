@@ -1,11 +1,13 @@
 """A source gives its records other ids (a migration, a re-import): nobody is reminded anew, nothing is forgotten."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from dunning_pipeline.console.sentences import said
+from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger.backup import verify
 from dunning_pipeline.ledger.engine import reading
@@ -195,7 +197,8 @@ def test_another_amount_waits_for_a_person(source: Source) -> None:
     with pytest.raises(Refused, match="under its own name"):
         say(source, "invoice", "J2", "2025-06-23", was="I-2")
 
-    assert say(source, "invoice", "J1", "2025-06-23") == "salesforce:J1"  # that was wrong: it is another one
+    assert explain(source.ws, "salesforce:J1", dunning_date=date(2025, 6, 23))[0]["level_after"] == 2
+    assert say(source, "invoice", "salesforce:J1", "2025-06-23") == "salesforce:J1"  # that was wrong: it is another one
     source.run("2025-06-24")
     assert levels(source, "2025-06-24") == {"INV-1": 1, "INV-2": 2}
 
