@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import duckdb
 import pyarrow
 
+from dunning_pipeline.dunning.credits import Holder, credits_by_holder
 from dunning_pipeline.dunning.facts import Facts, open_facts
 from dunning_pipeline.dunning.models import ledger_tables, rendered_models
 from dunning_pipeline.dunning.policy_tables import load_policy_tables, model_variables
 from dunning_pipeline.ledger.engine import open_ledger, reading
-from dunning_pipeline.money import to_minor
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.shapes import quoted
 from dunning_pipeline.statements.assigning import paused
@@ -35,7 +34,6 @@ _TABLES = {"invoice_key": "invoices", "payment_key": "payments", "credit_memo_ke
 # How an item stands now: what is open (minor units), when it is due, and what holds it back.
 Standing = tuple[int, date | None, str | None]  # plain, because there are as many as items
 _GONE: Standing = (0, None, None)
-Holder = tuple[str, str, str]  # account_key, legal entity ("" for none), currency
 
 
 @dataclass
@@ -80,7 +78,7 @@ def standings_of(ws: Workspace, account_keys: Collection[str], *, dates: Collect
         for day in sorted(set(dates)):
             held |= {item: why for item, (_, _, why) in latest.items() if why is not None}
             latest = _on(facts, ws, day)
-        credits = _credits(facts.con)
+        credits = credits_by_holder(facts.con)  # as of the last of these days
     for item, why in held.items():
         if item in latest and latest[item][2] is None:
             latest[item] = (*latest[item][:2], why)
@@ -133,11 +131,3 @@ def _on(facts: Facts, ws: Workspace, day: date) -> dict[Item, Standing]:
         (key, instalment): (open_minor, due_on, why or ("paused by hand" if group in resting else None))
         for key, instalment, group, open_minor, due_on, why in rows
     }
-
-
-def _credits(con: duckdb.DuckDBPyConnection) -> dict[Holder, int]:
-    """As of the day that was looked at last."""
-    rows = con.execute(
-        "select account_key, entity, currency, sum(amount) from dunning.open_credits group by all"
-    ).fetchall()
-    return {(account, entity, currency): to_minor(amount, currency) for account, entity, currency, amount in rows}

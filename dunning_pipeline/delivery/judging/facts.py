@@ -12,6 +12,7 @@ import duckdb
 import orjson
 
 from dunning_pipeline.delivery.permission.contact_points import points_of
+from dunning_pipeline.dunning.credits import Holder, credits_by_holder
 from dunning_pipeline.dunning.models import rendered_models
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.ledger.export import empty_table
@@ -22,7 +23,6 @@ from dunning_pipeline.sql_models.shapes import quoted, table_exists
 from dunning_pipeline.sql_models.snapshot import POINTER, open_snapshot, snapshot_file
 
 Item = tuple[str, int]  # invoice_key, instalment
-Holder = tuple[str, str | None, str]  # whose credits: account_key, legal entity ("" for none, None for all), currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class ItemNow:
     due_on: date | None = None  # as the source has it, extensions included
     is_promised: bool = False  # for a later day, by the source
     account_key: str = ""  # whose it is now
+    currency: str = ""
 
 
 class PublishedFacts:
@@ -72,7 +73,7 @@ class PublishedFacts:
                 """
                 select invoice_key, instalment, open_amount, currency, status, prevent_dunning, is_disputed,
                     bill_group_key, greatest(coalesce(postponed_due_date, due_date), invoice_date),
-                    invoice_key in (from gate.promised), account_key
+                    invoice_key in (from gate.promised), account_key, currency
                 from dunning.items where invoice_key in (select unnest(?))
                 """,
                 [list(invoice_keys)],
@@ -102,16 +103,7 @@ class PublishedFacts:
     def credits(self, account_keys: Collection[str], *, as_of: date) -> dict[Holder, int]:
         """Credits and unapplied cash of these accounts in minor units, by legal entity and over all of them."""
         with self._lock:
-            rows = self._rows(
-                """
-                select account_key, entity, currency, sum(amount) from gate.credits
-                where account_key in (select unnest(?))
-                group by grouping sets ((account_key, entity, currency), (account_key, currency))
-                """,
-                [list(account_keys)],
-                as_of,
-            )
-        return {(key, entity, currency): to_minor(amount, currency) for key, entity, currency, amount in rows}
+            return credits_by_holder(self._connection(as_of), "gate.credits", accounts=account_keys)
 
     def prevented(self, keys: Collection[str], *, as_of: date) -> set[str]:
         """Which of these account and bill group keys the source says not to dun."""
