@@ -89,24 +89,26 @@ def review(
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Pairs of profiles that a rule would join and a person may decide; the most certain first."""
+    """Pairs of profiles that a rule would join and a person may decide, the most certain first; what was decided since the
+    build is left out. Many: `--format csv`, write yes or no into `same`, then `dunning profile decide-all FILE`."""
+    from dunning_pipeline.identity.decisions import list_decisions
+    from dunning_pipeline.identity.reviewing import waiting_pairs, with_sides
+    from dunning_pipeline.ledger.engine import open_ledger
+
+    said = list_decisions(open_ledger(open_workspace(workspace)))
+    decided = {(row["kind"], row["left_record"], row["right_record"]) for row in said}
     with _snapshot(workspace) as con:
-        rows = _dicts(
-            con,
-            "select suggestion_id, party_kind, rule, tier, confidence, reason, left_record, right_record, left_id, right_id,"
-            " shared_values from identity.suggestions where party_kind = coalesce(?, party_kind) and rule = coalesce(?, rule)"
-            " order by confidence desc, suggestion_id",
-            kind.value if kind else None, rule,
-        )  # fmt: skip
-    columns = ["party_kind", "rule", "tier", "reason", "left_record", "right_record", "shared_values"]
-    shown = rows[skip : skip + limit] if form is Format.table else rows
+        rows, done = waiting_pairs(con, decided, kind=kind.value if kind else None, rule=rule)
+        shown = with_sides(con, rows[skip : skip + limit] if form is Format.table else rows)
     title = f"{len(rows)} open pairs" + (f", {skip + 1} to {skip + len(shown)}" if 0 < len(shown) < len(rows) else "")
+    title += f"; {done} decided since the build" if done else ""
+    columns = ["party_kind", "rule", "tier", "reason", "left_record", "right_record", "left", "right"]
     show(
         shown,
         form,
         columns=columns,
         title=title,
-        empty="Nothing waits for a decision." if not rows else "No more pairs.",
+        empty=f"Nothing waits for a decision{title.partition(' open pairs')[2]}." if not rows else "No more pairs.",
     )
 
 
@@ -140,6 +142,35 @@ def decide(
         "counts_from": "the next build",
     }
     show([row], form)
+
+
+@app.command("decide-all")
+def decide_all(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV of `review` or `sample`, with yes or no in `same`.")
+    ],
+    reason: Annotated[str | None, typer.Option("--reason")] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Of pairs whose row does not say it (`sample`).")] = None,
+    workspace: WorkspaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Decide every pair of a file that has a label, as `decide` does; a line that cannot be decided stops no other."""
+    from dunning_pipeline.identity.reviewing import take_labels
+    from dunning_pipeline.identity.validation import labelled_rows
+    from dunning_pipeline.ledger.engine import open_ledger
+    from dunning_pipeline.settings.clock import business_now
+
+    ledger = open_ledger(open_workspace(workspace))
+    with _snapshot(workspace) as con:
+        taken = take_labels(
+            con, ledger, labelled_rows(file), kind=kind.value if kind else None, reason=reason,
+            actor=getpass.getuser(), at=business_now(),
+        )  # fmt: skip
+    show([{"line": line, "refused": why} for line, why in taken.refused.items()], form, empty="")
+    counts = f"{len(taken.decided)} decided, {len(taken.refused)} refused, {taken.unlabelled} without a label"
+    typer.echo(f"{counts}; it counts from the next build on.", err=True)
+    if taken.refused:
+        raise typer.Exit(1)
 
 
 @app.command("diff")

@@ -60,7 +60,7 @@ def sample_pairs(con: duckdb.DuckDBPyConnection, *, kind: str, pairs: int, seed:
     )  # fmt: skip
     columns = [column[0] for column in drawn.description or ()]
     rows = [dict(zip(columns, row, strict=True)) for row in drawn.fetchall()]
-    sides = _sides(con, kind, {row[side] for row in rows for side in ("left_record", "right_record")})
+    sides = sides_of(con, kind, {row[side] for row in rows for side in ("left_record", "right_record")})
     return [
         {"pair_id": _pair_id(row), **row, "left": sides.get(row["left_record"], ""), "right": sides.get(row["right_record"], ""), "same": ""}
         for row in rows
@@ -95,7 +95,7 @@ def labelled_rows(file: Path) -> list[dict[str, Any]]:
     if missing := [name for name in _NEEDED if name not in names]:
         raise InvalidInput(
             f"the columns {', '.join(missing)} are missing", file=file, line=1,
-            remedy="label the file that `dunning profile sample` wrote, and keep its head",
+            remedy="label a file of `dunning profile sample` or `review --format csv`, and keep its head",
         )  # fmt: skip
     return rows
 
@@ -110,28 +110,34 @@ def measured(labelled: Iterable[Mapping[str, Any]]) -> list[Precision]:
     seen: dict[tuple[Any, ...], tuple[bool, int]] = {}
     for at, row in enumerate(labelled, start=2):
         number = row.get("line") or at
-        label = str(row.get("same") or "").strip().casefold()
-        if not label:
+        same = is_same(row.get("same"), line=number)
+        if same is None:
             continue
-        if label not in YES | NO:
-            raise InvalidInput(
-                "a label is neither yes nor no", line=number, value=label, remedy="write yes, no, or nothing"
-            )
         named = tuple(row.get(name) for name in ("rule", "left_record", "right_record"))
         if all(named) and named in seen:
             said, line = seen[named]
-            if said != (label in YES):
-                raise InvalidInput(f"this pair has another label in line {line}", line=number, value=label,
+            if said != same:
+                raise InvalidInput(f"this pair has another label in line {line}", line=number, value=row["same"],
                                    remedy="leave the one that is right")  # fmt: skip
             continue
-        seen[named] = (label in YES, number)
+        seen[named] = (same, number)
         pair = counts.setdefault((str(row["rule"]), str(row["tier"])), [0, 0])
         pair[0] += 1
-        pair[1] += label in NO
+        pair[1] += not same
     return [
         Precision(rule, tier, pairs, errors, 1 - errors / pairs, lower_bound(pairs, errors))
         for (rule, tier), (pairs, errors) in sorted(counts.items(), key=lambda item: (item[0][1], item[0][0]))
     ]
+
+
+def is_same(label: Any, *, line: int) -> bool | None:
+    """A person's label as a truth, None where nothing is written. Raises InvalidInput for one that is neither yes nor no."""
+    written = str(label or "").strip().casefold()
+    if written and written not in YES | NO:
+        raise InvalidInput(
+            "a label is neither yes nor no", line=line, value=written, remedy="write yes, no, or nothing"
+        )
+    return written in YES if written else None
 
 
 def verdict(results: Sequence[Precision], tier: str = "B") -> tuple[bool, str]:
@@ -179,7 +185,7 @@ def _at_most(errors: int, pairs: int, rate: float) -> float:
     )  # fmt: skip
 
 
-def _sides(con: duckdb.DuckDBPyConnection, kind: str, keys: set[str]) -> dict[str, str]:
+def sides_of(con: duckdb.DuckDBPyConnection, kind: str, keys: set[str]) -> dict[str, str]:
     fields = "a.name, a.tax_id, a.vat_id, a.email, a.phone, a.website, a.street, a.postal_code, a.city, a.country"
     sql = f"select a.account_key, concat_ws(' · ', {fields}) from data_model.accounts as a where a.account_key in (select unnest(?))"
     if kind == "individual":

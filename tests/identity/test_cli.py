@@ -10,6 +10,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from dunning_pipeline.cli.profiles import app
+from dunning_pipeline.errors import InvalidInput
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.schema import unified_ids
 from dunning_pipeline.settings.workspace import Workspace
@@ -81,7 +82,43 @@ def test_decisions_are_listed_and_withdrawn_and_review_has_pages(published: Work
     assert "is withdrawn" in run(published, "withdraw", row["decision_id"], "--reason", "mistaken")
     assert "Nobody decided anything" in run(published, "decisions")
     assert "No more pairs" in run(published, "review", "--skip", "1")
-    assert "Nothing waits" in run(published, "review", "--rule", "none")
+    with pytest.raises(InvalidInput, match="no rule has this name") as refused:
+        run(published, "review", "--rule", "none")
+    assert "postal_code_and_same_name" in str(refused.value)
+
+
+def test_the_review_list_is_worked_off_before_the_next_build(published: Workspace) -> None:
+    (pair,) = json.loads(run(published, "review", "--format", "json"))
+    assert (pair["left"], pair["right"]) == ("Jane · Doe · 20457", "Jane · Doe · 20457")
+    run(published, "decide", "7", "8", "different", "--kind", "individual")
+    assert json.loads(run(published, "review", "--format", "json")) == []
+    assert "Nothing waits for a decision; 1 decided since the build." in run(published, "review")
+    (row,) = json.loads(run(published, "decisions", "--format", "json"))
+    run(published, "withdraw", row["decision_id"])
+    assert "1 open pairs" in run(published, "review")
+
+
+def test_a_file_of_labels_decides_many_pairs_and_tells_which_it_could_not(published: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    head = "party_kind,rule,tier,left_record,right_record,same\n"
+    file.write_text(
+        f"{head}individual,r,C,crm:7,crm:8,no\nindividual,r,C,crm:7,crm:9,yes\naccount,r,C,erp:1,crm:2,\n"
+        ",r,C,crm:2,crm:3,nein\nindividual,r,C,crm:7,crm:8,no\n"
+    )
+    words = ("decide-all", str(file), "--reason", "called", "--workspace", str(published.root), "--format", "json")
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, InvalidInput) and "of which kind" in str(refused.exception)
+    assert "Nobody decided anything" in run(published, "decisions")
+
+    result = CliRunner().invoke(app, [*words, "--kind", "account"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == [{"line": 3, "refused": "no individual record has the id crm:9"}]
+    assert "3 decided, 1 refused, 1 without a label" in result.stderr
+    rows = json.loads(run(published, "decisions", "--format", "json"))
+    assert {(row["kind"], row["left_record"], row["right_record"], row["verdict"]) for row in rows} == {
+        ("individual", "crm:7", "crm:8", "cannot_link"),
+        ("account", "crm:2", "crm:3", "cannot_link"),
+    }
 
 
 def test_a_dry_run_tells_who_would_move_and_writes_nothing(published: Workspace) -> None:
