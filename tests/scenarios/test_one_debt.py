@@ -44,4 +44,4 @@ def test_money_that_names_no_invoice_stops_what_was_decided_before_it_came(world
         )
     verdict = judge(row, facts, now=noon("2025-08-21"), company=world.ws.company, send_now=True, addresses=addresses)
     assert (verdict.action, verdict.reason) == ("cancel", "amount_changed")
-    assert verdict.detail == "credits: 20000 when written, 50000 now"
+    assert verdict.detail == "credits: 200.00 EUR when written, 500.00 EUR now"

@@ -12,6 +12,7 @@ from dunning_pipeline.delivery.judging.hours import allowed_at, is_closed_day, n
 from dunning_pipeline.delivery.judging.recipients import permitted, still_theirs
 from dunning_pipeline.delivery.judging.verdicts import POINTS, Facts, Verdict, business_day, is_mandatory
 from dunning_pipeline.delivery.queue import RENDERED
+from dunning_pipeline.money import amount_text
 from dunning_pipeline.settings.company import Company
 
 _UNLISTED = ItemNow(0, "gone", False, False)
@@ -87,7 +88,10 @@ def _amounts_stand(listed: Mapping[Item, int], facts: Facts) -> Verdict | None:
         current = facts.items.get(item, _UNLISTED)
         open_minor = current.open_minor if current.status == "posted" else 0
         if open_minor != said:
-            return Verdict("cancel", "amount_changed", detail=f"{item[0]}: {said} when written, {open_minor} now")
+            if not current.currency:
+                return Verdict("cancel", "amount_changed", detail=f"{item[0]} is not in the books any more")
+            change = _changed(said, open_minor, current.currency)
+            return Verdict("cancel", "amount_changed", detail=f"{item[0]}: {change}")
     return None
 
 
@@ -96,8 +100,12 @@ def _credits_stand(row: Any, facts: Facts) -> Verdict | None:
     for holder, said in facts.known_credits.get(row["statement_id"] or row["send_key"], {}).items():
         current = facts.credits.get(holder, 0)
         if current != said:
-            return Verdict("cancel", "amount_changed", detail=f"credits: {said} when written, {current} now")
+            return Verdict("cancel", "amount_changed", detail=f"credits: {_changed(said, current, holder[2])}")
     return None
+
+
+def _changed(said: int, current: int, currency: str) -> str:
+    return f"{amount_text(said, currency)} {currency} when written, {amount_text(current, currency)} {currency} now"
 
 
 def _listed(row: Any, facts: Facts) -> dict[Item, int]:
