@@ -263,3 +263,20 @@ def test_a_number_that_is_given_again_is_a_new_debt(source: Source) -> None:
     source.bill("J2", "other", "120.00", number="INV-1")  # another customer's, in another series
     assert source.run("2025-09-07") == ["acme level 1 120.00 EUR", "other level 1 120.00 EUR"]
     assert names(source) == {} and held(source) == {}
+
+
+def test_another_customers_invoice_of_the_same_number_is_another_one(source: Source) -> None:
+    """An extract of open invoices alone loses accounts and invoices every day, and two systems may count alike."""
+    for number, amount in (("1", "120.00"), ("2", "80.00")):
+        source.account(f"old{number}")
+        source.bill(f"I-{number}", f"old{number}", amount)
+    source.run("2025-06-08")
+    for kind, gone in (("Invoice", "I-1"), ("Invoice", "I-2"), ("Account", "old1"), ("Account", "old2")):
+        source.remove(kind, gone)
+    for number, amount in (("1", "50.00"), ("2", "80.00")):
+        source.account(f"new{number}")
+        source.bill(f"J{number}", f"new{number}", amount, number=f"INV-{number}")
+    assert source.run("2025-06-22") == ["new1 level 1 50.00 EUR"]
+    assert list(held(source)) == ["salesforce:J2"]  # the very amount, too: a person knows
+    say(source, "account", "new2", "2025-06-22", was="old2")
+    assert source.run("2025-06-23") == ["new1 level 2 50.00 EUR", "new2 level 2 80.00 EUR"]

@@ -47,11 +47,11 @@ def detect(con: duckdb.DuckDBPyConnection) -> Found:
         if table_exists(con, "data_model", OBJECTS[kind]):
             con.execute(_ACCOUNTS_ALIKE if kind == "account" else _GROUPS_ALIKE)
         con.execute(f"create or replace temp table renaming_pairs as {_ASKED_OR_NEW.format(kind=kind)}")
-        con.execute(f"create or replace temp table renaming_renamed_{kind} as {_PAIRED}")
-        renamed += _rows(con, kind, _PAIRED)
+        con.execute(f"create or replace temp table renaming_renamed_{kind} as {_PAIRED[kind]}")
+        renamed += _rows(con, kind, f"select * from renaming_renamed_{kind} order by all")
         asked += [
             Question(kind, new, old, f"what was {old} may be this one or another")
-            for new, old in con.execute(_UNPAIRED).fetchall()
+            for new, old in con.execute(_UNPAIRED.format(kind=kind)).fetchall()
         ]
     return Found(renamed, asked)
 
@@ -63,8 +63,9 @@ def _rows(con: duckdb.DuckDBPyConnection, kind: str, sql: str) -> list[tuple[str
 def _invoice_candidates(con: duckdb.DuckDBPyConnection) -> None:
     """`renaming_candidates`: invoices that nobody knows with the number of one that is gone, or whose key is reused.
 
-    They are the same account's, or their account may itself be the other one under a new name. What was issued after
-    the old one was reminded of is another invoice, whatever its number. Amounts of instalments count as the invoice's.
+    They are the same account's, or their account may itself be the other one under a new name: it is called alike, or
+    the amount is the same, too. What was issued after the old one was reminded of is another invoice, whatever its
+    number. Amounts of instalments count as the invoice's.
     """
     con.execute(
         """
@@ -82,25 +83,33 @@ def _invoice_candidates(con: duckdb.DuckDBPyConnection) -> None:
             where coalesce(items.invoice_key, schedules.invoice_key) in (select invoice_key from now)
             union all
             select invoice_key, total_amount from now
+        ),
+        compared as (
+            select now.*, known.invoice_key as old_key, known.amount as amount_before,
+                known.invoice_key in (from renaming_gone_invoice) as is_gone,
+                known.amount in (select amount from parts where parts.invoice_key = now.invoice_key) as is_amount,
+                now.account_key = known.account_key as is_owner,
+                (now.account_key, known.account_key) in (select (new_key, old_key) from renaming_alike) as is_alike
+            from renaming_known as known
+            inner join now
+                on now.invoice_number = known.invoice_number and now.entity = known.entity
+                and now.currency = known.currency
+            where now.invoice_key <> known.invoice_key
+                and (known.invoice_key in (from renaming_gone_invoice) or known.invoice_key in (from renaming_reused))
+                and coalesce(now.invoice_date <= known.seen_on, now.invoice_date = known.invoice_date, true)
+                and now.invoice_key not in (from renaming_said_invoice)
+                and (now.invoice_key not in (from renaming_mentioned_invoice)
+                    or now.invoice_key in (select key from renaming_asked where kind = 'invoice'))
+                and (now.account_key = known.account_key or (
+                    known.account_key not in (select account_key from mapped.accounts where account_key is not null)
+                    and now.account_key not in (from renaming_mentioned_account)))
         )
-        select now.invoice_key as new_key, known.invoice_key as old_key, any_value(now.invoice_number) as number,
-            any_value(known.invoice_key in (from renaming_gone_invoice)) as is_gone,
-            bool_or(known.amount in (select amount from parts where parts.invoice_key = now.invoice_key)) as is_same,
-            any_value(known.currency) as currency,
-            max(now.total_amount) as amount, max(known.amount) as amount_before
-        from renaming_known as known
-        inner join now
-            on now.invoice_number = known.invoice_number and now.entity = known.entity and now.currency = known.currency
-        where now.invoice_key <> known.invoice_key
-            and (known.invoice_key in (from renaming_gone_invoice) or known.invoice_key in (from renaming_reused))
-            and coalesce(now.invoice_date <= known.seen_on, now.invoice_date = known.invoice_date, true)
-            and now.invoice_key not in (from renaming_said_invoice)
-            and (now.invoice_key not in (from renaming_mentioned_invoice)
-                or now.invoice_key in (select key from renaming_asked where kind = 'invoice'))
-            and (now.account_key = known.account_key or (
-                known.account_key not in (select account_key from mapped.accounts where account_key is not null)
-                and now.account_key not in (from renaming_mentioned_account)))
-        group by now.invoice_key, known.invoice_key
+        select invoice_key as new_key, old_key, any_value(invoice_number) as number, bool_and(is_gone) as is_gone,
+            bool_or(is_amount) as is_amount, bool_or(is_amount and (is_owner or is_alike)) as is_same,
+            any_value(currency) as currency, max(total_amount) as amount, max(amount_before) as amount_before
+        from compared
+        where is_owner or is_alike or is_amount
+        group by invoice_key, old_key
         """
     )
 
@@ -119,7 +128,8 @@ _UNCLEAR = f"""
         where (is_gone or is_same) and new_key not in (select new_key from ({_CERTAIN}))
             and old_key not in (select old_key from ({_CERTAIN}))
     )
-    select new_key, old_key, case when not is_gone then 'moved' when is_same then 'twice' else 'amount' end as what,
+    select new_key, old_key,
+        case when not is_gone then 'moved' when is_same then 'twice' when is_amount then 'account' else 'amount' end,
         number, amount || ' ' || currency, amount_before || ' ' || currency
     from unclear
     union all
@@ -128,6 +138,7 @@ _UNCLEAR = f"""
 """
 _WHY = {
     "amount": "invoice {number} has another amount now: {amount}, before {before}",
+    "account": "invoice {number} is of another account now",
     "twice": "invoice {number} is there more than once",
     "moved": "invoice {number} was known by the id that another invoice has now",
     "reused": "its id was that of invoice {number} before",
@@ -177,15 +188,18 @@ _ASKED_OR_NEW = """
         and (new_key not in (from renaming_mentioned_{kind})
             or new_key in (select key from renaming_asked where kind = '{kind}'))
 """
-_PAIRED = """
+_ONE_TO_ONE = """
     select new_key, old_key
     from renaming_pairs
     qualify count(*) over (partition by new_key) = 1 and count(*) over (partition by old_key) = 1
-    order by all
 """
-_UNPAIRED = f"""
+_PAIRED = {
+    "account": f"{_ONE_TO_ONE} and (new_key, old_key) in (select (new_key, old_key) from renaming_alike)",
+    "bill_group": _ONE_TO_ONE,
+}
+_UNPAIRED = """
     select new_key, old_key
     from renaming_pairs
-    where new_key not in (select new_key from ({_PAIRED}))
+    where new_key not in (select new_key from renaming_renamed_{kind})
     order by all
 """

@@ -93,7 +93,7 @@ def some_are_gone(con: duckdb.DuckDBPyConnection) -> bool:
 
 def describe_gone(con: duckdb.DuckDBPyConnection) -> None:
     """Make `renaming_known`: the invoices that are gone, reused, or of a gone account, as the ledger or the last build
-    described them (several rows where they differ)."""
+    described them (several rows where they differ); and `renaming_alike`: accounts called as one that is gone."""
     con.execute("""
         create or replace temp table renaming_known as
         select lines.invoice_key, lines.invoice_number, coalesce(statements.legal_entity, '') as entity,
@@ -116,4 +116,28 @@ def describe_gone(con: duckdb.DuckDBPyConnection) -> None:
             from data_model.invoices
             where invoice_key in (from renaming_gone_invoice) or account_key in (from renaming_gone_account)
                 or bill_group_key in (from renaming_gone_bill_group)
+        """)
+    _find_alike(con)
+
+
+def _find_alike(con: duckdb.DuckDBPyConnection) -> None:
+    """By name, without case, accents and signs, or by an identifier: another customer may have an invoice of the same
+    number, too."""
+    plain = "regexp_replace(lower(strip_accents({}.name)), '[^[:alnum:]]', '', 'g')"
+    before = (
+        "select account_key, account_name as name, null as vat_id, null as tax_id, null as email from ops.statements"
+    )
+    if table_exists(con, "data_model", "accounts"):
+        before += " union select account_key, name, vat_id, tax_id, email from data_model.accounts"
+    same = [f"{plain.format('now')} = {plain.format('old')}"]
+    same += [f"nullif(trim(now.{name}), '') = old.{name}" for name in ("vat_id", "tax_id", "email")]
+    con.execute("create or replace temp table renaming_alike (new_key varchar, old_key varchar)")
+    for condition in same:  # one by one: `or` would compare every two accounts
+        con.execute(f"""
+            insert into renaming_alike
+            select distinct now.account_key, old.account_key
+            from ({before}) as old
+            inner join mapped.accounts as now on {condition}
+            where old.account_key in (from renaming_gone_account)
+                and now.account_key not in (from renaming_mentioned_account)
         """)
