@@ -87,8 +87,9 @@ def _streams(ws: Workspace, now: datetime) -> Iterator[Examined]:
 def _identity(ws: Workspace, now: datetime) -> Iterator[Examined]:
     """Without readable rulesets no build ends, and nobody is reminded."""
     from dunning_pipeline.identity.rulesets import load_ruleset
+    from dunning_pipeline.identity.steps.records import KINDS
 
-    for kind in ("account", "individual"):
+    for kind in KINDS:
         try:
             rules = load_ruleset(ws.policies / "identity", kind)
         except DunningError as error:

@@ -194,13 +194,13 @@ def diff_profiles(workspace: WorkspaceOption = None, form: FormatOption = Format
 def decisions(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """What people decided about pairs of records and did not take back, the newest first."""
     from dunning_pipeline.identity.decisions import list_decisions
+    from dunning_pipeline.identity.reviewing import known_records
     from dunning_pipeline.ledger.engine import open_ledger
 
     rows = list_decisions(open_ledger(open_workspace(workspace)))
     named = [row[side] for row in rows for side in ("left_record", "right_record")]
     with _snapshot(workspace) as con:
-        known = "select record_key from identity.{}_links where record_key in (select unnest(?))"
-        there = {row["record_key"] for kind in Kind for row in _dicts(con, known.format(kind), named)}
+        there = {key for _, key in known_records(con, named)}
     for row in rows:
         gone = [key for key in (row["left_record"], row["right_record"]) if key not in there]
         row["waits_for"] = ", ".join(gone) or None  # it counts again when the source has the record again

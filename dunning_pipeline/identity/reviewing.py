@@ -10,9 +10,8 @@ from sqlalchemy import Engine
 
 from dunning_pipeline.errors import DunningError, InvalidInput
 from dunning_pipeline.identity.decisions import decide_pair
+from dunning_pipeline.identity.steps.records import KINDS
 from dunning_pipeline.identity.validation import is_same, sides_of
-
-KINDS = ("account", "individual")
 
 
 @dataclass
@@ -63,6 +62,12 @@ def with_sides(con: duckdb.DuckDBPyConnection, rows: Iterable[Mapping[str, Any]]
     ]
 
 
+def known_records(con: duckdb.DuckDBPyConnection, keys: Collection[str]) -> set[tuple[str, str]]:
+    """(kind, record key) of those of the keys that the snapshot's profiles have."""
+    known = "select record_key from identity.{}_links where record_key in (select unnest(?))"
+    return {(kind, key) for kind in KINDS for (key,) in con.execute(known.format(kind), [list(keys)]).fetchall()}
+
+
 def take_labels(
     con: duckdb.DuckDBPyConnection,
     ledger: Engine,
@@ -83,13 +88,7 @@ def take_labels(
         if same is not None and of not in KINDS:
             raise InvalidInput("of which kind is this pair?", line=row["line"], remedy="say it with --kind")
     keys = {row[side] for row, *_ in labels for side in ("left_record", "right_record")}
-    there = {
-        (one, key)
-        for one in KINDS
-        for (key,) in con.execute(
-            f"select record_key from identity.{one}_links where record_key in (select unnest(?))", [sorted(keys)]
-        ).fetchall()
-    }
+    there = known_records(con, keys)
     taken = Taken()
     for row, same, of in labels:
         left, right = row["left_record"], row["right_record"]
