@@ -10,7 +10,7 @@ from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
-from dunning_pipeline.ledger.naming import FORMER, QUESTION
+from dunning_pipeline.ledger.naming import ASKED, FORMER
 from dunning_pipeline.ledger.schema import blocks, send_attempts, sends, statement_details, statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import record_reached, without_reminder
@@ -161,8 +161,7 @@ def watch_charges(engine: Engine, items: Callable[[set[str]], Mapping[tuple[str,
 
 def _asked_about(connection: Connection) -> list[str]:
     """What a person is asked about renamed invoices."""
-    named = blocks.c.scope == "invoice", blocks.c.block_id.startswith(QUESTION), blocks.c.ended_at.is_(None)
-    return list(connection.scalars(select(blocks.c.reason).where(*named)))
+    return list(connection.scalars(select(blocks.c.reason).where(blocks.c.scope == "invoice", ASKED)))
 
 
 def _charged_lines(connection: Connection, keys: Collection[str]) -> dict[tuple[str, str], list[Any]]:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, and_, or_, select
 
-from dunning_pipeline.ledger.schema import renamed_keys
+from dunning_pipeline.ledger.schema import blocks, renamed_keys
 
 QUESTION = "renamed:"  # how the ids of the pauses begin that ask a person
 FORMER = "known as {} before? "  # and their reasons
 FINDING = "renamed_unclear"
+ASKED = and_(blocks.c.block_id.startswith(QUESTION), blocks.c.ended_at.is_(None))  # the pauses that still ask
 
 
 def keys_named(kind: str, text: str) -> Select[Any]:

@@ -9,7 +9,7 @@ from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.findings import resolve_findings_of
 from dunning_pipeline.ledger.identifiers import new_id
-from dunning_pipeline.ledger.naming import FINDING, QUESTION
+from dunning_pipeline.ledger.naming import ASKED, FINDING
 from dunning_pipeline.ledger.schema import (
     assignments,
     blocks,
@@ -62,12 +62,7 @@ def say_new(connection: Connection, target: Target, *, reason: str, actor: str, 
     """
     _needs_reason(reason)
     named = _name(connection, target)
-    asked = select(blocks.c.block_id).where(
-        blocks.c.scope == target.kind,
-        blocks.c.target_key == target.key,
-        blocks.c.block_id.startswith(QUESTION),
-        blocks.c.ended_at.is_(None),
-    )
+    asked = select(blocks.c.block_id).where(blocks.c.scope == target.kind, blocks.c.target_key == target.key, ASKED)
     questions = connection.scalars(asked).all()
     if named != target.key:
         key = named
@@ -85,7 +80,7 @@ def say_new(connection: Connection, target: Target, *, reason: str, actor: str, 
 def list_renamed(connection: Connection) -> list[dict[str, Any]]:
     """What is known by another name than its source's, and what is asked about, newest first."""
     said = connection.execute(select(renamed_keys).order_by(renamed_keys.c.renamed_id.desc())).mappings().all()
-    asked = select(blocks).where(blocks.c.block_id.startswith(QUESTION), blocks.c.ended_at.is_(None))
+    asked = select(blocks).where(ASKED)
     rows = [
         {"kind": row["scope"], "key": row["target_key"], "known_as": None, "since": row["created_at"],
          "by": row["created_by"], "reason": row["reason"]}
