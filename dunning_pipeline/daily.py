@@ -39,6 +39,13 @@ class DailyReport:
         """False where a step did not run at all, because what it needs failed."""
         return self.build is not None and self.build.withheld is None and bool(self.runs)
 
+    def left_out(self) -> dict[str, int]:
+        """Reason → items that are owed and not dunned, over all runs of the day, most first."""
+        counts: Counter[str] = Counter()
+        for run in self.runs:
+            counts.update(run.left_out)
+        return dict(counts.most_common())
+
 
 def daily(
     ws: Workspace, *, date: Date, now: datetime, actor: str = "daily", progress: Progress | None = None

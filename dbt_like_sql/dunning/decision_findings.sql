@@ -20,11 +20,19 @@ found as (
     union all
 
     select
-        item_reason, 'error', 'invoice', invoice_key,
-        case item_reason when 'unknown_currency' then 'the currency ' || currency || ' is unknown; the item is held'
-            else 'no exchange rate for ' || currency || '; the item is held' end
+        'unknown_currency', 'error', 'invoice', invoice_key,
+        'the currency ' || currency || ' is unknown; the item is held'
     from {{ ref('item_verdicts') }}
-    where item_reason in ('unknown_currency', 'rate_missing') and instalment = 1
+    where item_reason = 'unknown_currency' and instalment = 1
+
+    union all
+
+    -- one rate ends it for thousands of invoices
+    select distinct
+        'rate_missing', 'error', 'currency', currency,
+        'no exchange rate for ' || currency || '; its items are held until inbox/fx/rates.csv has one'
+    from {{ ref('item_verdicts') }}
+    where item_reason = 'rate_missing'
 
     union all
 

@@ -51,6 +51,8 @@ def summary(report: "DailyReport") -> list[tuple[str, str]]:
         lines.append(("built", f"{built} models" + (", nothing published" if report.build.withheld else "")))
     proposed = sum(counts_of(run).get("proposed", 0) for run in report.runs)
     lines += [("proposed", f"{proposed:,} statements in {len(report.runs)} run{'s' * (len(report.runs) != 1)}")]
+    if left_out := report.left_out():
+        lines.append(("not dunned", "items: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())))
     lines += [("closed", f"{len(report.closed):,} statements"), ("queued", f"{len(report.queued):,} messages")]
     lines += [("waiting", f"{count} drafts for campaign {name}") for name, count in report.claimed.items()]
     kept = proposed - len(report.closed) - sum(report.claimed.values())
@@ -84,6 +86,7 @@ def as_json(report: "DailyReport") -> dict[str, Any]:
             "withheld": report.build.withheld if report.build else None,
         },
         "runs": [{"run_id": run.run_id, "counts": counts_of(run)} for run in report.runs],
+        "left_out": report.left_out(),
         "closed": len(report.closed),
         "queued": len(report.queued),
         "claimed": report.claimed,

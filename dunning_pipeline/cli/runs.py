@@ -67,10 +67,18 @@ def run(
     elif form is Format.table:
         said = ", ".join(f"{count} {what}" for what, count in report.counts.items())
         typer.echo(f"Run {report.run_id}: {said}.")
-        typer.echo(f"Look at them: dunning statement list --run {report.run_id}")
+        if report.left_out:
+            said = ", ".join(f"{count} {reason}" for reason, count in report.left_out.items())
+            typer.echo(
+                f"Owed and not dunned: {said}; of an account: dunning explain ACCOUNT --date {report.dunning_date}"
+            )
+        if report.counts["proposed"]:
+            typer.echo(f"Look at them: dunning statement list --run {report.run_id}")
     else:
         row = {"run_id": report.run_id, "dunning_date": report.dunning_date, **report.counts}
-        print_json({**row, "statement_ids": report.statement_ids}) if form is Format.json else show([row], form)
+        print_json(
+            {**row, "left_out": report.left_out, "statement_ids": report.statement_ids}
+        ) if form is Format.json else show([row], form)
 
 
 def explain(

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Row = tuple[str, str]
-# items that nobody would expect to be reminded of
-NOT_OWED = ("nothing_open", "not_due", "not_posted", "voided", "cancelled")
 LANGUAGES = {"de": "German", "en": "English", "fr": "French", "es": "Spanish"}
 
 
@@ -50,7 +48,7 @@ def _rows(ws: Workspace, report: DailyReport, outcomes: Mapping[str, Any]) -> li
     rows += [("proposed", _proposed(ws, report)), ("closed", f"{len(report.closed):,} statements today")]
     if report.claimed:
         rows.append(("waiting", ", ".join(f"{n} drafts for campaign {name}" for name, n in report.claimed.items())))
-    return [*rows, ("sent", _sent(ws, outcomes)), ("held back", _held(ws))]
+    return [*rows, ("sent", _sent(ws, outcomes)), ("held back", _held(ws, report))]
 
 
 def _unified(ws: Workspace) -> str:
@@ -113,7 +111,7 @@ def _sent(ws: Workspace, outcomes: Mapping[str, Any]) -> str:
     return f"{text} ({others})" if others else text
 
 
-def _held(ws: Workspace) -> str:
+def _held(ws: Workspace, report: DailyReport) -> str:
     """Every reason for silence: drafts that need a person, sends that wait, and what the decision left out."""
     from sqlalchemy import func, select
 
@@ -124,21 +122,8 @@ def _held(ws: Workspace) -> str:
     stopped = select(sends.c.reason, func.count()).where(sends.c.status.in_(("held", "failed", "unknown", "cancelled")))
     reasons = [f"{count} drafts: {reason}" for reason, count in _ledger(ws, held.group_by(s.hold_reason))]
     reasons += [f"{count} sends: {reason}" for reason, count in _ledger(ws, stopped.group_by(sends.c.reason))]
-    left_out = _left_out(ws)
+    left_out = ", ".join(f"{count} {reason}" for reason, count in report.left_out().items())
     return "; ".join(reasons + ([f"items not dunned: {left_out}"] if left_out else [])) or "nothing"
-
-
-def _left_out(ws: Workspace) -> str:
-    """Why overdue items were left out, from the newest run's decision rows."""
-    import duckdb
-
-    files = sorted(ws.decisions.glob("*.parquet"), key=lambda f: f.stat().st_mtime) if ws.decisions.is_dir() else []
-    if not files:
-        return ""
-    query = "select reason, count(*) from read_parquet(?) where not included group by 1 order by 2 desc, 1"
-    with duckdb.connect() as con:
-        rows = con.execute(query, [str(files[-1])]).fetchall()
-    return ", ".join(f"{count} {reason}" for reason, count in rows if reason not in NOT_OWED)
 
 
 def _what_next(ws: Workspace, report: DailyReport, console: "Console") -> None:

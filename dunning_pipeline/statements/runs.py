@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
+import pyarrow.compute
 import pyarrow.parquet
 from sqlalchemy import Engine, func, select, update
 
@@ -17,7 +18,7 @@ from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
-from dunning_pipeline.ledger.schema import process_versions, runs, statements
+from dunning_pipeline.ledger.schema import findings, process_versions, runs, statements
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.settings.scratch import drop_unfinished
 from dunning_pipeline.settings.workspace import Workspace
@@ -28,6 +29,12 @@ from dunning_pipeline.statements.drafting.proposals import Proposals
 
 Progress = Callable[[str, int, int], None]
 LEASE = "dunning run"
+NOT_OWED = ("nothing_open", "not_due", "not_posted", "not_yet_issued", "voided", "cancelled", "written_off")
+FOUND_BY_RUNS = (
+    "duplicate_invoice", "process_unknown", "unknown_currency", "rate_missing", "account_unknown",
+    "interest_law_unknown", "interest_rate_unknown", "due_before_invoice", "balance_differs",
+    "statement_held", "invalid_copy_address",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class RunReport:
     counts: dict[str, int] = field(default_factory=dict)
     statement_ids: list[str] = field(default_factory=list)
     proposals: list[dict[str, Any]] = field(default_factory=list)  # of a replay: nothing is stored
+    left_out: dict[str, int] = field(default_factory=dict)  # reason → items that are owed and not dunned, most first
 
 
 def run(
@@ -62,7 +70,7 @@ def run(
     if replay:
         decision = decide(ws, dunning_date=dunning_date, scope=scope)
         rows = decision.statements.to_pylist()
-        return RunReport(run_id, dunning_date, True, {"proposed": len(rows)}, [], rows)
+        return RunReport(run_id, dunning_date, True, {"proposed": len(rows)}, [], rows, _left_out(decision))
     engine = open_ledger(ws)
     with hold(engine, LEASE):
         _refuse_going_back(engine, dunning_date, scope)
@@ -213,10 +221,9 @@ def _apply(
             engine, proposals, compared, run_id=run_id, stale=stale, now=now, actor=actor, progress=progress
         )
         held = proposals.held()
-        _raise_findings(engine, decision, now=now)
-        return RunReport(
-            run_id, dunning_date, False, _counts(counts, decision, held, waived), proposals.statement_ids()
-        )
+        _tell_findings(engine, decision, now=now, is_whole=scope == Scope())
+        said = _counts(counts, decision, held, waived)
+        return RunReport(run_id, dunning_date, False, said, proposals.statement_ids(), left_out=_left_out(decision))
     finally:
         proposals.close()
 
@@ -239,6 +246,12 @@ def _own_drafts(scope: Scope, run_id: str) -> tuple[str, list[Any]]:
     return " and ".join(conditions), parameters
 
 
+def _left_out(decision: Decision) -> dict[str, int]:
+    reasons = decision.decisions.filter(pyarrow.compute.invert(decision.decisions["included"]))["reason"].value_counts()
+    counts = {row["values"]: row["counts"] for row in reasons.to_pylist() if row["values"] not in NOT_OWED}
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
 def _counts(counts: DraftCounts, decision: Decision, held: list[Any], waived: int) -> dict[str, int]:
     return asdict(counts) | {
         "proposed": decision.statements.num_rows,
@@ -248,13 +261,25 @@ def _counts(counts: DraftCounts, decision: Decision, held: list[Any], waived: in
     }
 
 
-def _raise_findings(engine: Engine, decision: Decision, *, now: datetime) -> None:
-    """What the decision wants a person to see, and copies that are no addresses, become findings."""
+def _tell_findings(engine: Engine, decision: Decision, *, now: datetime, is_whole: bool) -> None:
+    """What the decision wants a person to see, and copies that are no addresses, become findings.
+
+    A run over everything also ends those of its kinds whose cause is gone.
+    """
     found = [*decision.findings, *_bad_copies(decision), *_held(decision)]
+    seen = set()
     for chunk in chunks(found, 500):
         with engine.begin() as connection:
-            for finding in chunk:
-                raise_finding(connection, at=now, **finding)
+            seen |= {raise_finding(connection, at=now, **finding) for finding in chunk}
+    if not is_whole:
+        return
+    f = findings.c
+    with engine.begin() as connection:
+        known = connection.scalars(select(f.finding_id).where(f.status == "open", f.kind.in_(FOUND_BY_RUNS)))
+        for gone in chunks([finding_id for finding_id in known if finding_id not in seen], 500):
+            connection.execute(
+                update(findings).where(f.finding_id.in_(gone)).values(status="done", done_at=now, done_by="dunning run")
+            )
 
 
 def _held(decision: Decision) -> Iterator[dict[str, Any]]:

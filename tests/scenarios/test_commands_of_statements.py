@@ -1,17 +1,23 @@
 """The clerk's commands on statements and runs, as a shell would call them."""
 
 import zipfile
+from datetime import date
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import select
 
 from dunning_pipeline.dunning.scope import Scope
+from dunning_pipeline.ledger.engine import reading
+from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
+from dunning_pipeline.ledger.schema import findings
 from dunning_pipeline.statements.runs import LEASE, run_id_of
 from tests.scenarios.commands import Shell
-from tests.scenarios.world import World, noon
+from tests.scenarios.world import DEFAULT_PROCESS, World, noon
 
 DAY = "2026-01-10"
 
@@ -53,6 +59,38 @@ def test_runs_are_listed_shown_and_deleted_while_nothing_is_closed(shell: Shell)
     assert shell.json("run")["created"] == 2  # the same run again begins anew
     shell.run("statement", "close", "--all", "--no-pdf")
     shell.run("runs", "delete", run["run_id"], "--with-drafts", code=1)
+
+
+def test_a_run_says_why_it_is_silent(shell: Shell, world: World) -> None:
+    """What a missing exchange rate holds back is told once for all invoices, and no longer when the rate is there."""
+    world.process(DEFAULT_PROCESS.replace("levels:", "tolerance: {EUR: 5}\nlevels:"))
+    world.payment("B", on="2026-01-02")
+    world.invoice("C", account="us", due="2026-01-01", amount="77.00 USD")
+    world.invoice("D", account="us", due="2026-01-01", amount="78.00 USD")
+    world.publish()
+    about = {"kind": "rate_missing", "severity": "error", "message": "no exchange rate for USD; the item is held"}
+    with world.ledger.begin() as connection:  # as an older version told it
+        raise_finding(connection, object_kind="invoice", object_id="salesforce:C", at=noon(DAY), **about)
+
+    assert shell.json("run")["left_out"] == {"rate_missing": 2}
+    assert _open_findings(world) == [("rate_missing", "currency", "USD")]
+    said = shell.run("run")
+    assert "Owed and not dunned: 2 rate_missing; of an account: dunning explain ACCOUNT" in said and "Look at" in said
+    assert "Look at" not in shell.run("run", "--account", "us")
+
+    day = date(2026, 1, 9)
+    world.facts.put("fx_rates", fx_key="1", rate_date=day, base="EUR", quote="USD", rate=Decimal("1.2"))
+    world.publish()
+    assert shell.json("run", "--account", "us")["left_out"] == {}
+    assert _open_findings(world) == [("rate_missing", "currency", "USD")]  # who looked at one account only cannot know
+    assert shell.json("run")["left_out"] == {}
+    assert _open_findings(world) == []
+
+
+def _open_findings(world: World) -> list[tuple[str, str, str]]:
+    f = findings.c
+    with reading(world.ledger) as connection:
+        return list(connection.execute(select(f.kind, f.object_kind, f.object_id).where(f.status == "open")).tuples())
 
 
 def test_a_second_live_run_says_so_and_changes_nothing(shell: Shell, world: World) -> None:
