@@ -48,7 +48,8 @@ def open_ledger_url(url: str) -> Engine:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A read-only transaction with one consistent view; on SQLite it takes no write lock."""
-    with engine.connect().execution_options(ledger_reads=True) as connection:
+    # begun at once: a query that goes straight to the driver would begin without what _begin_postgres says
+    with engine.connect().execution_options(ledger_reads=True) as connection, connection.begin():
         yield connection
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.account_export import export_account
+from dunning_pipeline.ledger.bulk import read_many
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading
 from dunning_pipeline.ledger.export import KEPT_BACK, export_to_warehouse
 from dunning_pipeline.ledger.findings import raise_finding, resolve_findings_of
@@ -192,6 +193,18 @@ def test_the_ledger_comes_back_into_the_warehouse_typed(ledger_workspace: Worksp
             put_statement(connection, "s2", account_key="s:2")
         assert export_to_warehouse(con, ledger_workspace)["statements"] == 2
         assert export_to_warehouse(con, ledger_workspace, tables={"statements"}, accounts=["s:2"]) == {"statements": 1}
+
+
+def test_what_is_read_past_sqlalchemy_first_is_of_the_same_view(ledger_workspace: Workspace) -> None:
+    engine = open_ledger(ledger_workspace)
+    with engine.begin() as connection:
+        put_statement(connection)
+    with reading(engine) as connection:
+        asked = {"key": "statement_id", "values": ["s1", "s2"]}
+        assert len(read_many(connection, statements, ["statement_id"], **asked)) == 1
+        with engine.begin() as writing:
+            put_statement(writing, "s2", account_key="s:2")
+        assert connection.scalars(select(statements.c.statement_id)).all() == ["s1"]
 
 
 def test_a_finding_is_raised_once_while_it_is_open(ledger_workspace: Workspace) -> None:
