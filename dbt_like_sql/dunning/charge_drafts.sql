@@ -4,7 +4,10 @@ with
 
 claims as (
 
-    select charges.*, statements.level as statement_level, statements.legal_entity, statements.process
+    select
+        charges.*, statements.level as statement_level, statements.legal_entity, statements.process,
+        -- the newest statement is followed, of several of one day that of the highest level
+        (charges.posted_on, statements.level, charges.posting_id) as place
     from {{ ref('settled_charges') }} as charges
     inner join {{ source('ops', 'statements') }} as statements on statements.statement_id = charges.statement_id
     where charges.treatment = 'claim'
@@ -57,9 +60,9 @@ select
     'charges|' || claims.unit_key || '|' || claims.entity || '|' || claims.currency as draft_key,
     claims.account_key, claims.unit_key, claims.entity, claims.currency,
     any_value(claims.legal_entity) as legal_entity,
-    max_by(claims.process, claims.posted_on) as process,
-    max_by(claims.process_hash, claims.posted_on) as process_hash,
-    max_by(claims.statement_level, claims.posted_on) as draft_level,
+    max_by(claims.process, claims.place) as process,
+    max_by(claims.process_hash, claims.place) as process_hash,
+    max_by(claims.statement_level, claims.place) as draft_level,
     min(coalesce(claims.bill_group_key, claims.account_key)) as bill_group_key
 from claims
 left join reminded

@@ -12,7 +12,7 @@ items as (
 
 postponements as (
 
-    select invoice_key, instalment, max_by(postponed_to, created_at) as postponed_to
+    select invoice_key, instalment, max_by(postponed_to, (created_at, postponement_id)) as postponed_to
     from {{ source('ops', 'postponements') }}
     where created_on <= {{ run_date() }} and (ended_at is null or cast(ended_at as date) > {{ run_date() }})
     group by invoice_key, instalment
