@@ -2,11 +2,11 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.identity.constraints import Groups
@@ -30,42 +30,66 @@ def standing_decisions(ledger: Engine, kind: str) -> list[tuple[str, str, str, s
 def decide_pair(
     ledger: Engine, *, kind: str, verdict: str, left: str, right: str, reason: str | None, actor: str, at: datetime
 ) -> str:
-    """Record that two source records are, or are not, the same party; an earlier verdict on the pair is withdrawn.
-
-    Returns the decision's id. Raises InvalidInput for an unknown verdict or a record paired with itself, Refused for a
-    verdict that other decisions contradict: who is one with whom is decided for all of them, or for none.
-    """
-    if verdict not in VERDICTS:
-        raise InvalidInput("unknown verdict", value=verdict, remedy="write must_link or cannot_link")
-    if left == right:
-        raise InvalidInput("a record cannot be decided against itself", value=left, remedy="name two records")
-    left, right = sorted((left, right))
-    table = identity_decisions
-    pair = (table.c.kind == kind, table.c.left_record == left, table.c.right_record == right)
-    decision_id = hashlib.sha256(f"{kind}|{left}|{right}|{at.isoformat()}".encode()).hexdigest()[:16]
+    """Record one verdict in a transaction of its own; see Verdicts.decide."""
     with ledger.begin() as connection:
-        standing = connection.execute(
-            select(table.c.decision_id, table.c.verdict).where(*pair, table.c.withdrawn_at.is_(None))
-        ).first()
-        if standing and standing.verdict == verdict:
-            return str(standing.decision_id)
-        _refuse_contradiction(connection, kind, verdict, left, right)
-        connection.execute(update(table).where(*pair, table.c.withdrawn_at.is_(None)).values(withdrawn_at=at))
-        connection.execute(
-            insert(table).values(
-                decision_id=decision_id,
-                kind=kind,
-                verdict=verdict,
-                left_record=left,
-                right_record=right,
-                reason=reason,
-                decided_at=at,
-                decided_by=actor,
-                withdrawn_at=None,
+        return Verdicts(connection, reason=reason, actor=actor, at=at).decide(kind, verdict, left, right)
+
+
+class Verdicts:
+    """What one person says about pairs of records, in the caller's transaction.
+
+    The standing decisions are read once, so that each of thousands of verdicts costs as much as the first.
+    """
+
+    def __init__(self, connection: Connection, *, reason: str | None, actor: str, at: datetime) -> None:
+        self._connection, self._reason, self._actor, self._at = connection, reason, actor, at
+        self._standing: dict[str, _Standing] = {}
+
+    def decide(self, kind: str, verdict: str, left: str, right: str) -> str:
+        """Record that two source records are, or are not, the same party; an earlier verdict on them is withdrawn.
+
+        Returns the decision's id. Raises InvalidInput for an unknown verdict or a record paired with itself, Refused
+        for a verdict that other decisions contradict: who is one with whom is decided for all of them, or for none.
+        """
+        if verdict not in VERDICTS:
+            raise InvalidInput("unknown verdict", value=verdict, remedy="write must_link or cannot_link")
+        if left == right:
+            raise InvalidInput("a record cannot be decided against itself", value=left, remedy="name two records")
+        left, right = sorted((left, right))
+        if kind not in self._standing:
+            self._standing[kind] = _Standing(self._rows(kind))
+        standing = self._standing[kind]
+        own = standing.rows.get((left, right))
+        if own and own.verdict == verdict:
+            return own.decision_id
+        if own:
+            # groups cannot be parted again, so they are made anew; only who changes their mind pays for it
+            standing = _Standing(row for row in standing.rows.values() if row is not own)
+        _refuse_contradiction(standing, verdict, left, right)
+        said = f"{kind}|{left}|{right}|{self._at.isoformat()}" + (f"|{own.decision_id}" if own else "")
+        decision = _Decision(hashlib.sha256(said.encode()).hexdigest()[:16], verdict, left, right, self._at)
+        self._write(kind, decision, own)
+        standing.add(decision)
+        self._standing[kind] = standing
+        return decision.decision_id
+
+    def _rows(self, kind: str) -> Iterator["_Decision"]:
+        table = identity_decisions
+        query = select(*(table.c[name] for name in _Decision._fields))
+        query = query.where(table.c.kind == kind, table.c.withdrawn_at.is_(None))
+        for row in self._connection.execute(query.order_by(table.c.decided_at, table.c.decision_id)):
+            yield _Decision(*row)
+
+    def _write(self, kind: str, decision: "_Decision", earlier: "_Decision | None") -> None:
+        table = identity_decisions
+        if earlier is not None:
+            self._connection.execute(
+                update(table).where(table.c.decision_id == earlier.decision_id).values(withdrawn_at=self._at)
             )
-        )
-        _audit(connection, actor, decision_id, verdict, left, right, reason, at)
-    return decision_id
+        by = {"decided_by": self._actor, "reason": self._reason, "withdrawn_at": None}
+        self._connection.execute(insert(table).values(kind=kind, **decision._asdict(), **by))
+        decision_id, verdict, left, right, at = decision
+        _audit(self._connection, self._actor, decision_id, verdict, left, right, self._reason, at)
 
 
 def withdraw_decision(ledger: Engine, decision_id: str, *, reason: str | None, actor: str, at: datetime) -> None:
@@ -121,29 +145,59 @@ def follow_renamed(ledger: Engine, kind: str, renamed: Mapping[str, str], *, at:
             _audit(connection, "build", decision_id, row["verdict"], left, right, reason, at)
 
 
-def _refuse_contradiction(connection: Any, kind: str, verdict: str, left: str, right: str) -> None:
-    """Must-links join whole groups; a cannot-link keeps the groups of its two records apart."""
-    table = identity_decisions
-    rows = connection.execute(
-        select(table.c.decision_id, table.c.verdict, table.c.left_record, table.c.right_record)
-        .where(table.c.kind == kind, table.c.withdrawn_at.is_(None))
-        .order_by(table.c.decided_at, table.c.decision_id)
-    ).all()
-    others = [row for row in rows if (row.left_record, row.right_record) != (left, right)]
-    number = {key: at for at, key in enumerate(sorted({left, right, *(k for row in others for k in row[2:])}))}
-    groups = Groups(number.values())
-    same = [row for row in others if row.verdict == "must_link"]
-    for row in same:
-        groups.join(number[row.left_record], number[row.right_record])
-    mine = {groups.root(number[left]), groups.root(number[right])}
-    if verdict == "cannot_link":
-        against = [row for row in same if groups.root(number[row.left_record]) in mine] if len(mine) == 1 else []
-    else:
-        against = [
-            row for row in others if row.verdict == "cannot_link"
-            and {groups.root(number[row.left_record]), groups.root(number[row.right_record])} == mine
-        ]  # fmt: skip
+class _Decision(NamedTuple):
+    decision_id: str
+    verdict: str
+    left_record: str
+    right_record: str
+    decided_at: datetime
+
+
+class _Standing:
+    """Standing decisions of one kind: must-links join whole groups, a cannot-link keeps two groups apart."""
+
+    def __init__(self, decisions: Iterable[_Decision]) -> None:
+        self.rows: dict[tuple[str, str], _Decision] = {}
+        self.groups = Groups(())
+        self.numbers: dict[str, int] = {}
+        self.apart: dict[int, list[_Decision]] = {}  # root of a group → its cannot-links
+        for decision in decisions:
+            self.add(decision)
+
+    def root(self, record: str) -> int:
+        number = self.numbers.setdefault(record, len(self.numbers))
+        self.groups.parent.setdefault(number, number)
+        return self.groups.root(number)
+
+    def add(self, decision: _Decision) -> None:
+        self.rows[decision.left_record, decision.right_record] = decision
+        roots = self.root(decision.left_record), self.root(decision.right_record)
+        if decision.verdict == "cannot_link":
+            for root in set(roots):
+                self.apart.setdefault(root, []).append(decision)
+        elif roots[0] != roots[1]:
+            few, many = sorted((self.apart.pop(root, []) for root in roots), key=len)
+            many.extend(few)  # the few to the many: no cannot-link moves often
+            self.apart[self.groups.join(*roots)] = many
+
+    def between(self, left: str, right: str) -> list[_Decision]:
+        """Cannot-links between the groups of two records."""
+        roots = {self.root(left), self.root(right)}
+        few = min((self.apart.get(root, []) for root in roots), key=len)
+        return [row for row in few if {self.root(row.left_record), self.root(row.right_record)} == roots]
+
+    def within(self, left: str, right: str) -> list[_Decision]:
+        """Must-links of the group that has both records."""
+        root = self.root(left)
+        if root != self.root(right):
+            return []
+        return [row for row in self.rows.values() if row.verdict == "must_link" and self.root(row.left_record) == root]
+
+
+def _refuse_contradiction(standing: _Standing, verdict: str, left: str, right: str) -> None:
+    against = standing.within(left, right) if verdict == "cannot_link" else standing.between(left, right)
     if against:
+        against.sort(key=lambda row: (row.decided_at, row.decision_id))
         said = "; ".join(
             f"{row.decision_id}: {row.left_record} {'=' if row.verdict == 'must_link' else '≠'} {row.right_record}"
             for row in against[:10]

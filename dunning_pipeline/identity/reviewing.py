@@ -9,7 +9,7 @@ import duckdb
 from sqlalchemy import Engine
 
 from dunning_pipeline.errors import DunningError, InvalidInput
-from dunning_pipeline.identity.decisions import decide_pair
+from dunning_pipeline.identity.decisions import Verdicts
 from dunning_pipeline.identity.steps.records import KINDS
 from dunning_pipeline.identity.validation import is_same, sides_of
 
@@ -90,19 +90,23 @@ def take_labels(
     keys = {row[side] for row, *_ in labels for side in ("left_record", "right_record")}
     there = known_records(con, keys)
     taken = Taken()
-    for row, same, of in labels:
-        left, right = row["left_record"], row["right_record"]
-        if same is None:
-            taken.unlabelled += 1
-        elif gone := [key for key in (left, right) if (of, key) not in there]:
-            taken.refused[row["line"]] = f"no {of} record has the id {gone[0]}"
-        else:
-            verdict = "must_link" if same else "cannot_link"
-            try:
-                decision = decide_pair(
-                    ledger, kind=str(of), verdict=verdict, left=left, right=right, reason=reason, actor=actor, at=at
-                )
-                taken.decided.append(decision)
-            except DunningError as error:
-                taken.refused[row["line"]] = str(error)
+    said: dict[tuple[str, frozenset[str]], tuple[bool, int]] = {}
+    with ledger.begin() as connection:
+        verdicts = Verdicts(connection, reason=reason, actor=actor, at=at)
+        for row, same, of in labels:
+            left, right = row["left_record"], row["right_record"]
+            if same is None:
+                taken.unlabelled += 1
+                continue
+            before, line = said.setdefault((str(of), frozenset((left, right))), (same, row["line"]))
+            if gone := [key for key in (left, right) if (of, key) not in there]:
+                taken.refused[row["line"]] = f"no {of} record has the id {gone[0]}"
+            elif before != same:
+                taken.refused[row["line"]] = f"line {line} says the contrary"
+            else:
+                try:
+                    verdict = "must_link" if same else "cannot_link"
+                    taken.decided.append(verdicts.decide(str(of), verdict, left, right))
+                except DunningError as error:
+                    taken.refused[row["line"]] = str(error)
     return taken

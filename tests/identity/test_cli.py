@@ -103,7 +103,7 @@ def test_a_file_of_labels_decides_many_pairs_and_tells_which_it_could_not(publis
     head = "party_kind,rule,tier,left_record,right_record,same\n"
     file.write_text(
         f"{head}individual,r,C,crm:7,crm:8,no\nindividual,r,C,crm:7,crm:9,yes\naccount,r,C,erp:1,crm:2,\n"
-        ",r,C,crm:2,crm:3,nein\nindividual,r,C,crm:7,crm:8,no\n"
+        ",r,C,crm:2,crm:3,nein\nindividual,r,C,crm:7,crm:8,no\nindividual,r,C,crm:8,crm:7,yes\n"
     )
     words = ("decide-all", str(file), "--reason", "called", "--workspace", str(published.root), "--format", "json")
     refused = CliRunner().invoke(app, words)
@@ -112,8 +112,11 @@ def test_a_file_of_labels_decides_many_pairs_and_tells_which_it_could_not(publis
 
     result = CliRunner().invoke(app, [*words, "--kind", "account"])
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == [{"line": 3, "refused": "no individual record has the id crm:9"}]
-    assert "3 decided, 1 refused, 1 without a label" in result.stderr
+    assert json.loads(result.stdout) == [
+        {"line": 3, "refused": "no individual record has the id crm:9"},
+        {"line": 7, "refused": "line 2 says the contrary"},
+    ]
+    assert "3 decided, 2 refused, 1 without a label" in result.stderr
     rows = json.loads(run(published, "decisions", "--format", "json"))
     assert {(row["kind"], row["left_record"], row["right_record"], row["verdict"]) for row in rows} == {
         ("individual", "crm:7", "crm:8", "cannot_link"),

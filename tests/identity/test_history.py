@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
-from dunning_pipeline.identity.decisions import decide_pair, list_decisions, withdraw_decision
+from dunning_pipeline.identity.decisions import Verdicts, decide_pair, list_decisions, withdraw_decision
 from dunning_pipeline.ledger.engine import open_ledger_url
 from dunning_pipeline.ledger.schema import audit, findings, unified_id_events, unified_ids
 from tests.identity.conftest import NOW, Parties
@@ -187,6 +187,23 @@ def test_decisions_that_contradict_each_other_are_refused_and_one_can_be_taken_b
     assert standing == {("cannot_link", "b", "c"), ("cannot_link", "c", "d"), ("must_link", "a", "d")}
     with pytest.raises(NotThere, match="no standing decision"):
         withdraw_decision(ledger, first, reason=None, actor="anna", at=NOW)
+
+
+def test_each_of_many_decisions_reads_the_others_once(ledger: Engine) -> None:
+    read = []
+    event.listen(ledger, "before_cursor_execute", lambda *said: read.append(said[2].startswith("SELECT")))
+    with ledger.begin() as connection:
+        verdicts = Verdicts(connection, reason=None, actor="ann", at=NOW)
+        for number in range(50):  # a chain of parties, each beside somebody whom it is not
+            verdicts.decide("individual", "must_link", f"a{number}", f"a{number + 1}")
+            verdicts.decide("individual", "cannot_link", f"a{number}", f"b{number}")
+        with pytest.raises(Refused, match="a49 ≠ b49"):
+            verdicts.decide("individual", "must_link", "a0", "b49")
+        with pytest.raises(Refused, match=r"say the contrary: .* = a"):
+            verdicts.decide("individual", "cannot_link", "a50", "a0")
+        verdicts.decide("individual", "cannot_link", "a20", "a21")  # a mind is changed, at the same instant too
+        verdicts.decide("individual", "must_link", "a0", "b49")
+    assert sum(read) == 1 and len(list_decisions(ledger)) == 101
 
 
 def test_a_decision_that_is_taken_back_counts_no_more(parties: Parties, ledger: Engine) -> None:
