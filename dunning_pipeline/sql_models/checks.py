@@ -11,6 +11,7 @@ from dunning_pipeline.sql_models.folder.project import Check
 from dunning_pipeline.sql_models.folder.sql_errors import message_of
 from dunning_pipeline.sql_models.runner import Renderer
 from dunning_pipeline.sql_models.shapes import quoted
+from dunning_pipeline.sql_models.time_limit import check_limit
 
 KEPT_ROWS = 500  # failing rows kept per check
 CHECKS_SCHEMA = "checks"
@@ -75,18 +76,19 @@ def run_checks(
 ) -> list[CheckResult]:
     """Run the checks of one table (its full name, which may be the one built aside), or singular tests."""
     checks = list(checks)
-    nulls = _null_counts(con, [c for c in checks if c.kind == "not_null"], table)
+    nulls = _null_counts(con, [c for c in checks if c.kind == "not_null"], renderer, table)
     return [_run(con, check, renderer, table, nulls.get(check.name)) for check in checks]
 
 
-def _null_counts(con: duckdb.DuckDBPyConnection, checks: list[Check], table: str) -> dict[str, int]:
+def _null_counts(con: duckdb.DuckDBPyConnection, checks: list[Check], renderer: Renderer, table: str) -> dict[str, int]:
     """All not_null checks of a table in one pass."""
     if not checks:
         return {}
     counts = ", ".join(f"count(*) filter (where {quoted(c.column or '')} is null)" for c in checks)
     try:
-        row = con.execute(f"select {counts} from {table}").fetchone() or ()
-    except duckdb.Error:
+        with check_limit(con, checks[0], renderer.project.variables):
+            row = con.execute(f"select {counts} from {table}").fetchone() or ()
+    except (duckdb.Error, InvalidDeclaration):
         return {}  # one of the columns is not there: each check then says so itself
     return {check.name: count for check, count in zip(checks, row, strict=True)}
 
@@ -100,10 +102,11 @@ def _run(
     if known != 0:
         try:
             sql = check_sql(check, table, renderer)
-            failures = (con.execute(f"select count(*) from (\n{sql}\n)").fetchone() or (0,))[0]
-            if failures:
-                con.execute(f"create table {kept} as select * from (\n{sql}\n) limit {KEPT_ROWS}")
-                kept_in = kept
+            with check_limit(con, check, renderer.project.variables):
+                failures = (con.execute(f"select count(*) from (\n{sql}\n)").fetchone() or (0,))[0]
+                if failures:
+                    con.execute(f"create table {kept} as select * from (\n{sql}\n) limit {KEPT_ROWS}")
+                    kept_in = kept
         except duckdb.Error as broken:
             error = f"{check.file}:{check.line}: {message_of(broken)}"
         except InvalidDeclaration as broken:

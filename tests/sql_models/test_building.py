@@ -87,6 +87,18 @@ def test_the_project_says_how_long_its_models_may_run(orders: Small) -> None:
     assert "'long' are no seconds" in next(m.error for m in orders.build().models if m.name == "big")
 
 
+def test_an_endless_check_across_models_is_stopped_and_holds_the_snapshot_back(orders: Small) -> None:
+    project = orders.workspace.models / "dbt_project.yml"
+    project.write_text(f"{project.read_text()}vars: {{check_seconds: 0.2}}\n")
+    file = orders.write("tests/no_end.sql", ENDLESS + " where {{ run_date() }} is not null -- {{ ref('orders') }}")
+    report = orders.build()
+    (check,) = [check for check in report.checks if check.name == "no_end"]
+    assert check.status == "broken" and str(check.error).startswith(f"{file}:1: stopped after 0.2 seconds")
+    assert "check_seconds" in str(check.error) and report.snapshot is None
+    project.write_text(project.read_text().replace("0.2", "soon"))
+    assert "'soon' are no seconds" in str(next(c.error for c in orders.build().checks if c.name == "no_end"))
+
+
 def test_nothing_is_written_for_a_typo_that_only_binding_can_find(orders: Small) -> None:
     orders.rows = [(1, "10.00", "2025-11-01"), (2, "5.00", "2025-11-01")]
     orders.write("data_model/orders.sql", ORDERS.replace("cast(amount", "cast(amuont"))
