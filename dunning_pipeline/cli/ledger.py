@@ -26,7 +26,7 @@ def migrate(workspace: WorkspaceOption = None) -> None:
 def backup(
     file: Annotated[Path, typer.Argument(help="Where to; never overwritten.")], workspace: WorkspaceOption = None
 ) -> None:
-    """Copy the ledger to a file while it is in use."""
+    """Copy the ledger to a file while it is in use; what a killed backup left beside it goes."""
     from dunning_pipeline.ledger import backup as copies
 
     typer.echo(str(copies.backup(open_workspace(workspace), file)))
@@ -35,10 +35,12 @@ def backup(
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="A backup.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Even where the ledger in use holds statements.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Even where the ledger in use holds runs or messages.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Put a backup in the ledger's place; the former SQLite file is kept beside it, and nothing leaves at first."""
+    """Put a backup in the ledger's place; the former one is kept in the state folder, and nothing leaves at first."""
     from dunning_pipeline.ledger import backup as copies
 
     restored = copies.restore(open_workspace(workspace), file, replace=replace, now=moment(), actor=getpass.getuser())
@@ -56,9 +58,9 @@ def restore(
 @app.command()
 def verify(workspace: WorkspaceOption = None, form: FormatOption = Format.table) -> None:
     """Check the rules of the record: sums, numbers, postings. Exit code 1 where one is broken."""
-    from dunning_pipeline.ledger import backup as copies
+    from dunning_pipeline.ledger import verifying
 
-    broken = copies.verify(open_workspace(workspace))
+    broken = verifying.verify(open_workspace(workspace))
     if form is Format.json:
         print_json(broken)
     else:

@@ -1,4 +1,4 @@
-"""Copies the ledger while it is in use, puts a copy back, and checks that what it says is consistent."""
+"""Copies the ledger while it is in use, and puts a copy back in its place."""
 
 import os
 import shutil
@@ -10,14 +10,18 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.ledger import audit
-from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, sqlite_file
-from dunning_pipeline.ledger.schema import number_series, runs, sends, switches
+from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading, sqlite_file
+from dunning_pipeline.ledger.migrating import HEAD
+from dunning_pipeline.ledger.schema import metadata, number_series, runs, sends, switches
+from dunning_pipeline.ledger.troubles import in_words
+from dunning_pipeline.ledger.types import canonical_json, instant_text
+from dunning_pipeline.settings.scratch import scratch_folder
 from dunning_pipeline.settings.workspace import Workspace
 
 _WAITING = ("queued", "in_flight", "held")
@@ -26,62 +30,17 @@ _STOPPED = (
     "anew; settle it with the provider's records, then resume"
 )
 
-# Each query yields what breaks a rule of the record; an empty ledger of findings is a sound ledger.
-CHECKS = {
-    "the details of a statement sum to its total": """
-        select s.statement_id from statements s
-        where s.status <> 'deleted' and s.please_pay_minor <>
-            (select coalesce(sum(d.amount_minor), 0) from statement_details d where d.statement_id = s.statement_id)
-    """,
-    "closed statements have a number, content and a closing time": """
-        select statement_id from statements
-        where status in ('closed', 'voided', 'superseded')
-            and (number is null or content is null or closed_at is null)
-    """,
-    "numbers are gapless": """
-        select series from number_series
-        where last_number <> (
-            select count(*) from statements
-            where number is not null and kind || ':' || substr(cast(dunning_date as varchar(10)), 1, 4) = series
-        )
-    """,
-    "each new charge of a closed statement is posted once": """
-        select d.statement_id from statement_details d
-        inner join statements s on s.statement_id = d.statement_id
-        where s.status in ('closed', 'voided', 'superseded')
-            and d.type in ('fee', 'interest', 'compensation') and d.amount_minor <> 0
-            and not exists (
-                select 1 from postings p
-                where p.statement_id = d.statement_id and p.amount_minor = d.amount_minor and p.type = d.type
-            )
-    """,
-    "void and superseded statements have nothing posted": """
-        select s.statement_id from statements s
-        inner join postings p on p.statement_id = s.statement_id and p.type in ('fee', 'interest', 'compensation')
-        where s.status in ('voided', 'superseded')
-            and p.amount_minor + coalesce((
-                select sum(r.amount_minor) from postings r
-                where r.reverses = p.posting_id and r.type in ('reversal', 'waiver')
-            ), 0) <> 0
-    """,
-    "no charge is lowered below zero": """
-        select p.posting_id from postings p
-        inner join postings c on c.reverses = p.posting_id
-        group by p.posting_id, p.amount_minor
-        having p.amount_minor + sum(case when c.type = 'payment' then 0 else c.amount_minor end) < 0
-            or p.amount_minor + sum(case when c.type = 'reversal' then 0 else c.amount_minor end) < 0
-    """,
-    "only drafts have a draft key": """
-        select statement_id from statements where status <> 'draft' and draft_key is not null
-    """,
-}
+_NOT_NEWER = (
+    f"do $$ begin if (select version_num from alembic_version) > '{HEAD}' then "
+    "raise exception 'this backup was made by a newer release: install that one'; end if; end $$"
+)
 
 
 @dataclass(frozen=True)
 class Restored:
     """What a restored ledger does not know: `waiting` messages may have left, and `lost` numbers were given since."""
 
-    kept: Path | None  # the former ledger (SQLite), where there was one
+    kept: Path | None  # the former ledger, where one was in use (SQLite: its file; PostgreSQL: a backup of it)
     waiting: int
     is_stopped: bool  # false only where the backup was never used
     lost: dict[str, tuple[int, int]]  # series → first and last number that only the former ledger knows
@@ -98,62 +57,98 @@ def backup(ws: Workspace, target: Path) -> Path:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     file = sqlite_file(ws.ledger_url)
-    if file is None:
-        _run("pg_dump", "--format=custom", f"--file={target}", _plain_url(ws))
-        return target
     open_ledger(ws)
-    partial = target.with_name(f"{target.name}.partial")
-    # SQLite's own backup: the file is never opened as a plain file, which would drop the locks of this process
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as copy:
-        source.backup(copy, pages=4096)
-    with partial.open("rb+") as handle:
-        os.fsync(handle.fileno())
-    partial.replace(target)
+    with scratch_folder(target.parent, ".ledger-backup-") as folder:  # what is begun never has a backup's name
+        partial = folder / "ledger"
+        if file is None:
+            _dump(ws, partial)
+        else:
+            # SQLite's own backup: the file is never opened as a plain file, which would drop the locks of this process
+            with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as copy:
+                source.backup(copy, pages=4096)
+        with partial.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(target)
     return target
 
 
 def restore(ws: Workspace, source: Path, *, replace: bool = False, now: datetime, actor: str) -> Restored:
     """Put a backup in the ledger's place and press the stop button: the next day would say again what was said since.
 
-    Raises NotThere, and Refused where a ledger with statements is there and `replace` is not said.
+    The button is pressed in the backup's rows before anybody can open them. Raises NotThere, and Refused where a ledger
+    that was used is there and `replace` is not said. Where it raises, the ledger in use is as it was.
     """
     if not source.is_file():
         raise NotThere("there is no such backup", value=str(source))
     file = sqlite_file(ws.ledger_url)
-    if file is not None:
-        _sound(source)
+    _of_this_database(source, is_file=file is not None)
     given: dict[str, int] = {}
+    was_used = False
     if file is None or file.exists():
-        if not replace and _has_statements(ws):
+        was_used = _is_used(ws, may_be_damaged=replace)
+        if not replace and was_used:
             raise _not_empty()
         given = _numbers_given(ws, may_be_damaged=replace)
-    kept = None
-    if file is None:
-        _run("pg_restore", "--clean", "--if-exists", "--single-transaction", f"--dbname={_plain_url(ws)}", str(source))
-    else:
-        kept = _exchange(ws, file, source, now)
-    waiting, is_stopped = _stop_sends(ws, now=now, actor=actor)
+    stop = _stop_sql(now=now, actor=actor)
+    kept = (
+        _exchange_database(ws, source, stop, now, was_used) if file is None else _exchange(ws, file, source, stop, now)
+    )
+    waiting, is_stopped = _note_restore(ws, now=now, actor=actor)
     known = _numbers_given(ws)
     lost = {name: (known.get(name, 0) + 1, last) for name, last in given.items() if last > known.get(name, 0)}
     return Restored(kept, waiting, is_stopped, lost)
 
 
-def _exchange(ws: Workspace, file: Path, source: Path, now: datetime) -> Path | None:
+def _exchange(ws: Workspace, file: Path, source: Path, stop: str, now: datetime) -> Path | None:
     """Put a SQLite file in the ledger's place; where the former one is kept."""
-    kept = None
-    if file.exists():
-        dispose(ws.ledger_url)
-        kept = _new_name(file, now)
-        for ending in ("-wal", "-shm"):
-            side = file.with_name(file.name + ending)
-            if side.exists():
-                side.replace(kept.with_name(kept.name + ending))
-        file.replace(kept)
+    _sound(source)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.restoring")
-    shutil.copyfile(source, partial)
-    partial.replace(file)
+    with scratch_folder(file.parent, ".ledger-restore-") as folder:
+        copy = folder / "ledger"
+        shutil.copyfile(source, copy)
+        open_ledger_url(f"sqlite:///{copy}")  # migrated here: one that cannot be takes nobody's place
+        dispose(f"sqlite:///{copy}")
+        with closing(sqlite3.connect(copy)) as connection, connection:
+            connection.execute(stop)
+        kept = None
+        if file.exists():
+            dispose(ws.ledger_url)
+            kept = _new_name(file, now)
+            for ending in ("-wal", "-shm"):
+                side = file.with_name(file.name + ending)
+                if side.exists():
+                    side.replace(kept.with_name(kept.name + ending))
+            file.replace(kept)
+        copy.replace(file)
     return kept
+
+
+def _exchange_database(ws: Workspace, source: Path, stop: str, now: datetime, was_used: bool) -> Path | None:
+    """Put a dump in the place of a PostgreSQL ledger, in one transaction; where a backup of the former one is kept.
+
+    The tables go first, all that this release knows: the dump of an older one does not name those that came since.
+    """
+    ws.state.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(ws.state, ".ledger-restore-") as folder:
+        script = folder / "ledger.sql"
+        # read to its end before anything changes; owner and tables are of whoever restores
+        _run(None, "pg_restore", "--clean", "--if-exists", "--no-owner", f"--file={script}", str(source))
+        kept = _new_name(ws.state / "ledger.dump", now) if was_used else None
+        if kept is not None:
+            _dump(ws, folder / "former").replace(kept)
+        tables = ", ".join(["alembic_version", *metadata.tables])
+        _run(
+            ws, "psql", "--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null",
+            f"--command=drop table if exists {tables}", f"--file={script}",
+            "--command=reset search_path", f"--command={_NOT_NEWER}", f"--command={stop}",
+        )  # fmt: skip
+    dispose(ws.ledger_url)  # what opens it next migrates it
+    return kept
+
+
+def _dump(ws: Workspace, target: Path) -> Path:
+    _run(ws, "pg_dump", "--format=custom", f"--file={target}")
+    return target
 
 
 def _new_name(file: Path, now: datetime) -> Path:
@@ -163,24 +158,29 @@ def _new_name(file: Path, now: datetime) -> Path:
     return next(new for one in names if not (new := file.with_name(one + file.suffix)).exists())
 
 
-def _stop_sends(ws: Workspace, *, now: datetime, actor: str) -> tuple[int, bool]:
-    """How many messages wait, and whether nothing leaves before a person has looked (`dunning send resume`).
+def _stop_sql(*, now: datetime, actor: str) -> str:
+    """Press the stop button in a backup that was used, whatever release made it; one statement for both databases.
 
-    That none waits tells nothing: what was proposed, closed and sent after the backup is proposed again.
+    That no message waits tells nothing: what was proposed, closed and sent after the backup is proposed again.
     """
+    values = ("stop", canonical_json(True), _STOPPED, actor, instant_text(now))
+    row = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return (
+        f"insert into switches (name, value, reason, set_by, set_at) select {row} "
+        "where exists (select 1 from runs) or exists (select 1 from sends) on conflict do nothing"
+    )
+
+
+def _note_restore(ws: Workspace, *, now: datetime, actor: str) -> tuple[int, bool]:
+    """How many messages wait, and whether nothing leaves before a person has looked (`dunning send resume`)."""
     with open_ledger(ws).begin() as connection:
         waiting = connection.scalar(select(func.count()).where(sends.c.status.in_(_WAITING))) or 0
-        is_used = connection.scalar(select(runs.c.run_id).limit(1)) is not None
-        is_used = is_used or connection.scalar(select(sends.c.send_key).limit(1)) is not None
         is_stopped = connection.scalar(select(switches.c.name).where(switches.c.name == "stop")) is not None
-        if is_used and not is_stopped:
-            row = {"name": "stop", "value": True, "reason": _STOPPED, "set_by": actor, "set_at": now}
-            connection.execute(switches.insert().values(**row))
         audit.record(
             connection, actor=actor, action="ledger.restore", object_kind="ledger", object_id="ledger",
             after={"waiting": waiting}, at=now,
         )  # fmt: skip
-    return waiting, is_used or is_stopped
+    return waiting, is_stopped
 
 
 def _numbers_given(ws: Workspace, *, may_be_damaged: bool = False) -> dict[str, int]:
@@ -193,19 +193,16 @@ def _numbers_given(ws: Workspace, *, may_be_damaged: bool = False) -> dict[str, 
         raise
 
 
-def verify(ws: Workspace) -> dict[str, list[str]]:
-    """Rule → ids that break it, for every rule of CHECKS and the database itself; sound where all are empty."""
-    with reading(open_ledger(ws)) as connection:
-        broken = {rule: [str(key) for (key,) in connection.execute(text(query))] for rule, query in CHECKS.items()}
-        broken["the database file is intact"] = _integrity(connection)
-    return broken
-
-
-def _integrity(connection: Connection) -> list[str]:
-    if connection.dialect.name != "sqlite":
-        return []
-    problems = [row[0] for row in connection.exec_driver_sql("pragma integrity_check") if row[0] != "ok"]
-    return problems + [str(row[0]) for row in connection.exec_driver_sql("pragma foreign_key_check")]
+def _of_this_database(source: Path, *, is_file: bool) -> None:
+    with source.open("rb") as handle:
+        is_dump = handle.read(5) == b"PGDMP"
+    if is_dump == is_file:
+        made_by, here = ("PostgreSQL", "SQLite") if is_dump else ("SQLite, or of nothing", "PostgreSQL")
+        raise DunningError(
+            f"this is a backup of {made_by}, and the ledger is in {here}",
+            value=str(source),
+            remedy="set DUNNING_LEDGER_URL to the database that it is of; a backup goes back into its own kind",
+        )
 
 
 def _sound(file: Path) -> None:
@@ -219,25 +216,45 @@ def _sound(file: Path) -> None:
         raise DunningError(f"the backup is damaged: {answer}", value=str(file), remedy="take an older one")
 
 
-def _has_statements(ws: Workspace) -> bool:
-    with reading(open_ledger(ws)) as connection:
-        return connection.scalar(text("select 1 from statements limit 1")) is not None
+def _is_used(ws: Workspace, *, may_be_damaged: bool) -> bool:
+    """Whether somebody decided or sent something by it; a damaged one counts as used.
+
+    Raises Refused for a PostgreSQL ledger of a newer release: its tables are not known here, some would stay.
+    """
+    try:
+        with reading(open_ledger(ws)) as connection:
+            return any(
+                connection.scalar(select(column).limit(1)) is not None for column in (runs.c.run_id, sends.c.send_key)
+            )
+    except (DBAPIError, DunningError) as error:
+        if isinstance(error, Refused) and sqlite_file(ws.ledger_url) is None:
+            raise Refused(
+                error.message, remedy="restore into an empty database; this one then stays as it is"
+            ) from None
+        if may_be_damaged:
+            return True
+        raise
 
 
 def _not_empty() -> Refused:
     return Refused(
-        "the ledger in use holds statements", remedy="stop everything that writes to it, then restore with --replace"
+        "the ledger in use holds runs or messages",
+        remedy="stop everything that writes to it, then restore with --replace",
     )
 
 
-def _plain_url(ws: Workspace) -> str:
-    return make_url(ws.ledger_url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def _run(program: str, *arguments: str) -> None:
+def _run(ws: Workspace | None, program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs, on the ledger's database where `ws` is given; no argument has its password."""
+    environment = dict(os.environ)
+    if ws is not None:
+        url = make_url(ws.ledger_url).set(drivername="postgresql")
+        if url.password is not None:
+            environment["PGPASSWORD"] = str(url.password)
+        arguments = (f"--dbname={url._replace(password=None).render_as_string()}", *arguments)
     try:
-        subprocess.run([program, *arguments], check=True, capture_output=True, text=True)
+        subprocess.run([program, *arguments], check=True, capture_output=True, text=True, env=environment)
     except FileNotFoundError:
         raise DunningError(f"{program} is not installed", remedy="install Debian's postgresql-client") from None
     except subprocess.CalledProcessError as error:
-        raise DunningError(f"{program}: {error.stderr.strip()[-500:]}") from None
+        said = error.stderr.strip()[-500:]
+        raise in_words(RuntimeError(said)) or DunningError(said if program in said else f"{program}: {said}") from None

@@ -17,7 +17,16 @@ _MEANINGS = (
     ("unable to open database file", "the ledger's file cannot be opened", _ACCESS),
     ("Read-only file system", "the workspace's folder can only be read", "let this user write to its `.dunning/`"),
     ("Permission denied", "a file of the workspace may not be used", "let this user write to its `.dunning/`"),
+    (
+        'FATAL:  database "',
+        "the ledger's server lets nobody into this database: it is not there, or closed",
+        "correct DUNNING_LEDGER_URL, or `createdb` it anew, then `dunning ledger restore FILE`",
+    ),
+    ("too many clients", "the ledger's server takes no more connections", "end some workers, or raise max_connections"),
+    ("password authentication failed", "the ledger's server refuses this user", "correct DUNNING_LEDGER_URL"),
     ("connection failed", "the ledger's server does not answer", "start it, or correct DUNNING_LEDGER_URL"),
+    ("connection to server at", "the ledger's server does not answer", "start it, or correct DUNNING_LEDGER_URL"),
+    ("the connection is lost", "the ledger's server went away", "run it again when it is back"),
     ("server closed the connection", "the ledger's server went away", "run it again when it is back"),
     ("terminating connection due to", "the ledger's server went away", "run it again when it is back"),
 )

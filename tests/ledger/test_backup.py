@@ -1,19 +1,28 @@
 """A backup put back is the ledger of its moment, and says what it cannot know: what left and was numbered since."""
 
+import os
 import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from alembic import command as alembic
+from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.ledger.backup import backup, restore
 from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, sqlite_file
-from dunning_pipeline.ledger.schema import audit, number_series, sends, statements
+from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
+from dunning_pipeline.ledger.schema import audit, number_series, renamed_keys, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
+from tests.ledger.postgres import Server
 from tests.ledger.test_opening import NOW, put_statement
 
 BY: dict[str, Any] = {"now": NOW, "actor": "engineer"}
@@ -25,14 +34,19 @@ def queued_send(key: str) -> dict[str, object]:
             "queued_at": NOW, "created_by": "t"}  # fmt: skip
 
 
+def needs_pg_dump() -> None:
+    if shutil.which("pg_dump") is None:
+        pytest.skip("pg_dump (Debian package postgresql-client) is not installed")
+
+
 def saved(ws: Workspace, file: Path) -> Path:
     """A backup of a ledger with one statement, number 7 as the last one given, and one message that waits."""
     with open_ledger(ws).begin() as connection:
         put_statement(connection)
         connection.execute(insert(number_series).values(series="dunning:2026", last_number=7))
         connection.execute(insert(sends).values(**queued_send("k1")))
-    if sqlite_file(ws.ledger_url) is None and shutil.which("pg_dump") is None:
-        pytest.skip("pg_dump (Debian package postgresql-client) is not installed")
+    if sqlite_file(ws.ledger_url) is None:
+        needs_pg_dump()
     return backup(ws, file)
 
 
@@ -47,7 +61,7 @@ def test_what_left_and_was_numbered_after_the_backup_is_told_and_stopped(
         put_statement(connection, "s2")
         connection.execute(update(number_series).values(last_number=9))
         connection.execute(update(sends).values(status="sent", sent_at=datetime(2026, 1, 11, tzinfo=UTC)))
-    with pytest.raises(Refused, match="holds statements"):
+    with pytest.raises(Refused, match="holds runs or messages"):
         restore(ws, copy, **BY)
 
     restored = restore(ws, copy, replace=True, **BY)
@@ -59,11 +73,139 @@ def test_what_left_and_was_numbered_after_the_backup_is_told_and_stopped(
         assert connection.scalars(select(audit.c.action)).all() == ["ledger.restore"]
 
 
-def test_each_former_ledger_is_kept(workspace: Workspace, tmp_path: Path) -> None:
-    copy = saved(workspace, tmp_path / "ledger.backup")
-    kept = [restore(workspace, copy, replace=True, **BY).kept for _ in range(3)]
-    assert len(set(kept)) == 3 and all(file is not None and file.is_file() for file in kept)
+def test_each_former_ledger_is_kept_and_can_be_put_back(ledger_workspace: Workspace, tmp_path: Path) -> None:
+    ws = ledger_workspace
+    copy = saved(ws, tmp_path / "ledger.backup")
+    with open_ledger(ws).begin() as connection:
+        put_statement(connection, "s2")
+    kept = [file for file in (restore(ws, copy, replace=True, **BY).kept for _ in range(3)) if file is not None]
+    assert len(set(kept)) == 3 and all(file.is_file() for file in kept)
+
+    restore(ws, kept[0], replace=True, **BY)
+
+    with reading(open_ledger(ws)) as connection:
+        assert set(connection.scalars(select(statements.c.statement_id))) == {"s1", "s2"}
+    dispose(ws.ledger_url)
+
+
+def test_a_backup_of_an_earlier_release_is_brought_to_this_one(ledger_workspace: Workspace, tmp_path: Path) -> None:
+    ws, copy = ledger_workspace, tmp_path / "copy"
+    file = sqlite_file(ws.ledger_url)
+    if file is not None:
+        file.parent.mkdir(parents=True)
+    engine = create_engine(make_url(ws.ledger_url).set(drivername="sqlite" if file else "postgresql+psycopg"))
+    with engine.begin() as connection:
+        alembic.upgrade(alembic_config(connection), "0003")
+    engine.dispose()
+    if file is not None:
+        shutil.copyfile(file, copy)
+    else:
+        needs_pg_dump()
+        subprocess.run(["pg_dump", "--format=custom", f"--file={copy}", ws.ledger_url], check=True)
+    with open_ledger(ws).begin() as connection:
+        put_statement(connection)
+
+    restore(ws, copy, replace=True, **BY)
+
+    assert current_revision(open_ledger(ws)) == HEAD
+    with reading(open_ledger(ws)) as connection:
+        assert connection.execute(select(renamed_keys)).all() == []
+        assert connection.execute(select(statements.c.statement_id)).all() == []
+    dispose(ws.ledger_url)
+
+
+def test_a_backup_of_a_newer_release_takes_nobodys_place(ledger_workspace: Workspace, tmp_path: Path) -> None:
+    ws = ledger_workspace
+    saved(ws, tmp_path / "right")
+    with open_ledger(ws).begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    newer = backup(ws, tmp_path / "newer")
+    with open_ledger(ws).begin() as connection:
+        connection.execute(text(f"update alembic_version set version_num = '{HEAD}'"))
+        put_statement(connection, "s2")
+    with pytest.raises(DunningError, match="newer release"):
+        restore(ws, newer, replace=True, **BY)
+    with reading(open_ledger(ws)) as connection:
+        assert set(connection.scalars(select(statements.c.statement_id))) == {"s1", "s2"}
+    dispose(ws.ledger_url)
+
+
+def test_a_backup_goes_back_into_its_own_kind_of_database(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = saved(workspace, tmp_path / "copy")
+    dump = tmp_path / "dump"
+    dump.write_bytes(b"PGDMP" + bytes(100))
+    with pytest.raises(DunningError, match="of PostgreSQL, and the ledger is in SQLite"):
+        restore(workspace, dump, replace=True, **BY)
     dispose(workspace.ledger_url)
+    monkeypatch.setenv("DUNNING_LEDGER_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(DunningError, match="the ledger is in PostgreSQL"):
+        restore(workspace, copy, replace=True, **BY)
+
+
+def test_the_stop_button_is_pressed_before_anybody_can_open_what_is_restored(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    copy = saved(workspace, tmp_path / "copy")
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("create trigger t before insert on audit begin select raise(abort, 'interrupted'); end")
+    with pytest.raises(DBAPIError, match="interrupted"):
+        restore(workspace, copy, replace=True, **BY)
+    with reading(open_ledger(workspace)) as connection:
+        assert "stop" in switched_on(connection)
+    dispose(workspace.ledger_url)
+
+
+def test_the_next_backup_takes_away_what_a_killed_one_left(workspace: Workspace, tmp_path: Path) -> None:
+    left = tmp_path / ".ledger-backup-killed"
+    left.mkdir()
+    (left / "ledger").write_bytes(b"half")
+    os.utime(left, (0, 0))
+    backup(workspace, tmp_path / "whole")
+    assert sorted(file.name for file in tmp_path.glob("*ledger-backup*")) == []
+    dispose(workspace.ledger_url)
+
+
+@pytest.mark.postgres
+def test_a_dump_that_fails_half_way_is_no_backup_and_no_argument_has_the_password(
+    postgres_server: Server, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUNNING_LEDGER_URL", postgres_server.fresh_database().replace("@", ":s3cret@"))
+    program = tmp_path / "bin" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$PGPASSWORD, $*" > {tmp_path}/told\n'
+        'for one; do case $one in --file=*) echo half > "${one#--file=}";; esac; done\necho "out of luck" >&2; exit 1\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    with pytest.raises(DunningError, match="pg_dump: out of luck"):
+        backup(workspace, tmp_path / "copies" / "ledger")
+    assert list((tmp_path / "copies").iterdir()) == []
+    password, arguments = (tmp_path / "told").read_text().split(", ")
+    assert password == "s3cret" and "s3cret" not in arguments
+    dispose(workspace.ledger_url)
+
+
+@pytest.mark.postgres
+def test_a_backup_is_restored_by_another_role(
+    postgres_server: Server, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres_server.fresh_database()
+    monkeypatch.setenv("DUNNING_LEDGER_URL", url)
+    needs_pg_dump()
+    copy = saved(workspace, tmp_path / "copy")
+    dispose(url)
+    server = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("create role night login"))
+        connection.execute(text("create database of_the_night owner night"))
+    server.dispose()
+    theirs = make_url(url).set(username="night", database="of_the_night").render_as_string()
+    monkeypatch.setenv("DUNNING_LEDGER_URL", theirs)
+    assert restore(workspace, copy, **BY).waiting == 1
+    dispose(theirs)
 
 
 def test_a_backup_in_which_nothing_waits_is_stopped_too(ledger_workspace: Workspace, tmp_path: Path) -> None:
@@ -73,8 +215,8 @@ def test_a_backup_in_which_nothing_waits_is_stopped_too(ledger_workspace: Worksp
         put_statement(connection)
         connection.execute(insert(sends).values(**queued_send("k1")))
         connection.execute(update(sends).values(status="sent", sent_at=NOW))
-    if sqlite_file(ws.ledger_url) is None and shutil.which("pg_dump") is None:
-        pytest.skip("pg_dump (Debian package postgresql-client) is not installed")
+    if sqlite_file(ws.ledger_url) is None:
+        needs_pg_dump()
 
     restored = restore(ws, backup(ws, tmp_path / "copy"), replace=True, **BY)
 

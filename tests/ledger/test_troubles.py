@@ -7,12 +7,14 @@ from pathlib import Path
 import duckdb
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from dunning_pipeline.cli.main import main
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.settings.workspace import Workspace
+from tests.ledger.postgres import Server
 
 
 def test_a_full_disk_is_told_in_a_sentence(
@@ -48,6 +50,17 @@ def test_a_ledger_server_that_is_down_is_told_and_worth_another_try() -> None:
     told = in_words(raised.value)
     assert told is not None and told.retry == "later"
     assert told.message == "the ledger's server does not answer"
+
+
+@pytest.mark.postgres
+def test_a_database_that_is_gone_is_told_with_the_way_back(postgres_server: Server) -> None:
+    url = make_url(postgres_server.fresh_database()).set(drivername="postgresql+psycopg", database="gone")
+    with pytest.raises(OperationalError) as raised:
+        create_engine(url).connect()
+    assert str(in_words(raised.value)) == (
+        "the ledger's server lets nobody into this database: it is not there, or closed\n"
+        "  → correct DUNNING_LEDGER_URL, or `createdb` it anew, then `dunning ledger restore FILE`"
+    )
 
 
 def test_files_are_told_by_name_and_what_is_unknown_stays_as_it_is() -> None:

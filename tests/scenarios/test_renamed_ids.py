@@ -9,9 +9,9 @@ from sqlalchemy import select
 from dunning_pipeline.console.sentences import said
 from dunning_pipeline.dunning.explain import explain
 from dunning_pipeline.errors import NotThere, Refused
-from dunning_pipeline.ledger.backup import verify
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, blocks, findings, item_levels, renamed_keys
+from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements import renamed
 from dunning_pipeline.statements.drafting import editing

@@ -7,9 +7,9 @@ from sqlalchemy import select, text
 
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
-from dunning_pipeline.ledger.backup import verify
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, findings, postings, runs
+from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.statements.booking import charges
 from dunning_pipeline.statements.drafting import editing
 from dunning_pipeline.statements.runs import delete_run, run

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dunning_pipeline.ledger.backup import backup, restore, verify
+from dunning_pipeline.ledger.backup import backup, restore
 from dunning_pipeline.ledger.engine import dispose, reading
 from dunning_pipeline.ledger.schema import postings
+from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements import closing
 from tests.ledger.conftest import ledger_workspace, postgres_server  # noqa: F401
