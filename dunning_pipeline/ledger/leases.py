@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import Busy
 from dunning_pipeline.ledger.bulk import insert_unless_there
@@ -58,7 +59,8 @@ def _already_running(name: str, holder: str) -> Busy:
 
 def _renew(engine: Engine, name: str, holder: str, ttl_seconds: float, done: threading.Event) -> None:
     while not done.wait(ttl_seconds / 3):
-        with engine.begin() as connection:
+        # a server that is away for a moment must not cost the lease: the next turn comes before it ends
+        with suppress(DBAPIError), engine.begin() as connection:
             until = datetime.now(UTC) + timedelta(seconds=ttl_seconds)
             connection.execute(
                 update(leases).where(leases.c.name == name, leases.c.holder == holder).values(expires_at=until)
