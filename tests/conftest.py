@@ -1,7 +1,10 @@
 """What all tests share: a workspace of their own, the real data sets where present, no business clock from outside."""
 
+import fcntl
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,13 +48,56 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in long)
 
 
+@cache
+def _shipped() -> tuple[list[Path], list[tuple[Path, bytes]]]:
+    """Folders, parents first, and files of the shipped policies, templates and models."""
+    folders, files = [], []
+    for top in ("policies", "templates", "dbt_like_sql"):
+        for folder, below, names in os.walk(ROOT / top):
+            below[:] = [name for name in below if name not in ("target", "logs")]
+            path = Path(folder).relative_to(ROOT)
+            folders.append(path)
+            files += [(path / name, (ROOT / path / name).read_bytes()) for name in names]
+    return folders, files
+
+
+def copy_shipped(into: Path) -> None:
+    """The shipped policies, templates and models as files of one's own, written from memory: a thousand tests ask."""
+    folders, files = _shipped()
+    for folder in folders:
+        os.mkdir(into / folder)  # noqa: PTH102
+    for path, content in files:
+        with open(into / path, "xb", buffering=0) as file:  # noqa: PTH123
+            file.write(content)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """A fresh copy of the shipped policies, templates and models, with an empty inbox and state."""
-    for folder in ("policies", "templates", "dbt_like_sql"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("target", "logs"))
+    copy_shipped(tmp_path)
     (tmp_path / "inbox").mkdir()
     return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[Path], None]], Path]:
+    """made_once(make) is a worker's own copy of the folder that `make` fills: it is called once for all workers."""
+    base, worker = tmp_path_factory.getbasetemp(), os.environ.get("PYTEST_XDIST_WORKER")
+
+    def once(make: Callable[[Path], None]) -> Path:
+        kept = (base.parent if worker else base) / f"made-{make.__module__}.{make.__name__}"
+        with open(f"{kept}.lock", "w") as lock:  # noqa: PTH123
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the other worker waits for it
+            if not kept.is_dir():
+                making = tmp_path_factory.mktemp("making")
+                make(making)
+                making.rename(kept)
+        own = base / f"own-{kept.name}"
+        if not own.is_dir():
+            shutil.copytree(kept, own)
+        return own
+
+    return once
 
 
 @pytest.fixture(scope="session")

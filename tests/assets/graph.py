@@ -1,19 +1,17 @@
 """The asset graph as text; `python -m tests.assets.graph > tests/assets/asset_graph.txt` renews it."""
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from dunning_pipeline.settings.workspace import Workspace
+from tests.conftest import copy_shipped
 
-ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).parent / "asset_graph.txt"
 
 
 def shipped_workspace(folder: Path) -> Workspace:
-    for name in ("policies", "templates", "dbt_like_sql"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("target", "logs"))
+    copy_shipped(folder)
     (folder / "inbox").mkdir()
     return Workspace(folder)
 

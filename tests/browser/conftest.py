@@ -5,16 +5,16 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dunning_pipeline.console import access
-from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.engine import dispose, open_ledger
 from dunning_pipeline.settings.workspace import Workspace
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_shipped
 
 HERE = Path(__file__).parent
 NOW = "2025-11-03T09:00:00+01:00"
@@ -52,11 +52,13 @@ def node_modules() -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def demo(made_once: Callable[[Callable[[Path], None]], Path]) -> Workspace:
     """A workspace in which the demo ran once, with one user of each role."""
-    root = tmp_path_factory.mktemp("demo")
-    for folder in ("policies", "templates", "dbt_like_sql"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
+    return Workspace(made_once(_make_demo))
+
+
+def _make_demo(root: Path) -> None:
+    copy_shipped(root)
     # level 1 waits for a person, so that there are drafts to work on
     process = root / "policies" / "processes" / "standard.yaml"
     process.write_text(process.read_text(encoding="utf-8").replace("approval: automatic", "approval: review", 1))
@@ -65,7 +67,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     with open_ledger(workspace).begin() as connection:
         for role in access.ROLES:
             access.add_user(connection, login=role, name=role.title(), role=role, password=PASSWORD)
-    return workspace
+    dispose(workspace.ledger_url)
 
 
 def _dunning(*arguments: str, root: Path) -> None:

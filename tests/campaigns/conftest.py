@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,8 +12,8 @@ import pytest
 from dunning_pipeline.data_streams import ingest
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import build
+from tests.conftest import copy_shipped
 
-ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2025, 11, 5)  # a Wednesday
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2025, 11, 5, 9, 0, tzinfo=BERLIN)
@@ -20,19 +21,13 @@ NOW = datetime(2025, 11, 5, 9, 0, tzinfo=BERLIN)
 OVERDUE = {"alpha": 10, "bravo": 12, "carol": 14, "delta": 20, "echo": 45, "quiet": -5}
 
 
-_BUILT: list[Path] = []  # the fixture is used from two folders of tests, and building takes its time
-
-
 @pytest.fixture(scope="session")
-def built_company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not _BUILT:
-        _BUILT.append(_build_company(tmp_path_factory.mktemp("company")))
-    return _BUILT[0]
+def built_company(made_once: Callable[[Callable[[Path], None]], Path]) -> Path:
+    return made_once(_build_company)
 
 
-def _build_company(root: Path) -> Path:
-    for folder in ("policies", "templates", "dbt_like_sql"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
+def _build_company(root: Path) -> None:
+    copy_shipped(root)
     inbox = root / "inbox" / "salesforce"
     inbox.mkdir(parents=True)
     _write(inbox / "Account.csv", [_account(name) for name in OVERDUE])
@@ -55,7 +50,6 @@ def _build_company(root: Path) -> Path:
     ingest(ws, now=NOW)
     report = build(ws, run_date=TODAY, now=NOW)
     assert report.withheld is None, report.withheld
-    return root
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dunning_pipeline.console.app import build_app
 from dunning_pipeline.ledger.engine import dispose, open_ledger, sqlite_file
 from dunning_pipeline.ledger.schema import runs
 from dunning_pipeline.settings.workspace import Workspace
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_shipped
 from tests.console.world import EVIL, NOW, PEOPLE, Console, case, close_a_copy, publish
 
 PASSWORD = "correct horse battery staple"
@@ -81,8 +81,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         patch.setenv("DUNNING_NOW", NOW.isoformat())
         patch.setattr(jobs, "run_next", lambda *_, **_more: False)  # what is started here waits
         root = tmp_path_factory.mktemp("console")
-        for folder in ("policies", "templates", "dbt_like_sql"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
+        copy_shipped(root)
         workspace = Workspace(root)
         publish(workspace)
         app = build_app(workspace, requests_per_minute=1_000_000)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dunning_pipeline.dunning.decision import decide
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.voiding import void
-from tests.scenarios.facts import ROOT
+from tests.conftest import copy_shipped
 from tests.scenarios.world import World, noon
 
 DAY = "2026-02-01"
@@ -44,8 +44,7 @@ invoices = st.lists(
 @pytest.fixture(scope="module")
 def folder() -> Any:
     path = Path(tempfile.mkdtemp(prefix="properties-"))
-    for name in ("policies", "templates", "dbt_like_sql"):
-        shutil.copytree(ROOT / name, path / name)
+    copy_shipped(path)
     yield path
     shutil.rmtree(path, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Small projects of SQL models that a test writes itself, and one build of the whole demo for tests that only read."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from dunning_pipeline.sql_models import building
 from dunning_pipeline.sql_models.building import BuildReport, build
 from dunning_pipeline.sql_models.snapshot import open_snapshot
 from dunning_pipeline.sql_models.warehouse import open_warehouse
+from tests.conftest import copy_shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_DATE = date(2025, 11, 3)
@@ -72,28 +73,21 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def demo(made_once: Callable[[Callable[[Path], None]], Path]) -> Workspace:
     """The generated company, ingested and built once; tests only read it."""
-    if not _BUILT:
-        _BUILT.append(_build_demo(tmp_path_factory.mktemp("demo")))
-    return _BUILT[0]
+    return Workspace(made_once(_build_demo))
 
 
-_BUILT: list[Workspace] = []  # another folder's conftest names the fixture too, and must not build it again
-
-
-def _build_demo(root: Path) -> Workspace:
+def _build_demo(root: Path) -> None:
     from dunning_pipeline.data_streams import ingest
     from dunning_pipeline.demo.inbox import write_inbox
 
-    for folder in ("policies", "templates", "dbt_like_sql"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("target", "logs"))
+    copy_shipped(root)
     workspace = Workspace(root)
     write_inbox(root / "inbox", today=RUN_DATE, seed=7)
     ingest(workspace, now=NOW)
     report = build(workspace, run_date=RUN_DATE, now=NOW)
     assert report.failed == [], [model.error for model in report.models if model.error]
-    return workspace
 
 
 @pytest.fixture
