@@ -16,7 +16,8 @@ from assets.sensors import file_drop
 from assets.tables import as_markdown
 from dunning_pipeline.campaigns.steering import pause, resume
 from dunning_pipeline.settings.workspace import Workspace
-from tests.assets.graph import ROOT, SNAPSHOT, graph_text
+from tests.assets.graph import SNAPSHOT, graph_text
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
