@@ -83,3 +83,16 @@ def test_a_template_shows_its_files_and_its_sample_in_every_channel(console: Con
         assert f"/templates/friendly_reminder/de/{kind}" in page
         assert console.get(f"/templates/friendly_reminder/de/{kind}").status_code == 200
     assert console.get("/templates/friendly_reminder/xx").status_code == 404
+
+
+def test_a_segment_that_was_published_twice_and_is_broken_now_shows_its_mistake(console: Console) -> None:
+    file = console.workspace.root / "dbt_like_sql" / "segments" / "twice.sql"
+    file.write_text("-- Everybody.\nselect unified_account_id from {{ ref('account_links') }}\n", encoding="utf-8")
+    try:
+        for _ in range(2):
+            assert console.post("/segments/twice/publish").status_code == 303
+        file.write_text("-- Everybody.\nselect unified_account_id form nowhere\n", encoding="utf-8")
+        page = console.get("/segments/twice?language=de")
+        assert page.status_code == 200 and LEADS in page.text and "twice.sql" in page.text
+    finally:
+        file.unlink()

@@ -1,7 +1,9 @@
 """Two accounts, of Kim and of Lee, each with a draft, a send and a finding; Lee's names are scripts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 from sqlalchemy import insert, select
@@ -50,12 +52,17 @@ class Console:
             return connection.execute(query).scalar_one()
 
 
-def publish(workspace: Workspace) -> None:
+def publish(
+    workspace: Workspace, *, name: str = "one", invoices: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Write the snapshot; `invoices` are more of Kim's, by number."""
     facts = Facts()
+    for number, values in (invoices or {}).items():
+        key = {"invoice_key": f"s:{number}", "source": "s", "invoice_id": number, "invoice_number": number}
+        facts.put("invoices", **key, account_key="s:kim", currency="EUR", status="posted", **values)
     for who in ("kim", "lee"):
-        name = f"{who} {EVIL}"
         facts.put(
-            "accounts", account_key=f"s:{who}", source="s", account_id=who, name=name, owner=who.title(),
+            "accounts", account_key=f"s:{who}", source="s", account_id=who, name=f"{who} {EVIL}", owner=who.title(),
             email=f"{who}@example.com", city=EVIL,
         )  # fmt: skip
         facts.put(
@@ -67,8 +74,10 @@ def publish(workspace: Workspace) -> None:
             account_key=f"s:{who}", payment_date="2025-12-24", amount="1234.50", currency="EUR", status="processed",
         )  # fmt: skip
         facts.put("collection_plans", plan_key=f"s:p-{who}", source="s", plan_id=f"p-{who}", account_key=f"s:{who}")
-    with duckdb.connect(str(facts.publish(workspace, "one"))) as con:
+    with duckdb.connect(str(facts.publish(workspace, name))) as con:
         con.execute("create schema unified; create schema reports")
+        con.execute("create table main.snapshot (run_date date, published_at timestamp)")
+        con.execute("insert into main.snapshot values (?, ?)", [NOW.date(), NOW])
         con.execute(
             "create table unified.account_links as select source, account_key, 'alone' as rule, 1.0 as confidence,"
             " 'U-' || account_id as unified_account_id from data_model.accounts"

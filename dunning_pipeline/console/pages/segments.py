@@ -35,13 +35,14 @@ def show_segment(desk: Desk) -> Response:
     segment = find_segment(desk.workspace, desk.request.path_params["name"])
     values = {p.name: desk.asked(p.name) for p in segment.parameters if desk.asked(p.name)}
     members, changes, error = [], [], None
+    kept = publications.history(desk.workspace, segment.name)
     try:
         members = _members(desk.workspace, segment, values)
+        if len(kept) > 1:
+            found = publications.diff(desk.workspace, segment.name, parameters=values)
+            changes = found.pl().head(SHOWN_MEMBERS).to_dicts()
     except DunningError as mistake:
         error = mistake
-    kept = publications.history(desk.workspace, segment.name)
-    if len(kept) > 1:
-        changes = publications.diff(desk.workspace, segment.name).pl().head(SHOWN_MEMBERS).to_dicts()
     return desk.page(
         "segment.html",
         segment=segment,
