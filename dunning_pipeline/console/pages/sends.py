@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, and_, select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +15,7 @@ from dunning_pipeline.console.scope import sends_within_scope, within_scope
 from dunning_pipeline.delivery.holds import explained
 from dunning_pipeline.delivery.judging.digests import told_accounts
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import provider_events, send_accounts, send_attempts, sends, statements
+from dunning_pipeline.ledger.schema import audit, provider_events, send_accounts, send_attempts, sends, statements
 
 # of a list; a digest of hundreds of accounts is a large document
 LISTED = [column for column in sends.columns if column.name != "document"]
@@ -44,27 +44,37 @@ def show_send(desk: Desk) -> Response:
     key = desk.request.path_params["key"]
     row = one_send(desk)
     with reading(desk.engine) as connection:
-        number = connection.scalar(select(statements.c.number).where(statements.c.statement_id == row["statement_id"]))
-        attempts = as_rows(
-            connection.execute(
-                select(send_attempts).where(send_attempts.c.send_key == key).order_by(send_attempts.c.at)
-            )
-        )
-        events = as_rows(
-            connection.execute(
-                select(provider_events).where(provider_events.c.send_key == key).order_by(provider_events.c.occurred_at)
-            )
-        )
-        a = send_accounts.c
+        s, a = statements.c, send_accounts.c
+        statement = connection.execute(
+            select(s.number, s.voided_at, s.voided_by).where(s.statement_id == row["statement_id"])
+        ).first()
+        history = _history(connection, key)
         seen = set(
             connection.scalars(within_scope(desk, select(a.account_key).where(a.send_key == key), a.account_key))
         )
+    is_cancelling_told = any(kind == "act" and one["action"] == "send.cancelled" for kind, one in history)
     accounts = [one for one in told_accounts(row) if one["key"] in seen]
     others = len(told_accounts(row)) - len(accounts)
     return desk.page(
-        "send.html", send=row, number_of=number, attempts=attempts, events=events, accounts=accounts, others=others,
+        "send.html", send=row, statement=statement, history=history, is_cancelling_told=is_cancelling_told,
+        accounts=accounts, others=others,
         why="\n  → ".join(part for part in explained(row) or () if part),
     )  # fmt: skip
+
+
+def _history(connection: Connection, key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Attempts, what people did, and what the provider told, as they came; each with its kind."""
+    parts = {
+        "attempt": (send_attempts, send_attempts.c.at, send_attempts.c.send_key == key),
+        "act": (audit, audit.c.business_at, and_(audit.c.object_kind == "send", audit.c.object_id == key)),
+        "event": (provider_events, provider_events.c.occurred_at, provider_events.c.send_key == key),
+    }
+    found = [
+        (row["moment"], kind, row)
+        for kind, (table, moment, is_of) in parts.items()
+        for row in as_rows(connection.execute(select(table, moment.label("moment")).where(is_of)))
+    ]
+    return [(kind, row) for _, kind, row in sorted(found, key=lambda one: one[0])]
 
 
 def one_send(desk: Desk) -> Mapping[str, Any]:
