@@ -98,9 +98,19 @@ def fact(value: Any, name: str, currency: str | None, wording: Wording) -> str:
     if isinstance(value, bool):
         return wording.text("yes" if value else "no")
     if isinstance(value, list):
-        return ", ".join(fact(part, name, currency, wording) for part in value)
-    if isinstance(value, str) and currency and re.fullmatch(r"-?\d+\.\d+", value) and "percent" not in name:
-        return wording.amount(Decimal(value), currency)
+        between = "; " if any(isinstance(part, dict) for part in value) else ", "
+        return between.join(fact(part, name, currency, wording) for part in value)
+    if isinstance(value, dict):
+        parts = [(part, told) for part, told in value.items() if told is not None]
+        words = ((wording.text(part.replace("_", " ")), fact(told, part, currency, wording)) for part, told in parts)
+        return ", ".join(f"{word} {told}" for word, told in words)
+    if isinstance(value, int) and currency and name.endswith("_minor"):
+        return wording.money(value, currency)
+    if isinstance(value, str) and re.fullmatch(r"-?\d+\.\d+", value):
+        if "percent" in name or name.endswith("rate"):
+            return wording.exact(Decimal(value))
+        if currency:
+            return wording.amount(Decimal(value), currency)
     if isinstance(value, int | float | Decimal):
         return wording.number(value)
     return said(str(value), wording.language)

@@ -109,6 +109,10 @@ class Wording:
         """A number with at least two decimals, such as an amount whose currency is not told."""
         return format_decimal(value, format="#,##0.00##", locale=self.language)
 
+    def exact(self, value: Decimal) -> str:
+        """A rate with all its decimals."""
+        return format_decimal(value.normalize(), locale=self.language, decimal_quantization=False)
+
     def listed(self, names: Iterable[str]) -> str:
         """Words of the product, such as channels, one after the other."""
         return ", ".join(self.text(name.replace("_", " ")) for name in names)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dunning_pipeline.console.remedies import for_clerk
-from dunning_pipeline.console.sentences import known_sentences, said
+from dunning_pipeline.console.sentences import fact, known_sentences, said
+from dunning_pipeline.console.wording import Wording
 from dunning_pipeline.delivery.holds import HELD, explained
 from dunning_pipeline.dunning.reasons import REASONS
 from tests.conftest import ROOT
@@ -139,3 +140,15 @@ def test_blanks_of_both_languages_are_the_same() -> None:
 def test_amounts_and_days_are_written_as_the_reader_writes_them(text: str, english: str, german: str | None) -> None:
     assert said(text, "en") == english
     assert said(text, "de") == (german or english)
+
+
+def test_how_interest_and_a_converted_fee_were_calculated_is_told_in_figures_of_the_language() -> None:
+    segment = {"from_day": "2020-03-29", "days": 34, "principal": "13374.7800", "percent": "6.0000", "source": None}
+    told = [
+        fact([segment, segment], "segments", "USD", Wording("de")),
+        fact(7475, "total_minor", "USD", Wording("de")),
+        fact("1.09630000", "exchange_rate", "USD", Wording("de")),
+        fact("5.0000 EUR", "declared", "USD", Wording("en")),
+    ]
+    stretch = "von 29.03.2020, Tage 34, Hauptforderung 13.374,78 $, Prozent 6"
+    assert [one.replace("\xa0", " ") for one in told] == [f"{stretch}; {stretch}", "74,75 $", "1,0963", "€5.00"]
