@@ -1,5 +1,6 @@
 """The day after the build, by dunning date: propose statements, close what needs no review, queue, deliver."""
 
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from assets.place import (
     QUEUE,
     SENT,
     SNAPSHOT,
-    dunning_date,
+    chosen_date,
     dunning_dates,
     workspace,
 )
@@ -25,8 +26,6 @@ from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 
 CHECK = "nothing_needs_a_person"
-# another run is going on: it will be done in a moment, and repeating is safe
-AGAIN = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL)
 ACTOR = "dagster"
 
 
@@ -48,13 +47,12 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         "item are what `dunning explain ACCOUNT` prints.",
     )
     def proposed_statements(context: dg.AssetExecutionContext, config: DunningRunConfig) -> dg.MaterializeResult:
-        here = workspace()
+        here, day = workspace(), chosen_date(context)
         problems: list[str] = []
         try:
             if any((config.process, config.levels, config.account, config.invoice, config.segment)):
-                runs = [_scoped_run(context, here, config)]
+                runs = [_scoped_run(here, config, day)]
             else:
-                day = dunning_date(context, here)
                 runs = daily.run_processes(here, date=day, now=business_now(), actor=ACTOR, problems=problems)
         except Busy as busy:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=20) from busy
@@ -82,7 +80,7 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
     )
     def closed_statements(context: dg.AssetExecutionContext, config: CloseConfig) -> dg.MaterializeResult:
         here = workspace()
-        report = daily.DailyReport(dunning_date(context, here))
+        report = daily.DailyReport(chosen_date(context))
         closed = daily.close_automatic(
             here, report, now=business_now(), actor=ACTOR, include_review=config.include_review
         )
@@ -126,7 +124,7 @@ def delivery_asset() -> dg.AssetsDefinition:
         kinds={"python", "email"},
         owners=["team:collections"],
         freshness_policy=DAILY,
-        check_specs=[_check(SENT, "Passes when no message failed or is unknown.")],
+        check_specs=[_check(SENT, "Passes when no message failed or is unknown, and no way out is closed.")],
         description="Delivers what is due. Each message is looked at again seconds before: a paid invoice, a block, "
         "opt-out, a stop holds it back. A message whose answer never came becomes unknown and is not tried again.",
     )
@@ -136,6 +134,7 @@ def delivery_asset() -> dg.AssetsDefinition:
         said = deliver(workspace(), now=business_now(), workers=config.workers, send_now=config.at_once)
         outcomes = {name: count for name, count in said.items() if isinstance(count, int)}
         wrong = [f"{outcomes[name]} {name}" for name in ("failed", "unknown") if outcomes.get(name)]
+        wrong += said.get("errors", [])  # the stop button, a provider that is not there
         metadata: dict[str, Any] = {"dagster/row_count": outcomes.get("sent", 0), **outcomes}
         if any(outcomes.values()):
             metadata["chart"] = bars("messages by outcome", {name: n for name, n in outcomes.items() if n})
@@ -144,7 +143,7 @@ def delivery_asset() -> dg.AssetsDefinition:
     return sent_messages
 
 
-def _scoped_run(context: dg.AssetExecutionContext, ws: Workspace, config: DunningRunConfig) -> Any:
+def _scoped_run(ws: Workspace, config: DunningRunConfig, day: date) -> Any:
     from dunning_pipeline.dunning.scope import Scope
     from dunning_pipeline.statements.runs import run
 
@@ -155,7 +154,7 @@ def _scoped_run(context: dg.AssetExecutionContext, ws: Workspace, config: Dunnin
         invoice=chosen(config.invoice),
         segment=chosen(config.segment),
     )
-    return run(ws, dunning_date=dunning_date(context, ws), now=business_now(), scope=scope, actor=ACTOR)
+    return run(ws, dunning_date=day, now=business_now(), scope=scope, actor=ACTOR)
 
 
 def _statements(ws: Workspace, context: dg.AssetExecutionContext) -> dict[str, Any]:
@@ -164,7 +163,7 @@ def _statements(ws: Workspace, context: dg.AssetExecutionContext) -> dict[str, A
     from dunning_pipeline.ledger.reading import list_statements
 
     with reading(open_ledger(ws)) as connection:
-        rows = list_statements(connection, date=dunning_date(context, ws), kind="dunning")
+        rows = list_statements(connection, date=chosen_date(context), kind="dunning")
     counts: dict[tuple[Any, ...], int] = {}
     for row in rows:
         key = (row["process"], row["level"], row["currency"], row["status"])

@@ -41,6 +41,18 @@ def dunning_date(context: dg.AssetExecutionContext, ws: Workspace) -> date:
     return date.fromisoformat(chosen) if chosen else business_date(ws.company.time_zone)
 
 
+def chosen_date(context: dg.AssetExecutionContext) -> date:
+    """The partition that was launched: what is decided and closed needs one. Fails where none was."""
+    chosen = context.run.tags.get("dagster/partition")
+    if chosen is None:
+        raise dg.Failure(
+            "no dunning date was chosen: nothing was decided\n  → launch it for a partition; on the command line "
+            """`dagster job execute --tags '{"dagster/partition": "2025-11-03"}'`""",
+            allow_retries=False,
+        )
+    return date.fromisoformat(chosen)
+
+
 def stream_key(source: str, name: str) -> dg.AssetKey:
     return dg.AssetKey(["data_streams", source, name])
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from assets.definitions import build_definitions
 from assets.event_log import EventLog
+from dunning_pipeline.delivery.switches import switch_on
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.schema import findings, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -137,6 +138,23 @@ def test_a_run_of_one_date_proposes_closes_queues_and_sends_what_is_due(
     assert materialised(sent)["delivery/sent_messages"]["sent"].value == 5
     assert run(defs, "close", partition_key=day).success
     assert materialised(run(defs, "send", run_config=at_once))["delivery/sent_messages"]["sent"].value == 0
+
+
+def test_a_run_without_a_date_decides_nothing_and_says_how_to_choose_one(
+    company: Workspace, defs: dg.Definitions
+) -> None:
+    result = run(defs, "dunning_run")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "no dunning date was chosen" in failure.event_specific_data.error.message
+    with reading(open_ledger(company)) as connection:
+        assert connection.scalars(select(statements.c.statement_id)).all() == []
+
+
+def test_that_sending_is_stopped_is_no_green_check(company: Workspace, defs: dg.Definitions) -> None:
+    with open_ledger(company).begin() as connection:
+        switch_on(connection, "stop", actor="t", reason="wrong prices", at=NOW)
+    told = checks(run(defs, "send"))["delivery/sent_messages", "nothing_needs_a_person"]
+    assert not told.passed and "wrong prices" in told.description
 
 
 def test_the_form_narrows_a_run(company: Workspace, defs: dg.Definitions) -> None:
