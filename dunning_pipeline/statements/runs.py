@@ -1,6 +1,6 @@
 """One dunning run: decide, draft, and record what was decided; repeating it changes nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
@@ -33,7 +33,7 @@ NOT_OWED = ("nothing_open", "not_due", "not_posted", "not_yet_issued", "voided",
 FOUND_BY_RUNS = (
     "duplicate_invoice", "process_unknown", "unknown_currency", "rate_missing", "account_unknown",
     "interest_law_unknown", "interest_rate_unknown", "due_before_invoice", "balance_differs",
-    "statement_held", "invalid_copy_address",
+    "statement_held", "invalid_copy_address", "entity_not_declared",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def run(
             _say(progress, "deciding")
             decision = decide(ws, dunning_date=dunning_date, scope=scope)
             _keep_decisions(ws, run_id, decision)
-            report = _apply(engine, run_id, dunning_date, scope, decision, now=now, actor=actor, progress=progress)
+            report = _apply(ws, run_id, dunning_date, scope, decision, now=now, actor=actor, progress=progress)
         except BaseException as error:
             _finish(engine, run_id, status="failed", now=now, error=f"{type(error).__name__}: {error}")
             raise
@@ -200,7 +200,7 @@ def _keep_decisions(ws: Workspace, run_id: str, decision: Decision) -> None:
 
 
 def _apply(
-    engine: Engine,
+    ws: Workspace,
     run_id: str,
     dunning_date: date,
     scope: Scope,
@@ -210,6 +210,7 @@ def _apply(
     actor: str,
     progress: Progress | None,
 ) -> RunReport:
+    engine = open_ledger(ws)
     _keep_processes(engine, decision, now=now)
     store_assignments(engine, decision, now=now, actor=actor)
     waived = _waive_settled(engine, decision, now=now, actor=actor)
@@ -221,7 +222,11 @@ def _apply(
             engine, proposals, compared, run_id=run_id, stale=stale, now=now, actor=actor, progress=progress
         )
         held = proposals.held()
-        _tell_findings(engine, decision, now=now, is_whole=scope == Scope())
+        found = [
+            *decision.findings, *_bad_copies(decision), *_held(decision),
+            *_undeclared_entities(decision, ws.company.legal_entities),
+        ]  # fmt: skip
+        _tell_findings(engine, found, now=now, is_whole=scope == Scope())
         said = _counts(counts, decision, held, waived)
         return RunReport(run_id, dunning_date, False, said, proposals.statement_ids(), left_out=_left_out(decision))
     finally:
@@ -261,12 +266,8 @@ def _counts(counts: DraftCounts, decision: Decision, held: list[Any], waived: in
     }
 
 
-def _tell_findings(engine: Engine, decision: Decision, *, now: datetime, is_whole: bool) -> None:
-    """What the decision wants a person to see, and copies that are no addresses, become findings.
-
-    A run over everything also ends those of its kinds whose cause is gone.
-    """
-    found = [*decision.findings, *_bad_copies(decision), *_held(decision)]
+def _tell_findings(engine: Engine, found: list[dict[str, Any]], *, now: datetime, is_whole: bool) -> None:
+    """What a person must see becomes findings; a run over everything also ends those of its kinds that are gone."""
     seen = set()
     for chunk in chunks(found, 500):
         with engine.begin() as connection:
@@ -292,6 +293,24 @@ def _held(decision: Decision) -> Iterator[dict[str, Any]]:
                 "object_kind": "account",
                 "object_id": row["account_key"],
                 "message": f"the statement of {row['account_name']} needs a person: {row['hold_reason']}",
+            }
+
+
+def _undeclared_entities(decision: Decision, declared: Container[str]) -> Iterator[dict[str, Any]]:
+    """Creditors that company.yaml does not know, where there are several: the company's own account would be named.
+
+    A single code in all invoices is the company itself.
+    """
+    named = [entity for entity in decision.statements["legal_entity"].unique().to_pylist() if entity]
+    for entity in sorted(named) if len(named) > 1 else ():
+        if entity not in declared:
+            yield {
+                "kind": "entity_not_declared",
+                "severity": "warning",
+                "object_kind": "legal_entity",
+                "object_id": entity,
+                "message": f"legal_entities of policies/company.yaml does not name {entity}; what is owed to it is "
+                "asked for in the company's own name, to its own bank account",
             }
 
 

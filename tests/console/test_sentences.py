@@ -12,6 +12,7 @@ from dunning_pipeline.console.wording import Wording
 from dunning_pipeline.delivery.holds import HELD, explained
 from dunning_pipeline.dunning.reasons import REASONS
 from tests.conftest import ROOT
+from tests.console.world import Console
 
 PRODUCT = ROOT / "dunning_pipeline"
 # rooms whose errors a clerk can meet; those of declarations, servers and providers are met by who runs the system
@@ -152,3 +153,8 @@ def test_how_interest_and_a_converted_fee_were_calculated_is_told_in_figures_of_
     ]
     stretch = "von 29.03.2020, Tage 34, Hauptforderung 13.374,78 $, Prozent 6"
     assert [one.replace("\xa0", " ") for one in told] == [f"{stretch}; {stretch}", "74,75 $", "1,0963", "€5.00"]
+
+
+def test_a_level_says_after_what_its_days_are_counted(console: Console) -> None:
+    assert "Tag 14 nach der letzten Frist" in console.get("/processes?language=de").text
+    assert "Tag 14 nach der letzten Frist" in console.get("/processes/consumer?language=de").text

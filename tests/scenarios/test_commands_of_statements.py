@@ -87,6 +87,23 @@ def test_a_run_says_why_it_is_silent(shell: Shell, world: World) -> None:
     assert _open_findings(world) == []
 
 
+def test_creditors_that_the_company_did_not_declare_are_told(shell: Shell, world: World) -> None:
+    """Their debts would be asked for in the company's name, to the company's bank account."""
+    world.invoice("C", account="us", due="2026-01-01", amount="77.00 EUR", legal_entity="U001")
+    world.publish()
+    shell.run("run")
+    assert _open_findings(world) == []  # a single code is the company itself
+    world.invoice("D", account="us", due="2026-01-01", amount="78.00 EUR", legal_entity="CA02")
+    world.publish()
+    shell.run("run")
+    told = [("entity_not_declared", "legal_entity", entity) for entity in ("CA02", "U001")]
+    assert sorted(_open_findings(world)) == told
+    address = "{street: Way 1, city: Toronto, postal_code: M5V, country: CA}"
+    world.company(legal_entities=f"{{CA02: {{name: North Inc., address: {address}}}}}")
+    shell.run("run")
+    assert _open_findings(world) == told[1:]
+
+
 def _open_findings(world: World) -> list[tuple[str, str, str]]:
     f = findings.c
     with reading(world.ledger) as connection:
