@@ -19,6 +19,9 @@ SAID = {
     "charge anew with `dunning statement send NUMBER --again --channel payment_retry`": (
         "ask whoever runs the system to charge anew"
     ),
+    "cancel it, or charge all the same with `dunning statement send NUMBER --again --channel payment_retry`": (
+        "cancel it, or ask whoever runs the system to charge all the same"
+    ),
 }
 # the first word of a command → the page
 PAGES = {
