@@ -22,6 +22,10 @@ HELD = {
         "it is judged anew at each sending; nothing is to be done",
     ),
     "dispute": ("what it asks for is disputed", "it is judged anew at each sending; nothing is to be done"),
+    "reminder_left": (
+        "a reminder of its statement left while it waited: whoever got that may have paid already",
+        "cancel it, or charge all the same with `dunning statement send NUMBER --again --channel payment_retry`",
+    ),
     "not_configured": ("no way out is configured for its channel", "see `dunning doctor`"),
     "sandbox": ("the provider checked it and sent it to nobody", "send for real with `SENDGRID_SANDBOX` unset"),
     "payment_data_old": ("payments were read too long ago to remind anybody", "read them with `dunning daily`"),

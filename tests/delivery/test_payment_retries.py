@@ -13,6 +13,7 @@ from dunning_pipeline.delivery.payments import payment_taken
 from dunning_pipeline.delivery.providers.protocol import Message
 from dunning_pipeline.delivery.providers.stripe import StripePayments
 from dunning_pipeline.delivery.queue import requeue
+from dunning_pipeline.delivery.switches import switch_on
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
@@ -103,6 +104,28 @@ def test_while_nobody_knows_whether_it_was_charged_nobody_is_asked(desk: Desk, s
     resolve_by_person(desk.ws, retry, was_sent=True, now=NOW, actor="clerk")
     assert desk.send(mail)["reason"] == "paid_by_retry"
     assert pauses(desk) == ["payment"]
+
+
+def test_a_charge_that_a_reminder_overtook_waits_for_a_person(desk: Desk, stripe: ProviderServer) -> None:
+    """The provider was away, the reminder left and was perhaps paid by transfer: nobody pays twice."""
+    stripe.behaviour = lambda request, number: Reply(503)
+    mail, retry = by_both(desk)
+    with desk.engine.begin() as connection:
+        switch_on(connection, "circuit:stripe", actor="delivery", reason="down", at=NOW)
+    deliver(desk.ws, now=NOW)
+    assert (desk.send(mail)["status"], desk.send(retry)["status"]) == ("sent", "queued")
+
+    stripe.behaviour, tried = says("succeeded"), len(stripe.requests)
+    desk.set(retry, next_attempt_at=None)
+    deliver(desk.ws, now=NOW + timedelta(hours=1))
+    assert (desk.send(retry)["status"], desk.send(retry)["reason"]) == ("held", "reminder_left")
+    assert len(stripe.requests) == tried
+
+    number, later = desk.send(mail)["statement_id"], NOW + timedelta(hours=2)
+    asked = {"channels": ["payment_retry"], "again": True, "send_now": True}
+    [again] = send_statements(desk.ws, [number], now=later, actor="clerk", **asked).keys
+    deliver(desk.ws, now=later)
+    assert desk.send(again)["delivery"] == "succeeded" and len(stripe.requests) == tried + 1
 
 
 def test_a_debit_that_takes_days_is_not_charged_again_meanwhile(desk: Desk, stripe: ProviderServer) -> None:

@@ -36,7 +36,7 @@ def judge(
         return Verdict("stop", "stopped")
     if row["campaign"] in facts.paused_campaigns:
         return Verdict("hold", "campaign_paused", until=now)
-    for check in (_statement_stands, _not_blocked, permitted, still_theirs, _fresh):
+    for check in (_statement_stands, _not_blocked, _not_overtaken, permitted, still_theirs, _fresh):
         verdict = check(row, facts, now, company, addresses)
         if verdict is not None:
             return verdict
@@ -121,6 +121,11 @@ def _not_blocked(row: Any, facts: Facts, now: datetime, company: Company, addres
         return obstacle
     # a campaign's next occurrence tells it anew; weeks later this one would be about yesterday
     return replace(obstacle, action="cancel") if _listed(row, facts) else None
+
+
+def _not_overtaken(row: Any, facts: Facts, now: datetime, company: Company, addresses: Any) -> Verdict | None:
+    """Who was asked for money meanwhile may have paid it, and no bank statement says so yet: a person decides."""
+    return Verdict("hold", "reminder_left") if row["send_key"] in facts.overtaken else None
 
 
 def _obstacle(row: Any, facts: Facts) -> Verdict | None:

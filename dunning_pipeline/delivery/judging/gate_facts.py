@@ -13,10 +13,11 @@ from dunning_pipeline.delivery.judging.verdicts import FOLLOWING, POINTS, Facts,
 from dunning_pipeline.delivery.permission.consent import consents_of
 from dunning_pipeline.delivery.permission.contact_points import normal
 from dunning_pipeline.delivery.permission.suppressions import suppressed
+from dunning_pipeline.delivery.queue import RENDERED
 from dunning_pipeline.delivery.working.outcomes import number_of_loads
 from dunning_pipeline.errors import InvalidInput, NotThere
 from dunning_pipeline.ledger.bulk import chunks
-from dunning_pipeline.ledger.schema import blocks, statement_details, statements, stream_loads, switches
+from dunning_pipeline.ledger.schema import blocks, sends, statement_details, statements, stream_loads, switches
 from dunning_pipeline.letters.document import last_day
 from dunning_pipeline.settings.company import Company
 from dunning_pipeline.statements.assigning import paused
@@ -47,6 +48,18 @@ _LINES = select(
     statement_details.c.days_overdue,
     statement_details.c.due_date,
 ).where(statement_details.c.statement_id.in_(_ASKED), statement_details.c.type == "invoice")
+_charge, _message = sends.alias("charge"), sends.alias("message")
+_OVERTAKEN = (
+    select(_charge.c.send_key)
+    .join(_message, _message.c.statement_id == _charge.c.statement_id)
+    .where(
+        _charge.c.send_key.in_(_ASKED),
+        _charge.c.kind == "dunning",  # who charges again on purpose knows of the reminder
+        _message.c.channel.in_(RENDERED),
+        _message.c.kind != "draft",
+        or_(_message.c.status.in_(("in_flight", "unknown")), _message.c.sent_at >= _charge.c.queued_at),
+    )
+)
 _BLOCKS = select(blocks.c.target_key, blocks.c.kind).where(
     blocks.c.target_key.in_(bindparam("keys", expanding=True)),
     blocks.c.valid_from <= bindparam("day"),
@@ -154,6 +167,7 @@ def gather(
         plan_points=published.plan_points(planned, as_of=today) if planned else {},
         postal=published.postal(written, as_of=today) if written else {},
         by_hand=closed.by_hand,
+        overtaken=_overtaken(connection, [row["send_key"] for row in rows if row["channel"] == "payment_retry"]),
     )
     return facts, addresses
 
@@ -176,6 +190,11 @@ def blocks_in_force(connection: Connection, keys: Collection[str], *, on: date) 
     for some in chunks(keys, 10_000):  # a batch of digests lists more than one query may name
         pauses |= dict(connection.execute(_BLOCKS, {"keys": some, "day": on}).tuples().all())
     return pauses
+
+
+def _overtaken(connection: Connection, charges: Sequence[str]) -> set[str]:
+    """Payment retries that waited while a message of their statement left, as it does when the provider is away."""
+    return set(connection.scalars(_OVERTAKEN, {"ids": list(charges)})) if charges else set()
 
 
 def _agreed(connection: Connection, ids: Collection[str], on: date) -> dict[str, str]:

@@ -55,6 +55,7 @@ class Facts:
     # source:id as messages say → key of an invoice that had another id before
     names: dict[str, str] = field(default_factory=dict)
     by_hand: dict[str, set[str]] = field(default_factory=dict)  # statement_id → what a person wrote into its draft
+    overtaken: set[str] = field(default_factory=set)  # charges that waited while a reminder of their statement left
 
 
 def is_mandatory(kind: str) -> bool:
