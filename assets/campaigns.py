@@ -11,7 +11,7 @@ import dagster as dg
 from assets.forms import CampaignConfig, chosen
 from assets.place import SNAPSHOT, workspace
 from dunning_pipeline.campaigns.declaration import Campaign, usable_campaigns
-from dunning_pipeline.campaigns.occurrences import occurrence_name
+from dunning_pipeline.campaigns.occurrences import has_run_that_day, occurrence_name
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -151,20 +151,25 @@ def _schedule(campaign: Campaign, ws: Workspace) -> dg.ScheduleDefinition:
         planned = context.scheduled_execution_time
         if at is not None and planned.astimezone(campaign.zone(ws)).year != at.year:
             return dg.SkipReason(f"it runs once, in {at.year}")
-        if _is_paused(ws, campaign.campaign):  # a person's choice, no failure that calls somebody
-            return dg.SkipReason(f"it is paused; `dunning campaign resume {campaign.campaign}` lets it go on")
+        if (why := _stays_silent(ws, campaign, planned)) is not None:
+            return dg.SkipReason(why)
         occurrence = occurrence_name(planned)
         return dg.RunRequest(run_key=f"{campaign.campaign}:{occurrence}", tags={OCCURRENCE_TAG: occurrence})
 
     return tick
 
 
-def _is_paused(ws: Workspace, name: str) -> bool:
+def _stays_silent(ws: Workspace, campaign: Campaign, planned: datetime) -> str | None:
+    """Why a tick of its schedule runs nothing: a person's choice, no failure that calls somebody at night."""
     from dunning_pipeline.campaigns.running import is_paused
     from dunning_pipeline.ledger.engine import open_ledger, reading
 
     with reading(open_ledger(ws)) as connection:
-        return is_paused(connection, name)
+        if is_paused(connection, campaign.campaign):
+            return f"it is paused; `dunning campaign resume {campaign.campaign}` lets it go on"
+        if has_run_that_day(connection, campaign, ws, planned):
+            return "it ran that day already, at the hour that its file had before"
+    return None
 
 
 def _cron_of(at: datetime | None) -> str:

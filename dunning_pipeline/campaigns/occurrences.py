@@ -52,7 +52,8 @@ def due(
     """The occurrence to run now, and the older ones that it makes superfluous; the file was last `written` then.
 
     Of several missed ones only the newest runs: nobody gets three reminders because the machine slept for three days.
-    Nothing runs whose time lies before one that has run: an earlier hour written into the file today is tomorrow's.
+    Nothing runs whose time lies before one that has run, nor on the day of one that ran before its hour was changed:
+    another hour written into the file after today's run is tomorrow's.
     A campaign that never ran has missed nothing before its file was written: saving it mails nobody.
     """
     c = campaign_occurrences.c
@@ -62,6 +63,33 @@ def due(
     is_new = not known and written <= now and campaign.schedule is not None and campaign.schedule.at is None
     after = max(now - CATCH_UP, written) if is_new else now - CATCH_UP
     instants = [i for i in planned(campaign, ws, after=after, until=now) if occurrence_name(i) > newest]
+    instants = [i for i in instants if not has_run_that_day(connection, campaign, ws, i)]
     if not instants or occurrence_name(instants[-1]) in over:
         return None, []
     return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in over]
+
+
+def has_run_that_day(connection: Connection, campaign: Campaign, ws: Workspace, instant: datetime) -> bool:
+    """Whether the campaign ran on this day at an hour that its schedule, changed since, does not have any more.
+
+    Every member would get the message of the day a second time.
+    """
+    if campaign.schedule is None or campaign.schedule.cron is None:
+        return False
+    day = instant.astimezone(campaign.zone(ws)).replace(hour=0, minute=0, second=0, microsecond=0)
+    end = day + timedelta(days=1)
+    c = campaign_occurrences.c
+    ran = connection.execute(
+        select(c.occurrence, c.definition).where(
+            c.campaign == campaign.campaign,
+            c.status.in_(("done", "running")),
+            c.planned_for >= day,
+            c.planned_for < end,
+        )
+    ).tuples()
+    still = {occurrence_name(one) for one in planned(campaign, ws, after=day - timedelta(seconds=1), until=end)}
+    asked = campaign.schedule.model_dump(mode="json")
+    return any(
+        name[:1].isdigit() and name not in still and (definition or {}).get("schedule") != asked
+        for name, definition in ran
+    )

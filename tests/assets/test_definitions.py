@@ -14,7 +14,10 @@ import pytest
 from assets.definitions import build_definitions
 from assets.sensors import file_drop
 from assets.tables import as_markdown
+from dunning_pipeline.campaigns.occurrences import occurrence_name
 from dunning_pipeline.campaigns.steering import pause, resume
+from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.schema import campaign_occurrences
 from dunning_pipeline.settings.workspace import Workspace
 from tests.assets.graph import SNAPSHOT, graph_text
 from tests.conftest import ROOT
@@ -116,6 +119,18 @@ def test_a_paused_campaign_is_skipped_by_its_schedule(workspace: Workspace) -> N
     assert requests(defs, "campaign_monthly_overdue", "2025-11-03T03:00:00+01:00") == []
     resume(workspace, "monthly-overdue", now=now, actor="anna")
     assert len(requests(defs, "campaign_monthly_overdue", "2025-11-03T03:00:00+01:00")) == 1
+
+
+def test_an_hour_moved_after_the_days_run_is_the_next_days(workspace: Workspace) -> None:
+    folder = workspace.policies / "campaigns"
+    shutil.copy(folder / "examples" / "monthly-overdue.yaml", folder)
+    defs, ran = build_definitions(workspace), datetime.fromisoformat("2025-11-03T01:00:00+00:00")
+    former = {"schedule": {"cron": "0 2 * * 1", "timezone": "Europe/Berlin"}}
+    told = {"campaign": "monthly-overdue", "occurrence": occurrence_name(ran), "planned_for": ran, "status": "done"}
+    with open_ledger(workspace).begin() as connection:
+        connection.execute(campaign_occurrences.insert().values(**told, definition=former, created_by="daily"))
+    assert requests(defs, "campaign_monthly_overdue", "2025-11-03T03:00:00+01:00") == []
+    assert len(requests(defs, "campaign_monthly_overdue", "2025-11-04T03:00:00+01:00")) == 1
 
 
 BROKEN = {

@@ -181,16 +181,26 @@ def test_an_account_counts_once_in_the_effect_however_often_the_campaign_comes_r
     assert (effect["written_to"]["accounts"], effect["held_out"]["accounts"]) == (len(ids) - held_out, held_out)
 
 
-def test_an_earlier_hour_written_after_todays_run_is_tomorrows(company: Workspace) -> None:
+@pytest.mark.parametrize(("hour", "next_one"), [(7, "2025-11-06T06:00:00Z"), (10, "2025-11-06T09:00:00Z")])
+def test_another_hour_written_after_todays_run_is_tomorrows(company: Workspace, hour: int, next_one: str) -> None:
     """Every member would get the message of the day a second time."""
     daily_at = MESSAGE + 'schedule: {{cron: "0 {} * * *", timezone: Europe/Berlin}}\n'
     declare(company, daily_at.format(8))
     assert [one.occurrence for one in run_due(company, now=NOW, actor="test", problems=[])] == ["2025-11-05T07:00:00Z"]
-    declare(company, daily_at.format(7))
-    assert run_due(company, now=NOW + timedelta(hours=1), actor="test", problems=[]) == []
+    declare(company, daily_at.format(hour))
+    assert run_due(company, now=NOW + timedelta(hours=2), actor="test", problems=[]) == []
     assert len(rows(company, select(sends.c.send_key))) == 4
-    [tomorrow] = run_due(company, now=NOW + timedelta(days=1), actor="test", problems=[])
-    assert tomorrow.occurrence == "2025-11-06T06:00:00Z"
+    [tomorrow] = run_due(company, now=NOW + timedelta(days=1, hours=2), actor="test", problems=[])
+    assert tomorrow.occurrence == next_one
+
+
+def test_a_second_hour_beside_the_first_still_runs_today(company: Workspace) -> None:
+    at_hours = MESSAGE + 'schedule: {{cron: "0 {} * * *", timezone: Europe/Berlin}}\n'
+    declare(company, at_hours.format("8"))
+    run_due(company, now=NOW, actor="test", problems=[])
+    declare(company, at_hours.format("8,10"))
+    again = run_due(company, now=NOW + timedelta(hours=2), actor="test", problems=[])
+    assert [one.occurrence for one in again] == ["2025-11-05T09:00:00Z"]
 
 
 def test_what_a_removed_campaign_did_stays_known(company: Workspace) -> None:
