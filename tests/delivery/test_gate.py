@@ -763,6 +763,19 @@ def test_a_letter_does_not_go_where_the_source_does_not_have_its_reader_any_more
     assert said(voided["void_reason"], "de").startswith("Empfänger geändert: die Quelle hat")
 
 
+def test_a_letter_that_stays_behind_its_e_mail_is_a_finding(desk: Desk) -> None:
+    desk.invoice("INV-1", account="acme")
+    desk.reached, desk.postal = {"acme": "acme@example.com"}, {"acme": MOVED}
+    desk.publish()
+    statement = desk.statement("acme", lines={"INV-1": 10000}, channels=("email", "letter"), attach_invoices=False)
+    mail, letter = desk.queue(statement)
+    desk.set(letter, due_at=NOW + timedelta(hours=1))
+    deliver(desk.ws, now=NOW)
+    deliver(desk.ws, now=NOW + timedelta(hours=2))
+    assert (desk.send(mail)["status"], desk.send(letter)["status"]) == ("sent", "cancelled")
+    assert (status_of(desk, statement), desk.findings()) == ("closed", ["letter_not_sent"])
+
+
 def test_a_campaigns_letter_does_not_go_to_the_old_address_either(desk: Desk) -> None:
     desk.invoice("INV-1", account="acme")
     desk.reached, desk.postal = {"acme": None}, {"acme": MOVED}

@@ -35,6 +35,16 @@ def obstructed(
         if row["kind"] == "dunning" and not has_left(connection, [row["statement_id"]]):
             reason = f"{_OVER_UNSENT[verdict.reason]}: {verdict.detail}"
             _void(connection, ws, row["statement_id"], reason=reason, now=now)
+        elif row["channel"] == "letter" and row["statement_id"]:  # its e-mail has left; the law may ask for paper
+            raise_finding(
+                connection,
+                kind="letter_not_sent",
+                object_kind="statement",
+                object_id=row["statement_id"],
+                severity="warning",
+                message=f"its letter was not sent: {verdict.detail}; another message of it has left",
+                at=now,
+            )
     elif verdict.reason in UNREACHABLE and row["statement_id"] and row["kind"] != "draft":
         _another_way(connection, ws, row, verdict, now=now)
     elif verdict.reason == "not_configured":
