@@ -20,6 +20,7 @@ from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
 from dunning_pipeline.ledger.schema import findings, process_versions, runs, statements
 from dunning_pipeline.ledger.types import canonical_json
+from dunning_pipeline.letters.paper.fonts import not_drawn
 from dunning_pipeline.settings.scratch import drop_unfinished
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.assigning import store_assignments
@@ -34,6 +35,7 @@ FOUND_BY_RUNS = (
     "duplicate_invoice", "process_unknown", "unknown_currency", "rate_missing", "account_unknown",
     "interest_law_unknown", "interest_rate_unknown", "due_before_invoice", "balance_differs",
     "statement_held", "invalid_copy_address", "entity_not_declared",
+    "letters_not_drawn",
 )  # fmt: skip
 
 
@@ -70,7 +72,7 @@ def run(
     if replay:
         decision = decide(ws, dunning_date=dunning_date, scope=scope)
         rows = decision.statements.to_pylist()
-        return RunReport(run_id, dunning_date, True, {"proposed": len(rows)}, [], rows, _left_out(decision))
+        return RunReport(run_id, dunning_date, True, {"proposed": len(rows)}, [], rows, _left_out(decision.decisions))
     engine = open_ledger(ws)
     with hold(engine, LEASE):
         _refuse_going_back(engine, dunning_date, scope)
@@ -224,11 +226,12 @@ def _apply(
         held = proposals.held()
         found = [
             *decision.findings, *_bad_copies(decision), *_held(decision),
-            *_undeclared_entities(decision, ws.company.legal_entities),
+            *_undeclared_entities(decision, ws.company.legal_entities), *_undrawn(decision),
         ]  # fmt: skip
         _tell_findings(engine, found, now=now, is_whole=scope == Scope())
         said = _counts(counts, decision, held, waived)
-        return RunReport(run_id, dunning_date, False, said, proposals.statement_ids(), left_out=_left_out(decision))
+        silent = _left_out(decision.decisions) if scope.kind == "dunning" else {}
+        return RunReport(run_id, dunning_date, False, said, proposals.statement_ids(), left_out=silent)
     finally:
         proposals.close()
 
@@ -251,8 +254,14 @@ def _own_drafts(scope: Scope, run_id: str) -> tuple[str, list[Any]]:
     return " and ".join(conditions), parameters
 
 
-def _left_out(decision: Decision) -> dict[str, int]:
-    reasons = decision.decisions.filter(pyarrow.compute.invert(decision.decisions["included"]))["reason"].value_counts()
+def left_out(ws: Workspace, run_id: str) -> dict[str, int]:
+    """Reason → items that are owed and that this run did not dun, most first; empty where its decisions are gone."""
+    file = ws.decisions / f"{run_id}.parquet"
+    return _left_out(pyarrow.parquet.read_table(file, columns=["included", "reason"])) if file.is_file() else {}
+
+
+def _left_out(decisions: pyarrow.Table) -> dict[str, int]:
+    reasons = decisions.filter(pyarrow.compute.invert(decisions["included"]))["reason"].value_counts()
     counts = {row["values"]: row["counts"] for row in reasons.to_pylist() if row["values"] not in NOT_OWED}
     return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
@@ -311,6 +320,20 @@ def _undeclared_entities(decision: Decision, declared: Container[str]) -> Iterat
                 "object_id": entity,
                 "message": f"legal_entities of policies/company.yaml does not name {entity}; what is owed to it is "
                 "asked for in the company's own name, to its own bank account",
+            }
+
+
+def _undrawn(decision: Decision) -> Iterator[dict[str, Any]]:
+    """Names and addresses of which the PDF would show boxes; told while it is a draft."""
+    for row in decision.statements.select(["account_key", "account_name", "address"]).to_pylist():
+        if undrawn := not_drawn(f"{row['account_name']} {row['address']}"):
+            yield {
+                "kind": "letters_not_drawn",
+                "severity": "warning",
+                "object_kind": "account",
+                "object_id": row["account_key"],
+                "message": f"the PDF shows boxes for {undrawn}: no shipped font has these letters; "
+                "give name and address in Latin letters at the source",
             }
 
 

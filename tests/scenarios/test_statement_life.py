@@ -329,3 +329,22 @@ def _dead_process() -> str:
 def _count(world: World, table) -> int:
     with reading(world.ledger) as connection:
         return len(connection.execute(select(table)).all())
+
+
+def test_a_name_that_the_letter_cannot_draw_is_told_while_it_is_a_draft(world: World) -> None:
+    world.account("kim", name="한국 Handel 山田", city="München")
+    world.invoice("A", account="kim", due="2026-01-01", amount="100.00 EUR")
+    world.draft("2026-01-10")
+    assert found(world) == [("letters_not_drawn", "salesforce:kim", "한국")]
+
+    world.account("kim", name="Hankook Handel")
+    world.draft("2026-01-11")
+    assert found(world) == []
+
+
+def found(world: World) -> list[tuple[str, str, str]]:
+    """Open findings: kind, object, and the letters that they name."""
+    f = findings.c
+    with reading(world.ledger) as connection:
+        rows = connection.execute(select(f.kind, f.object_id, f.message).where(f.status == "open"))
+        return [(row.kind, row.object_id, row.message.split(":")[0].split()[-1]) for row in rows]

@@ -41,6 +41,11 @@ def printable(value: Any) -> Any:
     return value
 
 
+def not_drawn(text: str) -> str:
+    """The letters of a text that a PDF shows as □, each once."""
+    return "" if text.isascii() else "".join(dict.fromkeys(one for one in text if _drawn(one) == MISSING != one))
+
+
 @lru_cache(maxsize=20_000)
 def _drawn(text: str) -> str:
     known = coverage()
