@@ -56,7 +56,7 @@ class Provider(BaseHTTPRequestHandler):
 @pytest.fixture
 def client(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     Provider.address = f"http://127.0.0.1:{server.server_port}"
     Provider.signed_by = Provider.key
     monkeypatch.setenv("DUNNING_OIDC_ISSUER", Provider.address)

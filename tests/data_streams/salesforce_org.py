@@ -32,7 +32,7 @@ class SalesforceOrg:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True)
 
     def __enter__(self) -> "SalesforceOrg":
         self.thread.start()

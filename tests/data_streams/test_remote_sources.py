@@ -22,7 +22,7 @@ def org(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[SalesforceOrg
     declaration = inbox.workspace.policies / "streams" / "salesforce.yaml"
     text = declaration.read_text(encoding="utf-8").replace("kind: file ", "kind: salesforce_bulk ", 1)
     declaration.write_text(text, encoding="utf-8")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("simple_salesforce.bulk2.sleep", lambda _: None)
     rows = [account(f"00{n}", f"Company {n}", f"2025-10-0{n}T10:00:00.000Z") for n in range(1, 6)]
     with SalesforceOrg({"Account": rows}) as org:
         for name, value in org.environment.items():

@@ -54,7 +54,7 @@ def session(folder: Path) -> Any:
         .config("spark.sql.shuffle.partitions", "2").config("spark.driver.memory", "2g")
         # hundreds of small steps: compiling each to bytecode would take longer than running it
         .config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.sql.warehouse.dir", str(folder / "warehouse")).config("spark.sql.session.timeZone", "UTC")
         .getOrCreate()
     )  # fmt: skip
