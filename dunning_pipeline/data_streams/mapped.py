@@ -30,9 +30,8 @@ def refresh_mapped_views(con: duckdb.DuckDBPyConnection, ws: Workspace) -> None:
     active = []
     for stream in streams.values():
         if any(table_name(stream.source, name) in loaded for name in stream.objects):
-            for name in stream.objects:
-                ensure_landing_table(con, stream, name)
-            active.append((stream, {name: whole_landing_table(con, stream, name) for name in stream.objects}))
+            columns = {name: ensure_landing_table(con, stream, name) for name in stream.objects}
+            active.append((stream, {name: whole_landing_table(stream, name, columns[name]) for name in columns}))
     for dmo in model.values():
         parts = [
             mapping_sql(stream, mapping, dmo, zone=ws.company.time_zone, sources=set(streams), tables=tables)

@@ -9,6 +9,7 @@ modified_at()        the row's time of change (SystemModstamp, LastModifiedDate 
 """
 
 import re
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -116,6 +117,20 @@ def compile_expression(
         return f"""('{source}:' || cast("o".{_quoted(columns[simple_key[1].lower()])} as varchar))"""
     if text.lower() in columns:  # by far the most fields are one column
         return f'"o".{_quoted(columns[text.lower()])}'
+    looked_up = tuple((alias, tuple(known.items())) for alias, known in lookups.items())
+    return _compiled(text, source, tuple(columns.items()), looked_up, zone, frozenset(sources))
+
+
+@lru_cache(maxsize=4096)  # a build asks for the same mappings up to three times
+def _compiled(
+    text: str,
+    source: str,
+    of_object: tuple[tuple[str, str], ...],
+    looked_up: tuple[tuple[str, tuple[tuple[str, str], ...]], ...],
+    zone: str,
+    sources: frozenset[str],
+) -> str:
+    columns, lookups = dict(of_object), {alias: dict(known) for alias, known in looked_up}
     try:
         parsed = sqlglot.parse(text, dialect="duckdb")
     except sqlglot.errors.ParseError as error:
@@ -162,7 +177,7 @@ def _column(node: exp.Column, columns: dict[str, str], lookups: dict[str, dict[s
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
 
-def _own(node: exp.Anonymous, source: str, zone: str, sources: set[str]) -> exp.Expression:
+def _own(node: exp.Anonymous, source: str, zone: str, sources: frozenset[str]) -> exp.Expression:
     name = node.name.lower()
     arguments = [argument.sql(dialect="duckdb") for argument in node.expressions]
     if name == "key_of":
