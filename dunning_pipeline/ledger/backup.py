@@ -3,7 +3,6 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +10,14 @@ from itertools import count
 from pathlib import Path
 
 from sqlalchemy import func, select
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading, sqlite_file
 from dunning_pipeline.ledger.migrating import HEAD
+from dunning_pipeline.ledger.postgres_programs import dump, run
 from dunning_pipeline.ledger.schema import metadata, number_series, runs, sends, switches
-from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.ledger.types import canonical_json, instant_text
 from dunning_pipeline.settings.scratch import scratch_folder
 from dunning_pipeline.settings.workspace import Workspace
@@ -61,7 +59,7 @@ def backup(ws: Workspace, target: Path) -> Path:
     with scratch_folder(target.parent, ".ledger-backup-") as folder:  # what is begun never has a backup's name
         partial = folder / "ledger"
         if file is None:
-            _dump(ws, partial)
+            dump(ws, partial)
         else:
             # SQLite's own backup: the file is never opened as a plain file, which would drop the locks of this process
             with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as copy:
@@ -114,13 +112,20 @@ def _exchange(ws: Workspace, file: Path, source: Path, stop: str, now: datetime)
         if file.exists():
             dispose(ws.ledger_url)
             kept = _new_name(file, now)
+            _double(file, kept)  # never a moment without a ledger: who opens none begins an empty one
             for ending in ("-wal", "-shm"):
                 side = file.with_name(file.name + ending)
                 if side.exists():
                     side.replace(kept.with_name(kept.name + ending))
-            file.replace(kept)
         copy.replace(file)
     return kept
+
+
+def _double(file: Path, kept: Path) -> None:
+    try:
+        kept.hardlink_to(file)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, kept)
 
 
 def _exchange_database(ws: Workspace, source: Path, stop: str, now: datetime, was_used: bool) -> Path | None:
@@ -132,23 +137,18 @@ def _exchange_database(ws: Workspace, source: Path, stop: str, now: datetime, wa
     with scratch_folder(ws.state, ".ledger-restore-") as folder:
         script = folder / "ledger.sql"
         # read to its end before anything changes; owner and tables are of whoever restores
-        _run(None, "pg_restore", "--clean", "--if-exists", "--no-owner", f"--file={script}", str(source))
+        run(None, "pg_restore", "--clean", "--if-exists", "--no-owner", f"--file={script}", str(source))
         kept = _new_name(ws.state / "ledger.dump", now) if was_used else None
         if kept is not None:
-            _dump(ws, folder / "former").replace(kept)
+            dump(ws, folder / "former").replace(kept)
         tables = ", ".join(["alembic_version", *metadata.tables])
-        _run(
+        run(
             ws, "psql", "--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null",
             f"--command=drop table if exists {tables}", f"--file={script}",
             "--command=reset search_path", f"--command={_NOT_NEWER}", f"--command={stop}",
         )  # fmt: skip
     dispose(ws.ledger_url)  # what opens it next migrates it
     return kept
-
-
-def _dump(ws: Workspace, target: Path) -> Path:
-    _run(ws, "pg_dump", "--format=custom", f"--file={target}")
-    return target
 
 
 def _new_name(file: Path, now: datetime) -> Path:
@@ -241,20 +241,3 @@ def _not_empty() -> Refused:
         "the ledger in use holds runs or messages",
         remedy="stop everything that writes to it, then restore with --replace",
     )
-
-
-def _run(ws: Workspace | None, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs, on the ledger's database where `ws` is given; no argument has its password."""
-    environment = dict(os.environ)
-    if ws is not None:
-        url = make_url(ws.ledger_url).set(drivername="postgresql")
-        if url.password is not None:
-            environment["PGPASSWORD"] = str(url.password)
-        arguments = (f"--dbname={url._replace(password=None).render_as_string()}", *arguments)
-    try:
-        subprocess.run([program, *arguments], check=True, capture_output=True, text=True, env=environment)
-    except FileNotFoundError:
-        raise DunningError(f"{program} is not installed", remedy="install Debian's postgresql-client") from None
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.strip()[-500:]
-        raise in_words(RuntimeError(said)) or DunningError(said if program in said else f"{program}: {said}") from None

@@ -24,6 +24,7 @@ _MEANINGS = (
     ),
     ("too many clients", "the ledger's server takes no more connections", "end some workers, or raise max_connections"),
     ("password authentication failed", "the ledger's server refuses this user", "correct DUNNING_LEDGER_URL"),
+    ('FATAL:  role "', "the ledger's server does not know this user", "correct DUNNING_LEDGER_URL, or `createuser`"),
     ("connection failed", "the ledger's server does not answer", "start it, or correct DUNNING_LEDGER_URL"),
     ("connection to server at", "the ledger's server does not answer", "start it, or correct DUNNING_LEDGER_URL"),
     ("the connection is lost", "the ledger's server went away", "run it again when it is back"),

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,6 +143,24 @@ def test_a_backup_goes_back_into_its_own_kind_of_database(
     monkeypatch.setenv("DUNNING_LEDGER_URL", "postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(DunningError, match="the ledger is in PostgreSQL"):
         restore(workspace, copy, replace=True, **BY)
+
+
+def test_there_is_no_moment_without_a_ledger(workspace: Workspace, tmp_path: Path) -> None:
+    copy = saved(workspace, tmp_path / "copy")
+    file, done, missing = sqlite_file(workspace.ledger_url), threading.Event(), []
+
+    def watch() -> None:
+        while not done.is_set():
+            missing.extend([] if file is None or file.exists() else ["moment"])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(10):
+        restore(workspace, copy, replace=True, **BY)
+    done.set()
+    watcher.join()
+    assert missing == []
+    dispose(workspace.ledger_url)
 
 
 def test_the_stop_button_is_pressed_before_anybody_can_open_what_is_restored(

@@ -53,6 +53,15 @@ def test_a_ledger_server_that_is_down_is_told_and_worth_another_try() -> None:
 
 
 @pytest.mark.postgres
+def test_a_user_whom_the_server_does_not_know_is_told(postgres_server: Server) -> None:
+    url = make_url(postgres_server.fresh_database()).set(drivername="postgresql+psycopg", username="nobody")
+    with pytest.raises(OperationalError) as raised:
+        create_engine(url).connect()
+    told = in_words(raised.value)
+    assert told is not None and told.message == "the ledger's server does not know this user"
+
+
+@pytest.mark.postgres
 def test_a_database_that_is_gone_is_told_with_the_way_back(postgres_server: Server) -> None:
     url = make_url(postgres_server.fresh_database()).set(drivername="postgresql+psycopg", database="gone")
     with pytest.raises(OperationalError) as raised:
