@@ -64,21 +64,21 @@ def run(
         )
     if replay:
         _show_replay(report.proposals, form)
-    elif form is Format.table:
+    elif form is Format.json:
+        about = {"run_id": report.run_id, "dunning_date": report.dunning_date, **report.counts}
+        print_json({**about, "left_out": report.left_out, "statement_ids": report.statement_ids})
+    elif form is Format.csv:
+        show([{"run_id": report.run_id, "dunning_date": report.dunning_date, **report.counts}], form)
+    else:
         said = ", ".join(f"{count} {what}" for what, count in report.counts.items())
         typer.echo(f"Run {report.run_id}: {said}.")
-        if report.left_out:
-            said = ", ".join(f"{count} {reason}" for reason, count in report.left_out.items())
-            typer.echo(
-                f"Owed and not dunned: {said}; of an account: dunning explain ACCOUNT --date {report.dunning_date}"
-            )
-        if report.counts["proposed"]:
-            typer.echo(f"Look at them: dunning statement list --run {report.run_id}")
-    else:
-        row = {"run_id": report.run_id, "dunning_date": report.dunning_date, **report.counts}
-        print_json(
-            {**row, "left_out": report.left_out, "statement_ids": report.statement_ids}
-        ) if form is Format.json else show([row], form)
+    if form is not Format.table:
+        return
+    if report.left_out:
+        said = ", ".join(f"{count} {reason}" for reason, count in report.left_out.items())
+        typer.echo(f"Owed and not dunned: {said}; of an account: dunning explain ACCOUNT --date {report.dunning_date}")
+    if report.counts["proposed"] and not replay:
+        typer.echo(f"Look at them: dunning statement list --run {report.run_id}")
 
 
 def explain(

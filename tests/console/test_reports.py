@@ -1,4 +1,6 @@
-"""Each report with chart, table, CSV, PDF and HTML over the columns that its model has, and mailed to a colleague."""
+"""Each report with chart, table, CSV, PDF and HTML over the columns that its model has, and mailed to a colleague.
+
+A run reports of itself why what is owed was not dunned."""
 
 import csv
 import io
@@ -9,6 +11,7 @@ from decimal import Decimal
 from email import message_from_bytes, policy
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 import sqlglot
 
@@ -100,3 +103,13 @@ def test_a_report_is_mailed_with_its_pdf(reports: Console) -> None:
     assert "text/html" in kinds and "application/pdf" in kinds
     wrong = reports.post("/reports/ageing/mail", to="no address")
     assert wrong.status_code == 422 and "no address" in wrong.text
+
+
+def test_a_run_tells_why_what_is_owed_was_not_dunned(console: Console) -> None:
+    folder = console.workspace.decisions
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {"included": [True, False, False, False], "reason": ["advances", "rate_missing", "rate_missing", "not_due"]}
+    pyarrow.parquet.write_table(pyarrow.table(rows), folder / "r.parquet")
+    page = console.get("/runs/r?language=de").text
+    assert "<dt>kein Wechselkurs</dt><dd>2</dd>" in page and "noch nicht fällig" not in page
+    assert "kein Wechselkurs" not in console.get("/runs/r?language=de", who="kim").text  # sees only some accounts

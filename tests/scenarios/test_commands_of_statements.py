@@ -15,7 +15,7 @@ from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
 from dunning_pipeline.ledger.schema import findings
-from dunning_pipeline.statements.runs import LEASE, run_id_of
+from dunning_pipeline.statements.runs import LEASE, left_out, run_id_of
 from tests.scenarios.commands import Shell
 from tests.scenarios.world import DEFAULT_PROCESS, World, noon
 
@@ -77,6 +77,10 @@ def test_a_run_says_why_it_is_silent(shell: Shell, world: World) -> None:
     said = shell.run("run")
     assert "Owed and not dunned: 2 rate_missing; of an account: dunning explain ACCOUNT" in said and "Look at" in said
     assert "Look at" not in shell.run("run", "--account", "us")
+    assert "Owed and not dunned: 2 rate_missing" in shell.run("run", "--account", "us", "--replay")
+    assert left_out(world.ws, run_id_of(noon(DAY).date(), Scope())) == {"rate_missing": 2}
+    assert "left_out" not in shell.json("runs", "list")[0]
+    assert shell.json("run", "--account-statements")["left_out"] == {}
 
     day = date(2026, 1, 9)
     world.facts.put("fx_rates", fx_key="1", rate_date=day, base="EUR", quote="USD", rate=Decimal("1.2"))

@@ -12,6 +12,7 @@ from dunning_pipeline.console.pages.segments import segment_names
 from dunning_pipeline.console.scope import within_scope
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import runs, statements
+from dunning_pipeline.statements.runs import left_out
 
 
 @allowed("viewer")
@@ -44,7 +45,9 @@ def show_run(desk: Desk) -> Response:
         by = (s.process, s.level, s.currency, s.status)
         query = select(*by, *summed).where(s.run_id == run_id, s.status != "deleted")
         groups = as_rows(connection.execute(within_scope(desk, query, s.account_key).group_by(*by).order_by(*by)))
-    return desk.page("run.html", run=row, groups=groups)
+    is_told = row["kind"] != "account" and desk.user.row_scope is None  # its decisions are about all accounts
+    silent = left_out(desk.workspace, run_id) if is_told else {}
+    return desk.page("run.html", run=row, groups=groups, left_out=silent)
 
 
 routes = [Route("/runs", list_runs), Route("/runs/{run_id}", show_run)]
