@@ -11,8 +11,8 @@ from dunning_pipeline.settings.clock import business_now
 
 
 def sensors() -> list[dg.SensorDefinition]:
-    """Off until switched on, except for the watch over failures, which costs nothing."""
-    return [file_drop(), failures()]
+    """Off until switched on, except for the watch over failures and their end, which costs nothing."""
+    return [file_drop(), failures(), successes()]
 
 
 def file_drop() -> dg.SensorDefinition:
@@ -61,7 +61,7 @@ def failures() -> dg.SensorDefinition:
         from dunning_pipeline.ledger.engine import open_ledger
         from dunning_pipeline.ledger.findings import raise_finding
 
-        job, said = context.dagster_run.job_name, context.failure_event.message
+        job, said = context.dagster_run.job_name, _causes(context) or context.failure_event.message
         if "outside the execution context" in (said or ""):  # Dagster's words for a process that is gone
             said = "its process ended without a word: killed, out of memory, or the machine restarted"
         with open_ledger(workspace()).begin() as connection:
@@ -77,3 +77,35 @@ def failures() -> dg.SensorDefinition:
             )
 
     return run_failed
+
+
+def _causes(context: dg.RunFailureSensorContext) -> str:
+    """What each failed step said in our words, file and remedy included; Dagster's own message names the steps only."""
+    causes = []
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            _, _, said = error.message.partition(f"{error.cls_name}: ")  # module.Class: what it says
+            causes.append((said or error.message).strip())
+    return "; ".join(causes)
+
+
+def successes() -> dg.SensorDefinition:
+    @dg.run_status_sensor(
+        name="run_succeeded",
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        monitor_all_code_locations=False,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A run that succeeds ends the finding that an earlier one of its job left.",
+    )
+    def run_succeeded(context: dg.RunStatusSensorContext) -> None:
+        from dunning_pipeline.ledger.engine import open_ledger
+        from dunning_pipeline.ledger.findings import resolve_findings_of
+
+        job = context.dagster_run.job_name
+        with open_ledger(workspace()).begin() as connection:
+            resolve_findings_of(connection, kind="run_failed", object_id=job, by="dagster", at=business_now())
+
+    return run_succeeded

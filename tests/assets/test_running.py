@@ -14,6 +14,7 @@ from assets.definitions import build_definitions
 from assets.event_log import EventLog
 from dunning_pipeline.delivery.switches import switch_on
 from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import findings, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 from tests.campaigns.conftest import NOW, TODAY
@@ -184,6 +185,22 @@ def test_a_failed_run_becomes_a_finding(company: Workspace, defs: dg.Definitions
     with reading(open_ledger(company)) as connection:
         row = connection.execute(select(findings).where(findings.c.kind == "run_failed")).one()
     assert (row.object_id, row.severity) == ("campaign", "error")
+    assert row.message.startswith("the job campaign failed: there is no such campaign (value: 'unheard-of')")
+
+
+def test_the_finding_of_a_failed_run_ends_with_the_next_that_succeeds(company: Workspace, defs: dg.Definitions) -> None:
+    at = {"severity": "error", "at": NOW, "message": "it failed"}
+    with open_ledger(company).begin() as connection:
+        for job in ("send", "build"):
+            raise_finding(connection, kind="run_failed", object_kind="job", object_id=job, **at)
+    sensor = next(s for s in defs.get_repository_def().sensor_defs if s.name == "run_succeeded")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def("send").execute_in_process(instance=instance)
+        success = next(e for e in result.all_events if e.event_type_value == "PIPELINE_SUCCESS")
+        sensor(dg.build_run_status_sensor_context("run_succeeded", success, instance, result.dagster_run))
+    with reading(open_ledger(company)) as connection:
+        failed = select(findings.c.object_id).where(findings.c.kind == "run_failed", findings.c.status == "open")
+        assert connection.scalars(failed).all() == ["build"]
 
 
 def test_the_finding_of_a_killed_run_says_what_happened(company: Workspace, defs: dg.Definitions) -> None:
