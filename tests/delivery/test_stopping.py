@@ -1,7 +1,10 @@
 """What a person decides while a run is sending counts for all that has not left yet."""
 
+import os
+import signal
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import Connection
 
 from dunning_pipeline.delivery.switches import switch_off, switch_on
@@ -44,6 +47,21 @@ def test_the_stop_button_ends_a_run_that_is_sending(desk: Desk, sendgrid: Provid
         switch_off(connection, "stop", actor="clerk", at=NOW)
     assert deliver(desk.ws, now=NOW, workers=HANDS)["sent"] == 20 - len(left)
     assert set(sendgrid.counts.values()) == {1} and set(sendgrid.counts) == keys
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_end_waits_for_what_is_in_flight(
+    desk: Desk, sendgrid: ProviderServer, told: signal.Signals
+) -> None:
+    """A container that stops, Ctrl-C, "Terminate" in Dagster: nobody has to ask whether a message left."""
+    keys = {desk.message(f"a{number}") for number in range(20)}
+    before = signal.getsignal(told)
+    sendgrid.behaviour = during_the_third(lambda: os.kill(os.getpid(), told))
+    counts = deliver(desk.ws, now=NOW, workers=HANDS)
+    left = set(sendgrid.counts)
+    assert 3 <= len(left) < 20 and (counts["sent"], counts["unknown"]) == (len(left), 0)
+    assert {desk.send(key)["status"] for key in keys - left} == {"queued"}
+    assert signal.getsignal(told) == before
 
 
 def test_a_campaign_that_is_paused_while_it_is_sent_holds_the_rest_and_no_other(

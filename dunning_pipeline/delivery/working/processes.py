@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from dunning_pipeline.errors import DunningError
+from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.settings.workspace import Workspace
 
 
@@ -68,16 +70,26 @@ def _start(ws: Workspace, now: datetime, send_now: bool, threads: int, shares: i
 
 
 def _main() -> None:
-    from dunning_pipeline.delivery.working.session import Session
-    from dunning_pipeline.delivery.working.worker import run_threads
-
     gc.set_threshold(50_000, 20, 20)  # as the command itself: rows in bulk are no garbage
     _end_with_parent()
     told = orjson.loads(sys.argv[1])
-    ws = Workspace(told["root"])
-    now = datetime.fromisoformat(told["now"])
-    last: Counter[str] = Counter()
-    session = Session(ws, now=now, send_now=told["send_now"], shares=told["shares"], progress=None)
+    try:
+        errors = _worked(told)
+    except Exception as error:
+        words = error if isinstance(error, DunningError) else in_words(error)
+        if words is None:
+            raise
+        errors = [str(words)]
+    sys.stdout.buffer.write(orjson.dumps({"errors": errors}) + b"\n")
+
+
+def _worked(told: dict[str, Any]) -> list[str]:
+    """Deliver until nothing is due, telling the counts; the errors that a person should know."""
+    from dunning_pipeline.delivery.working.session import Session
+    from dunning_pipeline.delivery.working.worker import run_threads
+
+    now, last = datetime.fromisoformat(told["now"]), Counter[str]()
+    session = Session(Workspace(told["root"]), now=now, send_now=told["send_now"], shares=told["shares"], progress=None)
 
     def progress(text: str, done: int, total: int) -> None:
         if done - sum(last.values()) >= 25:
@@ -86,9 +98,9 @@ def _main() -> None:
     try:
         result = run_threads(session, told["threads"], progress=progress)
         _tell(session.counts, last)
-        sys.stdout.buffer.write(orjson.dumps({"errors": result["errors"]}) + b"\n")
     finally:
         session.close()
+    return list(result["errors"])
 
 
 def _tell(counts: "Counter[str]", last: "Counter[str]") -> None:

@@ -4,8 +4,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -74,10 +74,9 @@ def deliver(
 
 
 def run_threads(session: Session, workers: int, *, total: int = 0, progress: Progress | None = None) -> dict[str, Any]:
-    """Deliver with `workers` threads of this process; counts of what they did. Stops gently on SIGTERM."""
+    """Deliver with `workers` threads of this process; counts of what they did. Ends gently when told to."""
     if progress is not None:
         session._progress = lambda _: progress("sending", sum(session.counts.values()), total)
-    _stop_on_sigterm(session)
     deadline = time.monotonic() + WAIT_SECONDS
     failures: list[BaseException] = []
 
@@ -88,15 +87,16 @@ def run_threads(session: Session, workers: int, *, total: int = 0, progress: Pro
             failures.append(error)
             session.stopping.set()
 
-    for made in (_charging, _lanes):
-        lanes = made(session, workers)
-        threads = [threading.Thread(target=work, args=(lane,), name=lane.name) for lane in lanes[1:]]
-        for thread in threads:
-            thread.start()
-        for lane in lanes[:1]:
-            work(lane)
-        for thread in threads:
-            thread.join()
+    with _ends_gently(session):
+        for made in (_charging, _lanes):
+            lanes = made(session, workers)
+            threads = [threading.Thread(target=work, args=(lane,), name=lane.name) for lane in lanes[1:]]
+            for thread in threads:
+                thread.start()
+            for lane in lanes[:1]:
+                work(lane)
+            for thread in threads:
+                thread.join()
     if failures:
         raise failures[0]
     return {**session.counts, "errors": list(session.errors)}
@@ -178,9 +178,24 @@ def _note_missing_payments(connection: Any, now: datetime) -> None:
         )
 
 
-def _stop_on_sigterm(session: Session) -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: session.stopping.set())
+@contextmanager
+def _ends_gently(session: Session) -> Iterator[None]:
+    """SIGTERM, Ctrl-C and Dagster's "Terminate": what is in flight gets its answer; a second Ctrl-C ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        if number == signal.SIGINT and session.stopping.is_set():
+            raise KeyboardInterrupt
+        session.stopping.set()
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _summary(recovered: dict[str, int], session: Session, told: dict[str, Any]) -> dict[str, Any]:
