@@ -7,7 +7,7 @@ from datetime import date as Date
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dunning_pipeline.errors import Busy, DunningError
+from dunning_pipeline.errors import Busy, DunningError, Refused
 from dunning_pipeline.settings.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -120,6 +120,9 @@ def run_processes(
             return [one(None)]
         except Busy:
             raise
+        except Refused as error:  # a date that is over: so it is for each process
+            problems.append(_sentence(error))
+            return []
         except Exception as error:
             if older := _older_models(ws, error):
                 problems.append(older)

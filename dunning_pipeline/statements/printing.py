@@ -70,7 +70,6 @@ def file_pdfs(ws: Workspace, ids: Sequence[str], *, now: datetime, progress: Pro
     """
     made: dict[str, str] = {}
     done = 0
-    ws.statement_files.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for chunk in chunks(ids, 500):
             rows, versions = closed_rows(ws, chunk)
@@ -107,14 +106,15 @@ def _filed(
     version = versions[row["letter_version"] or ""]
     if version is None:
         return None, "its template has no letter"
-    try:
-        content = _bytes(ws, row, version)
-    except DunningError as error:
-        return None, str(error)
     file = pdf_file(ws, row["statement_id"])
     partial = file.with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.replace(file)
+    try:
+        content = _bytes(ws, row, version)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(file)
+    except (DunningError, OSError) as error:
+        return None, str(error)
     return sha256(content).hexdigest(), ""
 
 

@@ -5,12 +5,14 @@ from datetime import date
 import pytest
 from sqlalchemy import select, text
 
+from dunning_pipeline.daily import run_processes
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.schema import audit, findings, postings, runs
 from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.statements.booking import charges
+from dunning_pipeline.statements.closing import close
 from dunning_pipeline.statements.drafting import editing
 from dunning_pipeline.statements.runs import delete_run, run
 from dunning_pipeline.statements.voiding import void
@@ -340,6 +342,23 @@ def test_a_name_that_the_letter_cannot_draw_is_told_while_it_is_a_draft(world: W
     world.account("kim", name="Hankook Handel")
     world.draft("2026-01-11")
     assert found(world) == []
+
+
+def test_a_letter_that_cannot_be_filed_keeps_nothing_open(world: World) -> None:
+    world.invoice("A", due="2026-01-01", amount="100.00 EUR")
+    drafted = world.draft("2026-01-10").statement_ids
+    world.ws.statement_files.write_text("a file, where the folder should be")
+    assert close(world.ws, drafted, now=noon("2026-01-10"), actor="daily").closed == drafted
+    assert [kind for kind, *_ in found(world)] == ["pdf_not_made"]
+
+
+def test_a_date_that_is_over_is_refused_once_and_not_for_each_process(world: World) -> None:
+    world.invoice("A", due="2026-01-01", amount="100.00 EUR")
+    world.run("2026-01-10")
+    problems: list[str] = []
+    asked = {"date": date(2026, 1, 9), "now": noon("2026-01-10"), "actor": "daily"}
+    assert run_processes(world.ws, **asked, problems=problems) == []
+    assert len(problems) == 1 and "before the last closed run" in problems[0]
 
 
 def found(world: World) -> list[tuple[str, str, str]]:
