@@ -38,7 +38,9 @@ def explain(
     rows = ask_model(ws, "decisions", target, dunning_date=dunning_date, facts=facts, ledger=ledger)
     rows.sort(key=lambda row: (row["invoice_number"] or "", row["invoice_key"], row["instalment"]))
     recorded = _recorded(ws, rows[0]["account_key"], dunning_date) if ledger and rows else {}
-    return [_explained(row | recorded.get((row["invoice_key"], row["instalment"]), {})) for row in rows]
+    told = [_explained(row | recorded.get((row["invoice_key"], row["instalment"]), {})) for row in rows]
+    # what is dunned first, then what is longest overdue; of what is settled nobody asks
+    return sorted(told, key=lambda row: (not row["included"], -row["inputs"].get("days_overdue", float("-inf"))))
 
 
 def _recorded(ws: Workspace, account_key: str, dunning_date: date) -> dict[tuple[str, int], dict[str, Any]]:

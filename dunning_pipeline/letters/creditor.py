@@ -13,8 +13,8 @@ from dunning_pipeline.settings.company import BankAccount, Company, PostalAddres
 def creditor(company: Company, legal_entity: str | None, locale: str) -> dict[str, Any]:
     """Name, postal address, bank and contact of the creditor.
 
-    A legal entity of company.yaml replaces the company's own name, address and bank; an undeclared one changes only
-    the name, because money must go to an account that somebody has declared.
+    A legal entity of company.yaml replaces the company's own name, address and bank; an undeclared one changes nothing,
+    because money must go to an account that somebody has declared.
     """
     entity = company.legal_entities.get(legal_entity) if legal_entity else None
     address = entity.address if entity else company.address

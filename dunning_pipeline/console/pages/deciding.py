@@ -123,8 +123,6 @@ def why(desk: Desk) -> Response:
     except ValueError:
         raise InvalidInput("this is no date", value=asked, remedy="write YYYY-MM-DD") from None
     rows = explain(desk.workspace, account["account_key"], dunning_date=day)
-    # what is dunned first, then what is longest overdue; of what is settled nobody asks
-    rows.sort(key=lambda row: (not row["included"], -row["inputs"].get("days_overdue", float("-inf"))))
     return desk.page("why.html", account=account, day_asked=day, rows=rows)
 
 
