@@ -1,5 +1,6 @@
 """The day after the build, by dunning date: propose statements, close what needs no review, queue, deliver."""
 
+from collections import Counter
 from datetime import date
 from typing import Any
 
@@ -58,11 +59,10 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=20) from busy
         if not runs:  # a green run in which nothing was decided would call nobody
             raise dg.Failure("nothing was decided: " + "\n".join(problems), allow_retries=False)
-        counts: dict[str, int] = {}
+        counts = Counter[str]()
         for run in runs:
-            for name, count in (run.counts or {}).items():
-                if isinstance(count, int):
-                    counts[name] = counts.get(name, 0) + count
+            counts.update(run.counts)
+            counts.update({f"not dunned: {reason}": count for reason, count in run.left_out.items()})
         metadata = {**_statements(here, context), "runs": [run.run_id for run in runs], **counts}
         return dg.MaterializeResult(metadata=metadata, check_results=[_outcome(DUNNING_RUN, problems)])
 

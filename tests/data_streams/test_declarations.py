@@ -37,7 +37,7 @@ def refused(workspace: Workspace, text: str) -> InvalidDeclaration:
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("nmae", "column 'nmae' is not declared"),
+        ("nmae", "column 'nmae' is not declared (did you mean 'name'?)"),
         ("(select max(name) from buyer)", "only a scalar expression"),
         ("max(name)", "only a scalar expression"),
         ("row_number() over ()", "only a scalar expression"),

@@ -9,6 +9,7 @@ modified_at()        the row's time of change (SystemModstamp, LastModifiedDate 
 """
 
 import re
+from difflib import get_close_matches
 from functools import lru_cache
 
 import sqlglot
@@ -172,8 +173,9 @@ def _column(node: exp.Column, columns: dict[str, str], lookups: dict[str, dict[s
         known, alias = columns, "o"
     name = known.get(node.name.lower())
     if name is None:
-        near = ", ".join(sorted(known.values())[:8])
-        raise BadExpression(f"column {node.sql()!r} is not declared (there are {near} …)")
+        close = get_close_matches(node.name.lower(), list(known), n=1)
+        there = f"did you mean {known[close[0]]!r}?" if close else f"there are {', '.join(sorted(known.values())[:8])} …"
+        raise BadExpression(f"column {node.sql()!r} is not declared ({there})")
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
 
