@@ -174,8 +174,9 @@ def _column(node: exp.Column, columns: dict[str, str], lookups: dict[str, dict[s
     name = known.get(node.name.lower())
     if name is None:
         close = get_close_matches(node.name.lower(), list(known), n=1)
-        there = f"did you mean {known[close[0]]!r}?" if close else f"there are {', '.join(sorted(known.values())[:8])} …"
-        raise BadExpression(f"column {node.sql()!r} is not declared ({there})")
+        there = ", ".join(sorted(known.values())[:8])
+        hint = f"did you mean {known[close[0]]!r}?" if close else f"there are {there} …"
+        raise BadExpression(f"column {node.sql()!r} is not declared ({hint})")
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
 
