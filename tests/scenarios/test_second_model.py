@@ -22,11 +22,11 @@ START = date(2026, 1, 5)
 SHOWN = ("account", "level", "lines", "carried_interest", "interest", "fee", "carried_fee", "credit", "please_pay")
 
 
-# Chosen for many statements with charges: claimed, waived and left below an amount, both groupings, every unit.
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (9, 18, 25))])
+# Chosen for many statements with charges: claimed and netted, and left below an amount. Others are run by hand.
+@pytest.mark.parametrize("seed", [0, pytest.param(25, marks=pytest.mark.slow)])
 def test_every_statement_is_what_a_second_model_says(world: World, seed: int) -> None:
     life = Life(world, Random(seed))
-    assert sum(life.next_run() for _ in range(14)) > 5
+    assert sum(life.next_run() for _ in range(9)) > 5
 
 
 class Life:
