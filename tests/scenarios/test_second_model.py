@@ -22,7 +22,7 @@ START = date(2026, 1, 5)
 SHOWN = ("account", "level", "lines", "carried_interest", "interest", "fee", "carried_fee", "credit", "please_pay")
 
 
-# Chosen for many statements with charges: claimed and netted, and left below an amount. Others are run by hand.
+# Chosen for many statements with charges: claimed and netted, and left below an amount.
 @pytest.mark.parametrize("seed", [0, pytest.param(25, marks=pytest.mark.slow)])
 def test_every_statement_is_what_a_second_model_says(world: World, seed: int) -> None:
     life = Life(world, Random(seed))
