@@ -11,7 +11,7 @@ import dagster as dg
 from assets.forms import CampaignConfig, chosen
 from assets.place import SNAPSHOT, workspace
 from dunning_pipeline.campaigns.declaration import Campaign, usable_campaigns
-from dunning_pipeline.campaigns.occurrences import has_run_that_day, occurrence_name
+from dunning_pipeline.campaigns.occurrences import occurrence_name, still_to_run
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -167,7 +167,7 @@ def _stays_silent(ws: Workspace, campaign: Campaign, planned: datetime) -> str |
     with reading(open_ledger(ws)) as connection:
         if is_paused(connection, campaign.campaign):
             return f"it is paused; `dunning campaign resume {campaign.campaign}` lets it go on"
-        if has_run_that_day(connection, campaign, ws, planned):
+        if not still_to_run(connection, campaign, ws, [planned]):
             return "it ran that day already, at the hour that its file had before"
     return None
 

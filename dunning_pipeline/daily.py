@@ -7,7 +7,7 @@ from datetime import date as Date
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dunning_pipeline.errors import Busy, DunningError, Refused
+from dunning_pipeline.errors import Busy, Refused
 from dunning_pipeline.settings.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def _older_models(ws: Workspace, error: Exception) -> str | None:
 def _sentence(error: Exception) -> str:
     from dunning_pipeline.ledger.troubles import in_words
 
-    told = error if isinstance(error, DunningError) else in_words(error)
+    told = in_words(error)
     return str(told) if told is not None else f"{type(error).__name__}: {error}"
 
 

@@ -63,33 +63,29 @@ def due(
     is_new = not known and written <= now and campaign.schedule is not None and campaign.schedule.at is None
     after = max(now - CATCH_UP, written) if is_new else now - CATCH_UP
     instants = [i for i in planned(campaign, ws, after=after, until=now) if occurrence_name(i) > newest]
-    instants = [i for i in instants if not has_run_that_day(connection, campaign, ws, i)]
+    instants = still_to_run(connection, campaign, ws, instants)
     if not instants or occurrence_name(instants[-1]) in over:
         return None, []
     return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in over]
 
 
-def has_run_that_day(connection: Connection, campaign: Campaign, ws: Workspace, instant: datetime) -> bool:
-    """Whether the campaign ran on this day at an hour that its schedule, changed since, does not have any more.
+def still_to_run(connection: Connection, campaign: Campaign, ws: Workspace, instants: list[datetime]) -> list[datetime]:
+    """The instants but those of a day on which the campaign ran at an hour that its schedule, changed since, has not.
 
     Every member would get the message of the day a second time.
     """
-    if campaign.schedule is None or campaign.schedule.cron is None:
-        return False
-    day = instant.astimezone(campaign.zone(ws)).replace(hour=0, minute=0, second=0, microsecond=0)
-    end = day + timedelta(days=1)
+    if not instants or campaign.schedule is None or campaign.schedule.cron is None:
+        return instants
     c = campaign_occurrences.c
-    ran = connection.execute(
-        select(c.occurrence, c.definition).where(
-            c.campaign == campaign.campaign,
-            c.status.in_(("done", "running")),
-            c.planned_for >= day,
-            c.planned_for < end,
-        )
-    ).tuples()
-    still = {occurrence_name(one) for one in planned(campaign, ws, after=day - timedelta(seconds=1), until=end)}
-    asked = campaign.schedule.model_dump(mode="json")
-    return any(
-        name[:1].isdigit() and name not in still and (definition or {}).get("schedule") != asked
-        for name, definition in ran
-    )
+    begun = (c.campaign == campaign.campaign, c.status.in_(("done", "running")))
+    lately = c.planned_for >= min(instants) - timedelta(days=2)  # from the day's beginning, wherever the clocks change
+    ran = connection.execute(select(c.occurrence, c.planned_for, c.definition).where(*begun, lately)).tuples()
+    zone, asked = campaign.zone(ws), campaign.schedule.model_dump(mode="json")
+    over = {
+        at.astimezone(zone).date()
+        for name, at, definition in ran
+        if name[:1].isdigit()
+        and (definition or {}).get("schedule") != asked
+        and not any(planned(campaign, ws, after=at - timedelta(seconds=1), until=at))
+    }
+    return [instant for instant in instants if instant.astimezone(zone).date() not in over]

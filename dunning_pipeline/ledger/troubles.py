@@ -34,7 +34,9 @@ _MEANINGS = (
 
 
 def in_words(error: Exception) -> DunningError | None:
-    """The same trouble as a sentence with a remedy, worth trying again; None for an error of another kind."""
+    """The same trouble as a sentence with a remedy, worth trying again unless it said so itself; None for a fault."""
+    if isinstance(error, DunningError):
+        return error
     said = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.errno != errno.ENOSPC:
         return DunningError(error.strerror or said, value=str(error.filename))

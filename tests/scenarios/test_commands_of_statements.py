@@ -8,13 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
 
 from dunning_pipeline.dunning.scope import Scope
-from dunning_pipeline.ledger.engine import reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
-from dunning_pipeline.ledger.schema import findings
 from dunning_pipeline.statements.runs import LEASE, left_out, run_id_of
 from tests.scenarios.commands import Shell
 from tests.scenarios.world import DEFAULT_PROCESS, World, noon
@@ -109,9 +106,7 @@ def test_creditors_that_the_company_did_not_declare_are_told(shell: Shell, world
 
 
 def _open_findings(world: World) -> list[tuple[str, str, str]]:
-    f = findings.c
-    with reading(world.ledger) as connection:
-        return list(connection.execute(select(f.kind, f.object_kind, f.object_id).where(f.status == "open")).tuples())
+    return [(one.kind, one.object_kind, one.object_id) for one in world.findings()]
 
 
 def test_a_second_live_run_says_so_and_changes_nothing(shell: Shell, world: World) -> None:

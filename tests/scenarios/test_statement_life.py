@@ -349,7 +349,7 @@ def test_a_letter_that_cannot_be_filed_keeps_nothing_open(world: World) -> None:
     drafted = world.draft("2026-01-10").statement_ids
     world.ws.statement_files.write_text("a file, where the folder should be")
     assert close(world.ws, drafted, now=noon("2026-01-10"), actor="daily").closed == drafted
-    assert [kind for kind, *_ in found(world)] == ["pdf_not_made"]
+    assert [one.kind for one in world.findings()] == ["pdf_not_made"]
 
 
 def test_a_date_that_is_over_is_refused_once_and_not_for_each_process(world: World) -> None:
@@ -363,7 +363,4 @@ def test_a_date_that_is_over_is_refused_once_and_not_for_each_process(world: Wor
 
 def found(world: World) -> list[tuple[str, str, str]]:
     """Open findings: kind, object, and the letters that they name."""
-    f = findings.c
-    with reading(world.ledger) as connection:
-        rows = connection.execute(select(f.kind, f.object_id, f.message).where(f.status == "open"))
-        return [(row.kind, row.object_id, row.message.split(":")[0].split()[-1]) for row in rows]
+    return [(one.kind, one.object_id, one.message.split(":")[0].split()[-1]) for one in world.findings()]

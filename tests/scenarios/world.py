@@ -6,10 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from dunning_pipeline.dunning.decision import Scope
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.reading import statements_json
-from dunning_pipeline.ledger.schema import statements
+from dunning_pipeline.ledger.schema import findings, statements
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements import assigning, cases, levels
 from dunning_pipeline.statements.booking.posting import charges_owed
@@ -244,6 +246,11 @@ class World:
         """What the account owes beside its principal, in minor units by currency."""
         with reading(self.ledger) as connection:
             return charges_owed(connection, account_key=f"salesforce:{account}")
+
+    def findings(self) -> list[Any]:
+        """The open ones, as rows."""
+        with reading(self.ledger) as connection:
+            return list(connection.execute(select(findings).where(findings.c.status == "open")))
 
     def rows(self) -> int:
         with reading(self.ledger) as connection:

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 
-from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -76,8 +75,7 @@ def _main() -> None:
     try:
         errors = _worked(told)
     except Exception as error:
-        words = error if isinstance(error, DunningError) else in_words(error)
-        if words is None:
+        if (words := in_words(error)) is None:
             raise
         errors = [str(words)]
     sys.stdout.buffer.write(orjson.dumps({"errors": errors}) + b"\n")

@@ -43,7 +43,8 @@ def printable(value: Any) -> Any:
 
 def not_drawn(text: str) -> str:
     """The letters of a text that a PDF shows as □, each once."""
-    return "" if text.isascii() else "".join(dict.fromkeys(one for one in text if _drawn(one) == MISSING != one))
+    letters = () if text.isascii() else dict.fromkeys(text)
+    return "".join(one for one in letters if not one.isascii() and _drawn(one) == MISSING != one)
 
 
 @lru_cache(maxsize=20_000)
