@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -133,19 +133,24 @@ def compile_html(source: Assembled, labels: Labels, *, root: Path) -> tuple[str,
 
 def run_mjml(text: str, source: Assembled) -> str:
     """The compiler itself, on text without Jinja and without includes. Its crashes become InvalidDeclaration."""
-    from mjml import mjml_to_html
-
     file = source.pieces[0][1]
     if re.search("<mj-include", re.sub("<!--.*?-->", "", text, flags=re.DOTALL), re.IGNORECASE):
         raise InvalidDeclaration("an <mj-include> was left over", file=file, remedy="close its tag")
     try:
-        return str(mjml_to_html(text).html)
+        return _html_of(text)
     except Exception as error:
         raise InvalidDeclaration(
             f"the MJML compiler cannot read this: {type(error).__name__}: {error}",
             file=file,
             remedy="look at the element that was changed last; `dunning template check` names known limits",
         ) from error
+
+
+@lru_cache(maxsize=64)  # of a template in twenty languages, most are looked at again unchanged
+def _html_of(text: str) -> str:
+    from mjml import mjml_to_html
+
+    return str(mjml_to_html(text).html)
 
 
 def _without_indentation(html: str) -> str:

@@ -31,19 +31,22 @@ def environment() -> SandboxedEnvironment:
     return SandboxedEnvironment(undefined=StrictUndefined, extensions=["jinja2.ext.do"])
 
 
-@lru_cache(maxsize=1024)  # a server reads the same folder again and again
 def calls_of(text: str, file: Path, names: tuple[str, ...]) -> tuple[Call, ...]:
     """Every call of one of `names` in the template, in branches that are not taken too.
 
     Raises InvalidDeclaration with line and column for text that is no Jinja.
     """
     try:
-        tree = environment().parse(text)
+        return _calls(text, names)
     except TemplateSyntaxError as error:
         raise syntax_error(error, text, file) from None
+
+
+@lru_cache(maxsize=1024)  # a server reads the same folder again and again
+def _calls(text: str, names: tuple[str, ...]) -> tuple[Call, ...]:
     wanted = set(names)
     found = []
-    for node in tree.find_all(nodes.Call):
+    for node in environment().parse(text).find_all(nodes.Call):
         if not isinstance(node.node, nodes.Name) or node.node.name not in wanted:
             continue
         try:
@@ -85,9 +88,14 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
 
 
 @lru_cache(maxsize=1_000)
-def _compiled(text: str, file: Path) -> CodeType:
+def _compiled(text: str, name: str) -> CodeType:
     """Compiling costs far more than rendering, and one build renders the same macros for every slice of a model."""
-    return environment().compile(text, name=file.name, filename=str(file))
+    return environment().compile(text, name=name, filename=name)
+
+
+def _name_of(file: Path) -> str:
+    """A file's name in the folder of models: equal texts are compiled once, wherever their folder lies."""
+    return "/".join(file.parts[-2:])
 
 
 class TemplateRunner:
@@ -109,7 +117,7 @@ class TemplateRunner:
         self._environment.globals.update(macros)
 
     def _template(self, text: str, file: Path) -> Any:
-        code = _compiled(text, file)
+        code = _compiled(text, _name_of(file))
         return self._environment.template_class.from_code(self._environment, code, self._environment.globals)
 
     def render(self, text: str, file: Path) -> str:
@@ -145,7 +153,7 @@ class TemplateRunner:
 def _line_in(error: BaseException, file: Path) -> int | None:
     line, traceback = None, error.__traceback__
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(file):
+        if traceback.tb_frame.f_code.co_filename == _name_of(file):
             line = traceback.tb_lineno
         traceback = traceback.tb_next
     return line
