@@ -53,6 +53,8 @@ def restore(
             "them or is proposed again by the next `dunning daily`. Say what left (`dunning send list`, "
             "`dunning send resolve KEY sent`), then `dunning send resume`."
         )
+    if restored.another:
+        typer.echo(f"Beware: {restored.another}.")
 
 
 @app.command()

@@ -147,11 +147,16 @@ def resume(
     provider: Annotated[str | None, typer.Option("--provider", help="Close this provider's circuit instead.")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Let messages leave again after `stop`."""
-    from dunning_pipeline.delivery.switches import switch_off
+    """Let messages leave again after `stop`, and from this place where the ledger was copied or moved."""
+    from dunning_pipeline.delivery import switches
+    from dunning_pipeline.errors import Refused
 
-    name = f"circuit:{provider}" if provider else "stop"
-    changed = _write(workspace, lambda c, ws: switch_off(c, name, actor=_me(), at=_now()))
+    if provider:
+        changed = _write(workspace, lambda c, ws: switches.switch_off(c, f"circuit:{provider}", actor=_me(), at=_now()))
+    else:
+        changed, why = _write(workspace, lambda c, ws: switches.resume(c, actor=_me(), at=_now()))
+        if why is not None:
+            raise Refused(f"sending stays stopped: {why}")
     typer.echo("Sending goes on." if changed else "Sending was not stopped.")
 
 

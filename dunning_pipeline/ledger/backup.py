@@ -9,11 +9,11 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import DunningError, NotThere, Refused
-from dunning_pipeline.ledger import audit
+from dunning_pipeline.ledger import audit, home
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading, sqlite_file
 from dunning_pipeline.ledger.migrating import HEAD
 from dunning_pipeline.ledger.postgres_programs import dump, run
@@ -42,6 +42,7 @@ class Restored:
     waiting: int
     is_stopped: bool  # false only where the backup was never used
     lost: dict[str, tuple[int, int]]  # series → first and last number that only the former ledger knows
+    another: str | None  # why another copy may still send, where this is not the place that messages left from
 
 
 def backup(ws: Workspace, target: Path) -> Path:
@@ -81,20 +82,22 @@ def restore(ws: Workspace, source: Path, *, replace: bool = False, now: datetime
     file = sqlite_file(ws.ledger_url)
     _of_this_database(source, is_file=file is not None)
     given: dict[str, int] = {}
+    were_home: list[home.Identity] = []
     was_used = False
     if file is None or file.exists():
         was_used = _is_used(ws, may_be_damaged=replace)
         if not replace and was_used:
             raise _not_empty()
         given = _numbers_given(ws, may_be_damaged=replace)
+        were_home = _homes(ws, may_be_damaged=replace)
     stop = _stop_sql(now=now, actor=actor)
     kept = (
         _exchange_database(ws, source, stop, now, was_used) if file is None else _exchange(ws, file, source, stop, now)
     )
-    waiting, is_stopped = _note_restore(ws, now=now, actor=actor)
+    waiting, is_stopped, another = _note_restore(ws, were_home, now=now, actor=actor)
     known = _numbers_given(ws)
     lost = {name: (known.get(name, 0) + 1, last) for name, last in given.items() if last > known.get(name, 0)}
-    return Restored(kept, waiting, is_stopped, lost)
+    return Restored(kept, waiting, is_stopped, lost, another)
 
 
 def _exchange(ws: Workspace, file: Path, source: Path, stop: str, now: datetime) -> Path | None:
@@ -171,8 +174,12 @@ def _stop_sql(*, now: datetime, actor: str) -> str:
     )
 
 
-def _note_restore(ws: Workspace, *, now: datetime, actor: str) -> tuple[int, bool]:
-    """How many messages wait, and whether nothing leaves before a person has looked (`dunning send resume`)."""
+def _note_restore(
+    ws: Workspace, were_home: list[home.Identity], *, now: datetime, actor: str
+) -> tuple[int, bool, str | None]:
+    """How many messages wait, whether nothing leaves before a person has looked (`dunning send resume`), and why
+    another copy may still send: one that took the place of the ledger that it is a backup of is at home.
+    """
     with open_ledger(ws).begin() as connection:
         waiting = connection.scalar(select(func.count()).where(sends.c.status.in_(_WAITING))) or 0
         is_stopped = connection.scalar(select(switches.c.name).where(switches.c.name == "stop")) is not None
@@ -180,7 +187,16 @@ def _note_restore(ws: Workspace, *, now: datetime, actor: str) -> tuple[int, boo
             connection, actor=actor, action="ledger.restore", object_kind="ledger", object_id="ledger",
             after={"waiting": waiting}, at=now,
         )  # fmt: skip
-    return waiting, is_stopped
+        away = home.away(connection)
+        if away is not None and away.home in were_home:
+            home.settle(connection, actor=actor, at=now)
+            away = None
+        if away is not None:
+            told = {"value": away.here, "reason": f"{_STOPPED}. And {away.reason}"}
+            connection.execute(
+                update(switches).where(switches.c.name == "stop", switches.c.reason == _STOPPED).values(**told)
+            )
+    return waiting, is_stopped, away.reason if away is not None else None
 
 
 def _numbers_given(ws: Workspace, *, may_be_damaged: bool = False) -> dict[str, int]:
@@ -190,6 +206,16 @@ def _numbers_given(ws: Workspace, *, may_be_damaged: bool = False) -> dict[str, 
     except (DBAPIError, DunningError):
         if may_be_damaged:  # that is what backups are for
             return {}
+        raise
+
+
+def _homes(ws: Workspace, *, may_be_damaged: bool) -> list[home.Identity]:
+    try:
+        with reading(open_ledger(ws)) as connection:
+            return home.all_where_at_home(connection)
+    except (DBAPIError, DunningError):
+        if may_be_damaged:
+            return []
         raise
 
 

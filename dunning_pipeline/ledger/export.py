@@ -15,8 +15,8 @@ from dunning_pipeline.ledger.types import Instant
 from dunning_pipeline.settings.scratch import scratch_folder
 from dunning_pipeline.settings.workspace import Workspace
 
-# Credentials and half-done console work never leave the ledger.
-KEPT_BACK = frozenset({"users", "sessions", "jobs"})
+# Credentials, half-done console work and what tells a ledger from its copies never leave the ledger.
+KEPT_BACK = frozenset({"users", "sessions", "jobs", "homes"})
 # Whole merge documents: large, personal, and needed by no model. Their columns are there, and null.
 KEPT_BACK_COLUMNS = frozenset({("statements", "content"), ("sends", "document"), ("template_versions", "compiled")})
 

@@ -461,6 +461,16 @@ switches = Table(  # stop button, paused campaigns, open circuits
     Column("set_at", Instant, nullable=False),
 )
 
+homes = Table(  # append-only: where the ledger was when messages left; the highest number counts
+    "homes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("identity", Json, nullable=False),  # {"file", "machine", "cards"} or {"server", "database"}: ledger.home
+    Column("place", Text, nullable=False),  # for people
+    Column("since", Instant, nullable=False),
+    Column("by", String, nullable=False),
+)
+
 findings = Table(
     "findings",
     metadata,
@@ -629,6 +639,7 @@ APPEND_ONLY = (
     "consents",
     "audit",
     "renamed_keys",
+    "homes",
     "unified_id_events",
     "process_versions",
 )

@@ -15,7 +15,7 @@ from sqlalchemy import and_, func, or_, select
 from dunning_pipeline.delivery.judging.verdicts import business_day
 from dunning_pipeline.delivery.payments import watch_charges
 from dunning_pipeline.delivery.providers.protocol import HttpProvider
-from dunning_pipeline.delivery.switches import switched_on
+from dunning_pipeline.delivery.switches import stop_where_away, switched_on
 from dunning_pipeline.delivery.working.claims import end_lease, renew_lease
 from dunning_pipeline.delivery.working.lane import Lane
 from dunning_pipeline.delivery.working.many_hands import ManyHands
@@ -23,6 +23,7 @@ from dunning_pipeline.delivery.working.recovery import close_settled_findings, q
 from dunning_pipeline.delivery.working.session import Session
 from dunning_pipeline.dunning.processes import CHANNELS
 from dunning_pipeline.errors import InvalidInput, NotThere
+from dunning_pipeline.ledger import home
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends
@@ -52,9 +53,14 @@ def deliver(
         raise InvalidInput("at least one worker is needed", value=workers)
     session = Session(ws, now=now, send_now=send_now, progress=None)
     try:
+        has_home = _look_around(session, now)
         counts = _begin(session, now)
         total = count_due(ws, now=now, send_now=send_now)
-        _probe(session)
+        if not _is_stopped(session):
+            if total and not has_home:
+                with session.engine.begin() as connection:
+                    home.settle(connection, actor="delivery", at=now)
+            _probe(session)
         wanted = processes or min(workers, os.cpu_count() or 1)
         if wanted > 1 and total >= WORTH_A_PROCESS and not session.stopping.is_set():
             from dunning_pipeline.delivery.working.processes import run_processes
@@ -130,6 +136,16 @@ def count_due(ws: Workspace, *, now: datetime, send_now: bool, channels: Sequenc
         return connection.scalar(select(func.count()).select_from(sends).where(due)) or 0
 
 
+def _look_around(session: Session, now: datetime) -> bool:
+    """Press the stop button where the ledger is a copy; whether it has a home already."""
+    with reading(session.engine) as connection:
+        is_away, has_home = home.away(connection) is not None, home.has_home(connection)
+    if is_away:
+        with session.engine.begin() as connection:
+            stop_where_away(connection, actor="delivery", at=now)
+    return has_home
+
+
 def _begin(session: Session, now: datetime) -> dict[str, int]:
     with suppress(NotThere):  # nothing is published yet
         watch_charges(
@@ -143,14 +159,19 @@ def _begin(session: Session, now: datetime) -> dict[str, int]:
     return recovered
 
 
-def _probe(session: Session) -> None:
-    """One message first through each way out whose circuit is open."""
+def _is_stopped(session: Session) -> bool:
     with reading(session.engine) as connection:
         switches = switched_on(connection)
     if "stop" in switches:
         session.stopping.set()
         session.errors.append(f"sending is stopped: {switches['stop'] or 'no reason given'}")
-        return
+    return "stop" in switches
+
+
+def _probe(session: Session) -> None:
+    """One message first through each way out whose circuit is open."""
+    with reading(session.engine) as connection:
+        switches = switched_on(connection)
     for channel in CHANNELS:
         if f"circuit:{session.outlets.name_of(channel)}" not in switches:
             continue
