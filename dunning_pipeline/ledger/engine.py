@@ -17,7 +17,7 @@ from dunning_pipeline.settings.workspace import Workspace
 BUSY_TIMEOUT_MS = 30_000
 _CACHE_KIB = 65_536  # a chunk of statements touches 20 indexes: in SQLite's 2 MB they push each other out
 _KEPT_OPEN = 16  # a process serves one workspace; tests open hundreds
-_opened: dict[tuple[str, int], Engine] = {}
+_opened: dict[tuple[str, int], tuple[Engine, tuple[int, int] | None]] = {}  # with the file that it has open
 _opening = RLock()
 
 
@@ -33,16 +33,18 @@ def open_ledger(ws: Workspace) -> Engine:
 def open_ledger_url(url: str) -> Engine:
     """The ledger behind a SQLAlchemy URL (sqlite:///file or postgresql://…); raises InvalidInput for another kind."""
     file = sqlite_file(url)
-    if file is not None and not file.exists():
-        dispose(url)  # a ledger that was moved away must not be served from an old handle
-        file.parent.mkdir(parents=True, exist_ok=True)
     key = (_with_driver(url), os.getpid())  # a forked child must not share its parent's connections
     with _opening:
+        if key in _opened and _opened[key][1] != _inode(file):
+            dispose(url)  # moved away, or a backup took its place: what runs on must not write into the former one
         if key not in _opened:
-            _opened[key] = _engine(key[0])
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            engine = _engine(key[0])
+            _opened[key] = engine, _inode(file)
             if len(_opened) > _KEPT_OPEN:
-                _opened.pop(next(iter(_opened))).dispose()
-        return _opened[key]
+                _opened.pop(next(iter(_opened)))[0].dispose()
+        return _opened[key][0]
 
 
 @contextmanager
@@ -55,15 +57,24 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def dispose(url: str) -> None:
     """Close the connections of a ledger before its file is replaced; a no-op where none is open."""
-    engine = _opened.pop((_with_driver(url), os.getpid()), None)
-    if engine is not None:
-        engine.dispose()
+    opened = _opened.pop((_with_driver(url), os.getpid()), None)
+    if opened is not None:
+        opened[0].dispose()
 
 
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite URL; None for PostgreSQL."""
     parsed = make_url(url)
     return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+def _inode(file: Path | None) -> tuple[int, int] | None:
+    """Which file stands under the name now; None for PostgreSQL and where there is none."""
+    try:
+        found = file.stat() if file is not None else None
+    except FileNotFoundError:
+        return None
+    return (found.st_dev, found.st_ino) if found is not None else None
 
 
 def _with_driver(url: str) -> str:

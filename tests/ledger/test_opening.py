@@ -1,6 +1,8 @@
 """Opening, migrating and guarding the ledger, on both databases."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from dunning_pipeline.errors import InvalidInput, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.account_export import export_account
+from dunning_pipeline.ledger.backup import backup
 from dunning_pipeline.ledger.bulk import read_many
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading
 from dunning_pipeline.ledger.export import KEPT_BACK, export_to_warehouse
@@ -118,6 +121,20 @@ def test_many_who_open_it_first_find_one_ledger(ledger_workspace: Workspace) -> 
     with ThreadPoolExecutor(6) as pool:
         engines = list(pool.map(lambda _: open_ledger(ledger_workspace), range(6)))
     assert {current_revision(engine) for engine in engines} == {HEAD}
+
+
+def test_what_runs_on_reads_and_writes_what_another_process_restored(workspace: Workspace, tmp_path: Path) -> None:
+    copy = backup(workspace, tmp_path / "copy")
+    with open_ledger(workspace).begin() as connection:
+        put_statement(connection)
+    command = [sys.executable, "-m", "dunning_pipeline.cli.main", "ledger", "restore", str(copy), "--replace"]
+    subprocess.run([*command, "--workspace", str(workspace.root)], check=True, capture_output=True, timeout=60)
+    with open_ledger(workspace).begin() as connection:
+        assert connection.scalars(select(statements.c.statement_id)).all() == []
+        put_statement(connection)
+    dispose(workspace.ledger_url)
+    with reading(open_ledger(workspace)) as connection:
+        assert len(connection.scalars(select(statements.c.statement_id)).all()) == 1
 
 
 def test_sqlite_writes_durably_and_checks_foreign_keys(workspace: Workspace) -> None:
