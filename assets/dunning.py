@@ -133,14 +133,28 @@ def delivery_asset() -> dg.AssetsDefinition:
 
         said = deliver(workspace(), now=business_now(), workers=config.workers, send_now=config.at_once)
         outcomes = {name: count for name, count in said.items() if isinstance(count, int)}
-        wrong = [f"{outcomes[name]} {name}" for name in ("failed", "unknown") if outcomes.get(name)]
+        wrong = [f"{outcomes['failed']} failed"] if outcomes.get("failed") else []
+        if unknown := _unknown():  # of earlier runs and of one that was killed, too, until somebody settles them
+            wrong.append(f"{unknown} may or may not have left: `dunning send resolve KEY …`")
         wrong += said.get("errors", [])  # the stop button, a provider that is not there
         metadata: dict[str, Any] = {"dagster/row_count": outcomes.get("sent", 0), **outcomes}
+        if any(said["recovered"].values()):
+            metadata["taken back from a run that died"] = said["recovered"]
         if any(outcomes.values()):
             metadata["chart"] = bars("messages by outcome", {name: n for name, n in outcomes.items() if n})
         return dg.MaterializeResult(metadata=metadata, check_results=[_outcome(SENT, wrong)])
 
     return sent_messages
+
+
+def _unknown() -> int:
+    from sqlalchemy import func, select
+
+    from dunning_pipeline.ledger.engine import open_ledger, reading
+    from dunning_pipeline.ledger.schema import sends
+
+    with reading(open_ledger(workspace())) as connection:
+        return connection.scalar(select(func.count()).where(sends.c.status == "unknown")) or 0
 
 
 def _scoped_run(ws: Workspace, config: DunningRunConfig, day: date) -> Any:

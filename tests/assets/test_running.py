@@ -13,6 +13,7 @@ from sqlalchemy import select
 from assets.definitions import build_definitions
 from assets.event_log import EventLog
 from dunning_pipeline.delivery.switches import switch_on
+from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import findings, sends, statements
@@ -156,6 +157,24 @@ def test_that_sending_is_stopped_is_no_green_check(company: Workspace, defs: dg.
         switch_on(connection, "stop", actor="t", reason="wrong prices", at=NOW)
     told = checks(run(defs, "send"))["delivery/sent_messages", "nothing_needs_a_person"]
     assert not told.passed and "wrong prices" in told.description
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_left_in_doubt_is_told_until_it_is_settled(company: Workspace, defs: dg.Definitions) -> None:
+    assert run(defs, "dunning_run", partition_key=TODAY.isoformat()).success
+    assert run(defs, "close", partition_key=TODAY.isoformat()).success
+    flying = {"status": "in_flight", "phase": "leaving", "claimed_by": "elsewhere:1:gone", "claimed_at": NOW}
+    with open_ledger(company).begin() as connection:
+        key = connection.scalar(select(sends.c.send_key).where(sends.c.channel == "email").limit(1))
+        connection.execute(sends.update().where(sends.c.send_key == key).values(attempts=1, **flying))
+    taken_back = run(defs, "send")
+    shown = materialised(taken_back)["delivery/sent_messages"]["taken back from a run that died"].value
+    assert shown == {"queued": 0, "sent": 0, "unknown": 1}
+    for result in (taken_back, run(defs, "send")):
+        told = checks(result)["delivery/sent_messages", "nothing_needs_a_person"]
+        assert not told.passed and "1 may or may not have left: `dunning send resolve KEY" in told.description
+    resolve_by_person(company, key, was_sent=True, now=NOW, actor="t")
+    assert checks(run(defs, "send"))["delivery/sent_messages", "nothing_needs_a_person"].passed
 
 
 def test_the_form_narrows_a_run(company: Workspace, defs: dg.Definitions) -> None:
