@@ -5,6 +5,8 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dunning_pipeline.delivery.reading import HELD_BACK
+
 SHOWN = 200
 Rows = Sequence[Mapping[str, Any]]
 
@@ -12,7 +14,7 @@ Rows = Sequence[Mapping[str, Any]]
 def timeline(record: Mapping[str, Rows], *, zone: ZoneInfo) -> list[dict[str, Any]]:
     """Events as at (instant), kind and row, the newest first. `record` holds the rows of each table by its name."""
     found = [_event(s["created_at"], "statement", s) for s in record["statements"]]
-    found += [_event(s["sent_at"] or s["queued_at"], "send", s) for s in record["sends"]]
+    found += [_event(_moment_of(s), "send", s) for s in record["sends"]]
     found += [_event(n["created_at"], "note", n) for n in record["notes"]]
     found += [_event(_instant(p["posted_on"], zone), "posting", p) for p in record["postings"]]
     found += [_event(_instant(p["payment_date"], zone), "payment", p) for p in record["payments"]]
@@ -23,6 +25,13 @@ def timeline(record: Mapping[str, Rows], *, zone: ZoneInfo) -> list[dict[str, An
                 found.append(_event(row[ends], f"{kind}_end", row))
     found += [_event(a["created_at"], "assignment", a) for a in record["assignments"]]
     return sorted(found, key=lambda event: event["at"], reverse=True)[:SHOWN]
+
+
+def _moment_of(send: Mapping[str, Any]) -> datetime:
+    """When it left, or was held back for good or for now; what waits stands where it was queued."""
+    held_back = send["held_back_at"] if send["status"] in HELD_BACK else None
+    moment: datetime = send["sent_at"] or held_back or send["queued_at"]
+    return moment
 
 
 def _event(at: datetime, kind: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def payment_succeeded(connection: Connection, ws: Workspace, row: Mapping[str, A
             sends.c.send_key != key,
             sends.c.status.in_(("queued", "held")),
         )
-        .values(status="cancelled", reason="paid_by_retry")
+        .values(status="cancelled", reason="paid_by_retry", held_back_at=now)
     )
     resolve_findings_of(connection, kind="payment_declined", object_id=row["statement_id"] or key, by=ACTOR, at=now)
     audit.record(

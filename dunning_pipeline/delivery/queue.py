@@ -238,7 +238,7 @@ def next_resend(connection: Connection, statement_id: str) -> str:
 def cancel_send(connection: Connection, key: str, *, now: datetime, actor: str, reason: str) -> None:
     """Cancel one waiting send. Raises NotThere, or Refused where it is no longer waiting."""
     waiting = update(sends).where(sends.c.send_key == key, sends.c.status.in_(WAITING))
-    values = {"status": "cancelled", "reason": reason, "next_attempt_at": None}
+    values = {"status": "cancelled", "reason": reason, "next_attempt_at": None, "held_back_at": now}
     if connection.execute(waiting.values(**values)).rowcount:
         audit.record(
             connection, actor=actor, action="send.cancelled", object_kind="send", object_id=key, reason=reason, at=now

@@ -10,6 +10,8 @@ from dunning_pipeline.ledger.naming import keys_named
 from dunning_pipeline.ledger.schema import send_accounts, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
+HELD_BACK = ("held", "cancelled", "superseded")
+
 
 def read_sends(
     ws: Workspace,
@@ -76,6 +78,7 @@ def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:
         "due_at": row["due_at"],
         "queued_at": row["queued_at"],
         "sent_at": row["sent_at"],
+        "held_back_at": row["held_back_at"] if row["status"] in HELD_BACK else None,
         "explanation": words,
         "remedy": remedy or None,
     }

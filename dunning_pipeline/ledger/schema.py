@@ -343,6 +343,7 @@ sends = Table(
     Column("provider_message_id", String, index=True),
     Column("queued_at", Instant, nullable=False),
     Column("sent_at", Instant),
+    Column("held_back_at", Instant),  # when it was last held for this reason, cancelled or superseded
     Column("created_by", String, nullable=False),
     Index("ix_sends_status_due_at", "status", "due_at", "send_key"),
     Index("ix_sends_due_at", "due_at", "send_key"),

@@ -81,5 +81,5 @@ def _mark(connection: Connection, statement_id: str, *, reason: str, now: dateti
     connection.execute(
         update(sends)
         .where(sends.c.statement_id == statement_id, sends.c.status.in_(WAITING))
-        .values(status="cancelled", reason="the statement was voided")
+        .values(status="cancelled", reason="the statement was voided", held_back_at=now)
     )

@@ -20,7 +20,9 @@ update sends set status = 'in_flight', phase = 'claimed', claimed_by = told.valu
 from {told} where sends.send_key = told.value ->> 'key'
 """
 # all that a worker asks of a send; not what was or becomes of it
-_AFTERWARDS = ("delivery", "delivery_at", "next_attempt_at", "claimed_at", "queued_at", "sent_at", "created_by")
+_AFTERWARDS = (
+    "delivery", "delivery_at", "next_attempt_at", "claimed_at", "queued_at", "sent_at", "held_back_at", "created_by"
+)  # fmt: skip
 _READ = tuple(name for name in sends.columns.keys() if name not in _AFTERWARDS)  # noqa: SIM118 — not a dict
 
 

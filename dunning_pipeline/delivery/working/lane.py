@@ -179,9 +179,11 @@ class Lane:
         def write(connection: Any) -> None:
             for row, verdict in verdicts:
                 if verdict.action == "hold":
-                    hold(connection, row, reason=verdict.reason or "held", until=verdict.until)
+                    hold(connection, row, reason=verdict.reason or "held", until=verdict.until, at=now)
                     obstructed(connection, ws, row, verdict, now=now)
-                elif verdict.action == "cancel" and cancel(connection, row, reason=verdict.reason or "cancelled"):
+                elif verdict.action == "cancel" and cancel(
+                    connection, row, reason=verdict.reason or "cancelled", at=now
+                ):
                     obstructed(connection, ws, row, verdict, now=now)
 
         self._session.recorder.run(write)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
 
 from dunning_pipeline.delivery.payments import payment_declined, payment_taken
 from dunning_pipeline.delivery.permission.suppressions import suppress
@@ -14,7 +14,7 @@ from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.ledger.bulk import chunks, lock_rows, write_stored
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.schema import sends, statements
-from dunning_pipeline.ledger.types import instant_text
+from dunning_pipeline.ledger.types import Instant, instant_text
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import REMINDS, record_reached, without_reminder
 
@@ -162,7 +162,7 @@ def _record_other(
     elif answer.kind == "unknown":
         values["status"] = "unknown"
     elif answer.kind == "validated":
-        values |= {"status": "held", "reason": "sandbox"}
+        values |= {"status": "held", "reason": "sandbox", "held_back_at": now}
     else:
         values["status"] = "failed"
     changed = connection.execute(
@@ -211,19 +211,21 @@ def after_sent(connection: Connection, ws: Workspace, rows: Iterable[Mapping[str
         record_reached(connection, statement_ids=sorted(reached), sent_on=sent_on, now=now)
 
 
-def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None) -> None:
-    """Hold a claimed send; `until` is when time alone would release it."""
-    values: dict[str, Any] = {"status": "held", "reason": reason, **_FREE}
+def hold(connection: Connection, row: Mapping[str, Any], *, reason: str, until: datetime | None, at: datetime) -> None:
+    """Hold a claimed send; `until` is when time alone would release it. One that is held again is held since then."""
+    still = and_(sends.c.reason == reason, sends.c.held_back_at.is_not(None))
+    since = case((still, sends.c.held_back_at), else_=literal(at, Instant()))
+    values: dict[str, Any] = {"status": "held", "reason": reason, "held_back_at": since, **_FREE}
     if until is not None:
         values["due_at"] = until
     connection.execute(update(sends).where(_mine).values(**values), {"k": row["send_key"], "w": row["claimed_by"]})
 
 
-def cancel(connection: Connection, row: Mapping[str, Any], *, reason: str) -> bool:
+def cancel(connection: Connection, row: Mapping[str, Any], *, reason: str, at: datetime) -> bool:
     """Cancel a claimed send that must not leave any more; True where it was still ours."""
     return bool(
         connection.execute(
-            update(sends).where(_mine).values(status="cancelled", reason=reason, **_FREE),
+            update(sends).where(_mine).values(status="cancelled", reason=reason, held_back_at=at, **_FREE),
             {"k": row["send_key"], "w": row["claimed_by"]},
         ).rowcount
     )

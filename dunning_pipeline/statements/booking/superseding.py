@@ -51,7 +51,7 @@ def supersede_unsent(
         connection.execute(
             update(sends)
             .where(sends.c.statement_id.in_(chunk), sends.c.status.in_(WAITING))
-            .values(status="superseded", reason="a newer statement replaces it")
+            .values(status="superseded", reason="a newer statement replaces it", held_back_at=now)
         )
     reverse_postings(connection, gone, on=_last_date(fresh, now), reason="superseded", actor=actor, now=now)
     audit_many(connection, gone, action="statement.supersede", actor=actor, now=now)
