@@ -46,6 +46,10 @@ UNSEEN = (
     "promise_id",
     "verdict",
     "seen",
+    "pair",
+    "same",
+    "decision_id",
+    "back",
 )
 
 

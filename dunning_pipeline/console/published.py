@@ -31,8 +31,7 @@ _mine = threading.local()  # the lookups' connection of this thread
 def rows(workspace: Workspace, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
     """Rows of a query over the snapshot as dicts; empty where nothing is published or a model is not there yet."""
     try:
-        cursor = _cursor(workspace)
-        result = cursor.execute(sql, parameters)
+        result = cursor(workspace).execute(sql, parameters)
     except NotThere:
         return []
     except duckdb.CatalogException:
@@ -41,7 +40,8 @@ def rows(workspace: Workspace, sql: str, parameters: Parameters = ()) -> list[di
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _cursor(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+def cursor(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+    """A connection to the snapshot, for what other rooms read of it. Raises NotThere before the first build."""
     file = snapshot_file(workspace)
     with _lock:
         known = _open.get(workspace.serving)
@@ -57,11 +57,11 @@ def _cursor(workspace: Workspace) -> duckdb.DuckDBPyConnection:
 def found(workspace: Workspace, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
     """Rows of a query over the tables of console.lookups as dicts; empty where nothing is published."""
     try:
-        cursor = _lookups(workspace).execute(sql, parameters)
+        result = _lookups(workspace).execute(sql, parameters)
     except NotThere:
         return []
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def first(workspace: Workspace, sql: str, parameters: Parameters = ()) -> dict[str, Any] | None:

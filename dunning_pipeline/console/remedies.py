@@ -34,6 +34,7 @@ PAGES = {
     "suppress": "Consent and suppressions",
     "process": "Processes and templates",
     "template": "Processes and templates",
+    "profile": "Unified profiles",
     "report": "Reports",
     "run": "Runs",
     "runs": "Runs",

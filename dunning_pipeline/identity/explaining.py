@@ -33,12 +33,14 @@ WHY_NOT = {  # the reason of a suggestion → what a person reads
 }
 
 
-def find_profile(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str]:
-    """(kind, unified id) of a unified id, an id that was merged away, a record key, or a source's own record id.
+def find_profile(con: duckdb.DuckDBPyConnection, name: str, *, of: str | None = None) -> tuple[str, str]:
+    """(kind, unified id) of a unified id, an id that was merged away, a record key, or a source's own record id; `of` is
+    the only kind to look among.
 
     Raises NotThere for what is unknown, and for a source id that several sources use.
     """
-    for kind in ("account", "individual"):
+    kinds = (of,) if of else ("account", "individual")
+    for kind in kinds:
         moved = _rows(con, "select new_id from identity.id_redirects where party_kind = ? and old_id = ?", kind, name)
         unified_id = moved[0]["new_id"] if moved else name
         if _rows(con, f"select 1 as x from identity.{kind}_links where unified_{kind}_id = ? limit 1", unified_id):
@@ -46,7 +48,7 @@ def find_profile(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str]:
     for column in ("record_key", "source_record_id"):
         found = [
             (kind, row["id"])
-            for kind in ("account", "individual")
+            for kind in kinds
             for row in _rows(
                 con, f"select distinct unified_{kind}_id as id from identity.{kind}_links where {column} = ?", name
             )
@@ -89,13 +91,16 @@ def profile(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def explanation(con: duckdb.DuckDBPyConnection, name: str, other: str | None = None) -> list[dict[str, Any]]:
+def explanation(
+    con: duckdb.DuckDBPyConnection, name: str, other: str | None = None, *, of: str | None = None
+) -> list[dict[str, Any]]:
     """The steps that hold a profile together, a spanning tree from its first record; with `other` (a record of the same
-    profile) the shortest path from `name` to it. Each step: from, to, rule, tier, confidence, shared values, words.
+    profile) the shortest path from `name` to it; `of` is the kind of both. Each step: from, to, rule, tier, confidence,
+    shared values, words.
 
     Raises NotThere where the two records are in different profiles: `differences` says why.
     """
-    kind, unified_id = find_profile(con, name)
+    kind, unified_id = find_profile(con, name, of=of)
     edges = _rows(
         con,
         "select left_record, right_record, rule, tier, confidence, shared_values, names from identity.evidence"
@@ -206,11 +211,16 @@ def _tree(start: str, edges: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return reached
 
 
+def shared_by(rule: str) -> list[str]:
+    """What two records that this rule links have in common, a phrase each; none where its name does not tell."""
+    return list(dict.fromkeys(WORDS[word] for word in rule.split("_") if word in WORDS))
+
+
 def in_words(rule: str, shared_values: str | None, names: str) -> str:
     """One sentence for a person: what the two records share, and how their names agree."""
     if rule == "decided":
         return WORDS["decided"]
-    shared = " and ".join(dict.fromkeys(WORDS[word] for word in rule.split("_") if word in WORDS)) or "same values"
+    shared = " and ".join(shared_by(rule)) or "same values"
     name = "the names are the same" if names == "same" else "the names are nearly the same"
     return f"{shared} ({(shared_values or '').replace('|', ', ')}), and {name}"
 

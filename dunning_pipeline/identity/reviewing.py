@@ -24,10 +24,16 @@ class Taken:
 
 
 def waiting_pairs(
-    con: duckdb.DuckDBPyConnection, decided: Collection[tuple[str, str, str]], *, kind: str | None, rule: str | None
+    con: duckdb.DuckDBPyConnection,
+    decided: Collection[tuple[str, str, str]],
+    *,
+    kind: str | None,
+    rule: str | None,
+    about: str | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
     """Suggestions of the snapshot, the most certain first, without those of (kind, left, right) that a person has
-    decided since its build; and how many these are. Raises InvalidInput for a rule that no ruleset has."""
+    decided since its build; and how many these are. `about` is the unified id of one side. Raises InvalidInput for a
+    rule that no ruleset has."""
     kinds = [kind] if kind else list(KINDS)
     rules = {name for one in kinds for (name,) in con.execute(f"select rule from identity.{one}_rules").fetchall()}
     if rule is not None and rule not in rules:
@@ -35,8 +41,9 @@ def waiting_pairs(
     cursor = con.execute(
         "select suggestion_id, party_kind, rule, tier, confidence, reason, left_record, right_record, left_id,"
         " right_id, shared_values from identity.suggestions"
-        " where list_contains(?, party_kind) and rule = coalesce(?, rule) order by confidence desc, suggestion_id",
-        [kinds, rule],
+        " where list_contains(?, party_kind) and rule = coalesce(?, rule)"
+        " and (? is null or ? in (left_id, right_id)) order by confidence desc, suggestion_id",
+        [kinds, rule, about, about],
     )
     columns = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

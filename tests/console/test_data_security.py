@@ -46,6 +46,8 @@ POSTS = {
     "/simulate": "viewer",
     "/plans/{plan_key:path}": "collector",
     "/reports/{name}/mail": "collector",
+    "/profiles/decide": "collector",
+    "/profiles/withdraw": "collector",
     "/segments/{name}/publish": "approver",
     "/users": "admin",
     "/users/{user_id}": "admin",

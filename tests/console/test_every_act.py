@@ -129,8 +129,10 @@ ACTS: dict[str, tuple[Any, str]] = {
         "change_user",
     ),
 }
-# these have tests of their own: below, and in test_access
+# these have tests of their own: below, in test_access and in test_profiles
 ELSEWHERE = {
+    "/profiles/decide",
+    "/profiles/withdraw",
     "/statements/{statement_id}/close",
     "/statements/{statement_id}/void",
     "/statements/{statement_id}/pdf",

@@ -25,7 +25,7 @@ START = ("/", "/statements", "/statements/st-kim", "/statements/st-kim/edit", "/
          "/runs", "/segments", "/campaigns", "/calendar", "/calendar?view=week",
          "/consent", "/reports", "/processes", "/processes/standard", "/jobs", "/simulate", "/dunning/new", "/password",
          "/templates/friendly_reminder/de",
-         "/plans/s:p-kim", "/search?q=kim", "/statements/gone")  # fmt: skip
+         "/plans/s:p-kim", "/profiles", "/search?q=kim", "/statements/gone")  # fmt: skip
 # not words: figures, dates, addresses, names and keys of the world's two accounts
 DATA = re.compile(
     r"[\W\d]*|.*(script|kim|lee|\d{2}\.\d{2}|@|:).*|EUR|USD|s|t|x|odd|why|U-\w+", re.IGNORECASE | re.DOTALL

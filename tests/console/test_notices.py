@@ -17,7 +17,7 @@ def test_a_notice_is_told_once_and_never_in_the_address(browser: Person) -> None
     answer = browser.post(f"/users/{user_id}", role="viewer", is_active="1")
     assert answer.headers["location"] == "/users"
     assert "Saved." not in browser.client.get("/users", headers={"HX-Request": "true"}).text  # a part of some page
-    assert '<p class="notice" role="status">Saved.</p>' in browser.client.get("/users").text
+    assert '<p class="notice" role="status" tabindex="-1" autofocus>Saved.</p>' in browser.client.get("/users").text
     assert 'role="status"' not in browser.client.get("/users").text
 
 

@@ -1,4 +1,4 @@
-"""Accounts: search over the snapshot, and one account with its profile, debts, holds, charges and timeline."""
+"""Accounts: the list, and one account with its profile, debts, holds, charges and timeline."""
 
 import json
 from collections.abc import Mapping
@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 from sqlalchemy import func, or_, select
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import published
 from dunning_pipeline.console.coming import next_steps
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import PAGE_SIZE
+from dunning_pipeline.console.pages.searching import found_accounts, named, of_keys
 from dunning_pipeline.console.pages.sends import LISTED
 from dunning_pipeline.console.timeline import timeline
 from dunning_pipeline.ledger.engine import reading
@@ -29,83 +30,23 @@ from dunning_pipeline.ledger.schema import (
     statements,
 )
 
-_ACCOUNTS = """
-    select page.*, links.unified_account_id
-    from (
-        select account_key, account_id, source, name, country, owner, sort_name from accounts
-        where {condition} order by sort_name, account_key limit {limit} offset {offset}
-    ) as page
-    left join account_links as links on links.account_key = page.account_key
-    order by page.sort_name, page.account_key
-"""
-_EXACT = """
-    select account_key from accounts where account_id = :q
-    union select account_key from accounts where sort_email = :lower
-    union select account_key from contacts where sort_email = :lower
-"""
-# any part of the name, looked for in the index of names and not in the rows
-_NAMED = "select account_key from accounts where instr(sort_name, :lower) {scope} order by sort_name limit 2000"
-
-
-def found_accounts(desk: Desk, condition: str, parameters: dict[str, Any], *, page: int = 1) -> list[dict[str, Any]]:
-    """Accounts in the user's scope that fit a condition (of ours, with bound parameters), one page and one row more."""
-    if desk.user.row_scope is not None:
-        condition = f"owner = :owner and {condition}"
-    sql = _ACCOUNTS.format(condition=condition, limit=PAGE_SIZE + 1, offset=(page - 1) * PAGE_SIZE)
-    return published.found(desk.workspace, sql, {"owner": desk.user.row_scope, **parameters})
-
-
-def named(desk: Desk, wanted: str) -> list[str]:
-    """Keys of the accounts with this id or e-mail (a contact's too); where there is none, with it in their name."""
-    parameters = {"q": wanted, "lower": wanted.lower(), "owner": desk.user.row_scope}
-    found = published.found(desk.workspace, _EXACT, parameters)
-    if not found and "@" not in wanted:
-        scope = "and owner = :owner" if desk.user.row_scope is not None else ""
-        found = published.found(desk.workspace, _NAMED.format(scope=scope), parameters)
-    return [row["account_key"] for row in found]
-
-
-def of_keys(keys: list[str]) -> tuple[str, dict[str, Any]]:
-    """The condition for `found_accounts` that names some accounts."""
-    return "account_key in (select value from json_each(:keys))", {"keys": json.dumps(keys)}
-
 
 @allowed("viewer")
 def list_accounts(desk: Desk) -> Response:
     page = max(1, desk.whole(desk.asked("page"), most=2_000) or 1)
     condition, parameters = of_keys(named(desk, desk.asked("q"))) if desk.asked("q") else ("true", {})
     found = found_accounts(desk, condition, parameters, page=page)
-    owed = _owed(desk, [row["account_key"] for row in found[:PAGE_SIZE]])
+    owed = owed_by(desk, [row["account_key"] for row in found[:PAGE_SIZE]])
     return desk.page("accounts.html", rows=found[:PAGE_SIZE], owed=owed, page=page, has_more=len(found) > PAGE_SIZE)
 
 
-def _owed(desk: Desk, keys: list[str]) -> dict[str, list[dict[str, Any]]]:
+def owed_by(desk: Desk, keys: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """What each of the accounts owes, a row per currency."""
     sql = "select * from owed where account_key in (select value from json_each(?)) order by currency"
     by_account: dict[str, list[dict[str, Any]]] = {}
     for row in published.found(desk.workspace, sql, [json.dumps(keys)]) if keys else []:
         by_account.setdefault(row["account_key"], []).append(row)
     return by_account
-
-
-@allowed("viewer")
-def search(desk: Desk) -> Response:
-    """One box for account names and ids, invoice numbers, statement numbers and e-mail addresses."""
-    wanted = desk.asked("q")
-    if not wanted:
-        return desk.page("search.html", wanted="", accounts=[], invoices=[])
-    with reading(desk.engine) as connection:
-        statement = connection.execute(select(statements.c.statement_id).where(statements.c.number == wanted)).first()
-    if statement:
-        return RedirectResponse(f"/statements/{statement[0]}", status_code=303)
-    invoices = published.found(
-        desk.workspace,
-        """select invoices.invoice_key, invoices.invoice_number, invoices.account_key, accounts.name, invoices.due_date
-        from invoices join accounts on accounts.account_key = invoices.account_key
-        where invoices.invoice_number = :q and (:owner is null or accounts.owner = :owner) limit 50""",
-        {"q": wanted, "owner": desk.user.row_scope},
-    )
-    accounts = [] if invoices else found_accounts(desk, *of_keys(named(desk, wanted)))
-    return desk.page("search.html", wanted=wanted, accounts=accounts[:PAGE_SIZE], invoices=invoices)
 
 
 @allowed("viewer")
@@ -160,12 +101,14 @@ _PROFILE = {
 
 
 def _profile(desk: Desk, account: dict[str, Any]) -> dict[str, Any]:
+    # of the other accounts of its company only those that the user may see
     sources = """select links.*, accounts.name from account_links as links
         join accounts on accounts.account_key = links.account_key
-        where links.unified_account_id = ? order by links.account_key"""
-    key = account["account_key"]
+        where links.unified_account_id = :id and (:owner is null or accounts.owner = :owner)
+        order by links.account_key"""
+    key, of = account["account_key"], {"id": account["unified_account_id"], "owner": desk.user.row_scope}
     profile = {name: published.found(desk.workspace, sql, [key]) for name, sql in _PROFILE.items()}
-    return {**profile, "sources": published.found(desk.workspace, sources, [account["unified_account_id"]])}
+    return {**profile, "sources": published.found(desk.workspace, sources, of)}
 
 
 def _record(desk: Desk, key: str) -> dict[str, Any]:
@@ -240,7 +183,6 @@ def account_path(key: str) -> str:
 routes = [
     Route("/find/{kind}/{key:path}", find),
     Route("/accounts", list_accounts),
-    Route("/search", search),
 ]
 # an id of a source may hold a slash: asked last, after the pages below an account
 last_routes = [Route("/accounts/{account_key:path}", show_account)]

@@ -10,7 +10,8 @@ from dunning_pipeline.console import jobs, published
 from dunning_pipeline.console.coming import by_day
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.jobs import Job
-from dunning_pipeline.console.pages.accounts import account_row, found_accounts
+from dunning_pipeline.console.pages.accounts import account_row
+from dunning_pipeline.console.pages.searching import found_accounts
 from dunning_pipeline.console.pages.sends import one_send
 from dunning_pipeline.console.scope import needs_all_accounts
 from dunning_pipeline.console.typed import typed_day

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
+from dunning_pipeline.console.pages.searching import found_accounts
 from dunning_pipeline.console.scope import sends_within_scope, within_scope
 from dunning_pipeline.delivery.holds import explained
 from dunning_pipeline.delivery.judging.digests import told_accounts
@@ -54,10 +55,11 @@ def show_send(desk: Desk) -> Response:
         )
     is_cancelling_told = any(kind == "act" and one["action"] == "send.cancelled" for kind, one in history)
     accounts = [one for one in told_accounts(row) if one["key"] in seen]
+    account = next(iter(found_accounts(desk, "account_key = :key", {"key": row["account_key"]})), None)
     others = len(told_accounts(row)) - len(accounts)
     return desk.page(
         "send.html", send=row, statement=statement, history=history, is_cancelling_told=is_cancelling_told,
-        accounts=accounts, others=others,
+        accounts=accounts, others=others, account=account,
         why="\n  → ".join(part for part in explained(row) or () if part),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from dunning_pipeline.console import previews
 from dunning_pipeline.console.desk import Desk, allowed, as_rows
 from dunning_pipeline.console.listing import listed
-from dunning_pipeline.console.pages.accounts import named
+from dunning_pipeline.console.pages.searching import found_accounts, named
 from dunning_pipeline.console.pages.segments import members_of, segment_names
 from dunning_pipeline.console.scope import one_of, within_scope
 from dunning_pipeline.dunning.reasons import in_words
@@ -125,12 +125,14 @@ def show_statement(desk: Desk) -> Response:
         limit = limit_above(row, desk.workspace.company) if is_draft else None
         asked = sorted(who_asked(connection, row)) if limit else []
     story = _story(desk, row, rows)
+    accounts = found_accounts(desk, "account_key = :key", {"key": row["account_key"]})
     return desk.page(
         "statement.html",
         statement=row,
         details=details,
         numbers={line["invoice_key"]: line["invoice_number"] for line in details if line["invoice_number"]},
         events=story,
+        unified_id=accounts[0]["unified_account_id"] if accounts else row["unified_account_id"],
         limit=limit,
         asked=asked,
         **rows,

@@ -42,6 +42,15 @@
     to.value = day.dataset.day + to.value.slice(10);
     form.requestSubmit(form.querySelector("button[value=move]"));
   });
+  // what replaces a part of the page takes over the focus that was in it, and a job says when it stands otherwise
+  let left = false;
+  document.addEventListener("htmx:beforeSwap", (event) => { left = event.detail.target.contains(document.activeElement); });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const target = document.getElementById(event.detail.target.id);
+    if (left && document.activeElement === document.body) target?.focus();
+    const told = document.querySelector("[data-told]"), status = document.getElementById("job-status")?.textContent;
+    if (told && status && told.dataset.told !== status) { told.dataset.told = status; told.textContent = status; }
+  });
   document.addEventListener("submit", (event) => {
     const question = event.submitter?.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
