@@ -18,7 +18,7 @@ from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.findings import raise_finding
 from dunning_pipeline.ledger.leases import hold
-from dunning_pipeline.ledger.schema import findings, process_versions, runs, statements
+from dunning_pipeline.ledger.schema import findings, item_levels, process_versions, runs, statements
 from dunning_pipeline.ledger.types import canonical_json
 from dunning_pipeline.letters.paper.fonts import not_drawn
 from dunning_pipeline.settings.scratch import drop_unfinished
@@ -65,7 +65,8 @@ def run(
     """Decide as of `dunning_date` and bring the open drafts of the scope in line with it.
 
     The run of a date and scope has one id: a repeated run is the same run. Raises Busy while another run goes on,
-    Refused for a date before the last closed run. `replay` decides and returns the proposals, and writes nothing.
+    Refused for a date before the last closed run or the last reminder that left. `replay` decides, returns the
+    proposals and writes nothing.
     """
     scope = scope or Scope()
     run_id = run_id_of(dunning_date, scope)
@@ -131,7 +132,9 @@ def _kind(scope: Scope) -> str:
 
 
 def _refuse_going_back(engine: Engine, dunning_date: date, scope: Scope) -> None:
-    """Raise Refused for a date before the last closed run; single-invoice runs and account statements do not count."""
+    """Raise Refused for a date before the last closed run, or before a reminder left: as of that date it has not been
+    said, and would be said again. Single-invoice runs and account statements do not count.
+    """
     if scope.kind != "dunning":
         return
     with reading(engine) as connection:
@@ -140,10 +143,25 @@ def _refuse_going_back(engine: Engine, dunning_date: date, scope: Scope) -> None
             .select_from(statements.join(runs, runs.c.run_id == statements.c.run_id))
             .where(runs.c.kind == "dunning", statements.c.status.in_(("closed", "superseded")))
         )
+        left_on = connection.scalar(
+            select(func.max(item_levels.c.sent_on))
+            .select_from(
+                item_levels.join(statements, statements.c.statement_id == item_levels.c.statement_id).join(
+                    runs, runs.c.run_id == statements.c.run_id
+                )
+            )
+            .where(item_levels.c.event == "reached", item_levels.c.sent_on > dunning_date)
+            .where(runs.c.kind == "dunning", statements.c.status.in_(("closed", "superseded")))
+        )
     if last is not None and dunning_date < last:
         raise Refused(
             f"a run dated {dunning_date} is before the last closed run of {last}",
             remedy="look at it with --replay, which changes nothing",
+        )
+    if left_on is not None:
+        raise Refused(
+            f"a run dated {dunning_date} is before {left_on}, when reminders left: it would say them again",
+            remedy=f"run {left_on} or a later date, which catches up what was missed; --replay changes nothing",
         )
 
 

@@ -1,7 +1,7 @@
 """Runs in an ephemeral instance: what is materialised, what a broken file or row looks like, and the day as one."""
 
 import shutil
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,21 @@ def test_that_sending_is_stopped_is_no_green_check(company: Workspace, defs: dg.
         switch_on(connection, "stop", actor="t", reason="wrong prices", at=NOW)
     told = checks(run(defs, "send"))["delivery/sent_messages", "nothing_needs_a_person"]
     assert not told.passed and "wrong prices" in told.description
+
+
+@pytest.mark.slow
+def test_a_backfill_of_past_days_reminds_nobody_of_the_same_again(company: Workspace, defs: dg.Definitions) -> None:
+    days = [(TODAY - timedelta(days=ago)).isoformat() for ago in (3, 2, 1)]
+    for day in days:
+        proposed = run(defs, "dunning_run", partition_key=day)
+        assert proposed.success == (day == days[0])  # what left today is unsaid as of the day after the first
+        assert run(defs, "close", partition_key=day).success
+        assert run(defs, "send", run_config={"ops": {"delivery__sent_messages": {"config": {"at_once": True}}}}).success
+    (failure,) = [event for event in proposed.all_events if event.is_step_failure]
+    assert f"is before {TODAY}, when reminders left" in failure.event_specific_data.error.message
+    with reading(open_ledger(company)) as connection:
+        assert set(connection.scalars(select(statements.c.dunning_date))) == {date.fromisoformat(days[0])}
+        assert connection.scalar(select(sends.c.status).limit(1)) == "sent"
 
 
 @pytest.mark.slow
