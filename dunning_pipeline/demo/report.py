@@ -27,7 +27,7 @@ def tell(ws: Workspace, report: DailyReport, outcomes: Mapping[str, Any], *, con
         table.add_row(name, Text(text))
     console.print()
     console.print(table)
-    for problem in report.problems:
+    for problem in [*report.problems, *outcomes.get("errors", [])]:
         console.print(Text(f"! {problem}", style="yellow"))
     if report.is_complete:
         _what_next(ws, report, console)
@@ -105,7 +105,8 @@ def _sent(ws: Workspace, outcomes: Mapping[str, Any]) -> str:
     sent = counts.pop("sent", 0)
     others = ", ".join(f"{count} {name}" for name, count in counts.items())
     if not sent:
-        done = "nothing: everything of this day has been sent already" if _ever_sent(ws) else "nothing"
+        is_done = _ever_sent(ws) and not outcomes.get("errors")
+        done = "nothing: everything of this day has been sent already" if is_done else "nothing"
         return f"{done} ({others})" if others else done
     text = f"{sent} messages, at once; by themselves they would wait until {ws.company.send_hour:02d}:00"
     return f"{text} ({others})" if others else text

@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from dunning_pipeline import daily
 from dunning_pipeline.cli.main import app
+from dunning_pipeline.demo.report import tell
 from dunning_pipeline.examination import examine
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -174,6 +176,12 @@ def test_the_doctor_exits_1_only_for_what_keeps_it_from_working(workspace: Works
 )
 def test_when_the_days_messages_leave(workspace: Workspace, now: str, leaves: str) -> None:
     assert daily.due_time(workspace, datetime.fromisoformat(now)) == datetime.fromisoformat(leaves)
+
+
+def test_the_demos_page_says_why_nothing_left(workspace: Workspace) -> None:
+    page, why = Console(record=True, width=200), "sending is stopped: this ledger is a copy"
+    tell(workspace, daily.DailyReport(date=date(2025, 11, 3)), {"sent": 0, "errors": [why]}, console=page)
+    assert f"! {why}" in page.export_text()
 
 
 @pytest.mark.slow
