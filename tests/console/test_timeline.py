@@ -20,8 +20,9 @@ def test_payments_stand_among_what_happened_each_in_its_own_account(console: Con
     assert "PAY-lee" not in page
 
 
-def test_a_send_tells_that_it_was_cancelled_by_whom_and_why(console: Console) -> None:
+def test_a_send_tells_when_it_was_held_or_cancelled_by_whom_and_why(console: Console) -> None:
     engine, sd = console.app.state.engine, sends.c
+    unsent = {"sd-paid": ("cancelled", "paid"), "sd-held": ("held", "campaign_paused")}
     with engine.begin() as connection:
         row = dict(connection.execute(select(sends).where(sd.send_key == "sd-kim")).mappings().one())
         for key in ("sd-by-hand", "sd-by-void"):
@@ -31,12 +32,18 @@ def test_a_send_tells_that_it_was_cancelled_by_whom_and_why(console: Console) ->
         cancel_send(connection, "sd-by-hand", now=later, actor="maria", reason="they called")
         void_statement(connection, console.workspace, "st-closed", now=later, actor="nora", reason="wrong address")
 
+        for key, (status, reason) in unsent.items():
+            values = {"send_key": key, "status": status, "reason": reason, "held_back_at": later}
+            connection.execute(sends.insert().values(**row | {"statement_id": None} | values))
+
     def history(key: str) -> str:
         page = console.get(f"/sends/{key}?language=de").text.split('<ol class="timeline">')[1].split("</ol>")[0]
         return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
     assert "03.11.2025 10:00 · Sendung abgebrochen · maria they called" in history("sd-by-hand")
     assert "03.11.2025 10:00 · abgebrochen · nora die Mahnung wurde storniert" in history("sd-by-void")
+    assert "03.11.2025 10:00 · abgebrochen bezahlt" in history("sd-paid")
+    assert "03.11.2025 10:00 · angehalten Kampagne ruht" in history("sd-held")
 
 
 def test_what_is_dunned_comes_first_and_what_is_settled_last(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
