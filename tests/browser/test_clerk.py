@@ -110,7 +110,9 @@ def test_an_account_tells_its_story_and_why_it_is_dunned(page_of, keep) -> None:
     page = page_of("collector")
     first_draft(page)
     page.locator("h1 a").click()
-    assert page.get_by_text("Unified profile").is_visible() and page.get_by_text("Open items").is_visible()
+    assert (
+        page.get_by_role("heading", name="Unified profile").is_visible() and page.get_by_text("Open items").is_visible()
+    )
     keep(page, "account")
     page.get_by_role("link", name="Why dunned, why not, next step").click()
     assert page.locator("tbody tr").count() > 0

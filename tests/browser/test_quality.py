@@ -17,6 +17,7 @@ PAGES = [
     "/runs",
     "/statements",
     "/accounts",
+    "/profiles",
     "/segments",
     "/segments/overdue_1_30",
     "/campaigns",
@@ -78,7 +79,8 @@ def seen(chromium, console: Console, session_of, node_modules: Path) -> dict[str
 
 
 def deeper(page) -> list[str]:  # type: ignore[no-untyped-def]
-    """One run, one send, one statement, its edit and send form, one account with its holds, reasons and next step."""
+    """One run, one send, one statement, its edit and send form, one account with its holds, reasons and next step,
+    one profile."""
     first = []
     for path in ("/runs", "/sends"):
         page.goto(path)
@@ -88,7 +90,9 @@ def deeper(page) -> list[str]:  # type: ignore[no-untyped-def]
     page.goto(statement)
     account = page.locator("h1 a").get_attribute("href")
     forms = [statement, f"{statement}/edit", f"{statement}/send"]
-    return [*first, *forms, account, f"{account}/holds", f"{account}/why"]
+    page.goto("/profiles")
+    profile = page.locator("tbody a.row").first.get_attribute("href")
+    return [*first, *forms, account, f"{account}/holds", f"{account}/why", profile]
 
 
 def serious(page, options: str) -> list[str]:  # type: ignore[no-untyped-def]

@@ -25,5 +25,13 @@ def test_an_error_takes_the_focus_and_no_field_beside_it(console: Console) -> No
     assert page.count("autofocus") == 1 and 'role="alert" tabindex="-1" autofocus' in page
 
 
+@pytest.mark.parametrize("name", ["findings", "holds", "profile_parts"])
+def test_enter_in_a_field_presses_none_of_several_buttons(name: str) -> None:
+    (file,) = (one for one in TEMPLATES if one.stem == name)
+    forms = re.findall(r"<form[^>]*>.*?</form>", file.read_text(encoding="utf-8"), re.DOTALL)
+    of_choice = [one for one in forms if 'name="reason"' in one and len(re.findall(r"<button name=", one)) > 1]
+    assert of_choice and [one for one in of_choice if "no_default()" not in one] == []
+
+
 def test_a_page_that_is_not_there_says_so_in_its_title(console: Console) -> None:
     assert "<title>Nicht gefunden ·" in console.get("/statements/gone?language=de").text

@@ -79,7 +79,7 @@ def standing(desk: Desk, con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]
     build = published.first(desk.workspace, "select published_at from snapshot")
     built = datetime.fromisoformat(build["published_at"]).replace(tzinfo=UTC) if build else None
     rows = seen_pairs(desk, con, list_decisions(desk.engine), kind="kind")
-    return [{**row, "waits": built is not None and row["decided_at"] > built} for row in rows]
+    return [{**row, "waits": built is not None and row["decided_at"] >= built} for row in rows]
 
 
 def waiting(desk: Desk, con: duckdb.DuckDBPyConnection, **wanted: str | None) -> list[dict[str, Any]]:
