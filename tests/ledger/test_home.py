@@ -14,6 +14,7 @@ from alembic import command as alembic
 from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.engine import make_url
 
+from dunning_pipeline.console.sentences import said
 from dunning_pipeline.delivery.switches import resume, switch_on, switched_on
 from dunning_pipeline.ledger import home
 from dunning_pipeline.ledger.backup import backup, restore
@@ -188,6 +189,8 @@ def test_a_backup_that_is_restored_elsewhere_says_that_the_other_may_send(worksp
     with open_ledger(fresh).begin() as connection:
         reason = switched_on(connection)["stop"] or ""
         assert reason.startswith("restored from a backup") and str(workspace.state) in reason
+        german = said(reason, "de")  # the audit trail in the console
+        assert german.startswith("aus einer Sicherung") and "Und dieses Ledger" in german and "eine andere Datei" in german
         assert resume(connection, **SAID) == (True, None)  # it was told at once
         assert home.away(connection) is None
     dispose(fresh.ledger_url)
