@@ -35,7 +35,7 @@ def model_spec(model: Model, project: Project, streams: Mapping[str, StreamSourc
     return dg.AssetSpec(
         model_key(model.schema, model.name),
         deps=sorted(set(_parents(model, project, streams)), key=str),
-        description=f"{model.description}\n\n`{place}`\n\n```sql\n{model.text.strip()}\n```",
+        description=f"{_mistake(model)}{model.description}\n\n`{place}`\n\n```sql\n{model.text.strip()}\n```",
         group_name=model.schema,
         kinds={"duckdb", "sql"},
         owners=[f"team:{model.owner}"] if model.owner else [],
@@ -43,6 +43,13 @@ def model_spec(model: Model, project: Project, streams: Mapping[str, StreamSourc
         metadata=metadata,
         skippable=True,  # a broken model is left out, the others are there
     )
+
+
+def _mistake(model: Model) -> str:
+    """What was found wrong while reading the file; what only shows against the tables is told by the build."""
+    if model.error is None:
+        return ""
+    return f"**This file has a mistake: it is not built until it is mended.**\n\n```\n{model.error}\n```\n\n"
 
 
 def identity_spec(project: Project) -> dg.AssetSpec:

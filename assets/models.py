@@ -21,6 +21,7 @@ from assets.place import IDENTITY, SNAPSHOT, WRITER, dunning_date, model_key, wo
 from assets.streams import shown_streams
 from assets.tables import as_markdown
 from dunning_pipeline.campaigns.declaration import usable_campaigns
+from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.sql_models.building import IDENTITY_INPUTS, BuildReport, ModelResult, build
@@ -34,7 +35,11 @@ def model_assets(ws: Workspace) -> dg.AssetsDefinition:
     One step instead of one per file: each step of its own would start a Python process of several seconds. The SQL is
     read when it runs, so an edited file needs no reload; a new file does.
     """
-    project = load_project(folder_of(ws))
+    try:
+        project = load_project(folder_of(ws))
+        project.ordered()  # a circle is no graph either
+    except InvalidDeclaration as mistake:
+        return _unreadable(mistake)
     streams = shown_streams(ws)
     specs = [model_spec(model, project, streams) for model in project.models.values()]
     specs += [identity_spec(project), snapshot_spec(project)]
@@ -56,6 +61,27 @@ def model_assets(ws: Workspace) -> dg.AssetsDefinition:
         yield from _results(context, here, report, load_project(folder_of(here)))
         if report.withheld:
             raise dg.Failure(report.withheld, metadata={"failed": report.failed})
+
+    return build_models
+
+
+def _unreadable(mistake: InvalidDeclaration) -> dg.AssetsDefinition:
+    """In place of all models where one of their YAML files cannot be read: the schedules stay, and what builds is red.
+
+    Without it nothing would be left of the code location, and nobody be called when the day does not run.
+    """
+    dg.get_dagster_logger().warning("the models are left out: %s", mistake)
+
+    @dg.asset(
+        key=SNAPSHOT,
+        group_name=SNAPSHOT.path[0],
+        kinds={"yaml"},
+        tags={"dunning/broken": "true"},
+        description="**The models cannot be read: nothing is built until this is mended and Dagster has reloaded.**\n\n"
+        f"```\n{mistake}\n```",
+    )
+    def build_models() -> None:
+        raise dg.Failure(f"the models cannot be read: {mistake}", allow_retries=False)
 
     return build_models
 

@@ -164,6 +164,37 @@ def test_a_mistyped_campaign_file_takes_nothing_else_away(
     assert why is not None and "plan-follow-up.yaml:2:1" in why.description and "→" in why.description
 
 
+def test_a_broken_model_says_its_mistake_where_it_is_shown(workspace: Workspace) -> None:
+    file = workspace.models / "segments" / "chronic_late.sql"
+    file.write_text("select unified_account_id from {{ ref('nowhere') }}\n")
+    specs = {spec.key.path[-1]: spec for spec in build_definitions(workspace).resolve_all_asset_specs()}
+    spec = specs["chronic_late"]
+    assert f"{file}:1:" in str(spec.description) and "nowhere" in str(spec.description)
+
+
+def test_models_in_a_circle_leave_the_schedules(workspace: Workspace) -> None:
+    for one, other in (("here", "there"), ("there", "here")):
+        (workspace.models / "segments" / f"{one}.sql").write_text(f"select * from {{{{ ref('{other}') }}}}\n")
+    defs = build_definitions(workspace)
+    dg.Definitions.validate_loadable(defs)
+    shown = _asset(defs, dg.AssetKey(["serving", "snapshot"])).specs_by_key[dg.AssetKey(["serving", "snapshot"])]
+    assert "in a circle" in str(shown.description)
+
+
+def test_a_torn_file_beside_the_models_leaves_the_schedules_and_makes_the_day_red(workspace: Workspace) -> None:
+    file = workspace.models / "segments" / "waterfalls.yml"
+    file.write_text("waterfalls: [\n")
+    defs = build_definitions(workspace)
+    dg.Definitions.validate_loadable(defs)
+    assert {"every_day", "every_quarter_hour"} <= {one.name for one in defs.get_repository_def().schedule_defs}
+    assert "delivery/sent_messages" in {
+        key.to_user_string() for key in defs.resolve_job_def("daily").asset_layer.executable_asset_keys
+    }
+    failed = dg.materialize([_asset(defs, dg.AssetKey(["serving", "snapshot"]))], raise_on_error=False)
+    (why,) = [event.step_failure_data.user_failure_data for event in failed.get_step_failure_events()]
+    assert why is not None and f"{file}:2:1" in why.description and "→" in why.description
+
+
 def _asset(defs: dg.Definitions, key: dg.AssetKey) -> dg.AssetsDefinition:
     return next(one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition) and key in one.keys)
 
