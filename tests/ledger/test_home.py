@@ -190,7 +190,9 @@ def test_a_backup_that_is_restored_elsewhere_says_that_the_other_may_send(worksp
         reason = switched_on(connection)["stop"] or ""
         assert reason.startswith("restored from a backup") and str(workspace.state) in reason
         german = said(reason, "de")  # the audit trail in the console
-        assert german.startswith("aus einer Sicherung") and "Und dieses Ledger" in german and "eine andere Datei" in german
+        assert (
+            german.startswith("aus einer Sicherung") and "Und dieses Ledger" in german and "eine andere Datei" in german
+        )
         assert resume(connection, **SAID) == (True, None)  # it was told at once
         assert home.away(connection) is None
     dispose(fresh.ledger_url)
