@@ -134,7 +134,9 @@ def delivery_asset() -> dg.AssetsDefinition:
         said = deliver(workspace(), now=business_now(), workers=config.workers, send_now=config.at_once)
         outcomes = {name: count for name, count in said.items() if isinstance(count, int)}
         wrong = [f"{outcomes['failed']} failed"] if outcomes.get("failed") else []
-        if unknown := _unknown():  # of earlier runs and of one that was killed, too, until somebody settles them
+        if unknown := daily.in_doubt(
+            workspace()
+        ):  # of earlier runs and of one that was killed, too, until somebody settles them
             wrong.append(f"{unknown} may or may not have left: `dunning send resolve KEY …`")
         wrong += said.get("errors", [])  # the stop button, a provider that is not there
         metadata: dict[str, Any] = {"dagster/row_count": outcomes.get("sent", 0), **outcomes}
@@ -145,16 +147,6 @@ def delivery_asset() -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=metadata, check_results=[_outcome(SENT, wrong)])
 
     return sent_messages
-
-
-def _unknown() -> int:
-    from sqlalchemy import func, select
-
-    from dunning_pipeline.ledger.engine import open_ledger, reading
-    from dunning_pipeline.ledger.schema import sends
-
-    with reading(open_ledger(workspace())) as connection:
-        return connection.scalar(select(func.count()).where(sends.c.status == "unknown")) or 0
 
 
 def _scoped_run(ws: Workspace, config: DunningRunConfig, day: date) -> Any:

@@ -220,6 +220,17 @@ def queue_closed(ws: Workspace, *, now: datetime, actor: str, problems: list[str
     return keys
 
 
+def in_doubt(ws: Workspace) -> int:
+    """How many messages may or may not have left, of whichever day, and wait for an event or a person to tell."""
+    from sqlalchemy import func, select
+
+    from dunning_pipeline.ledger.engine import open_ledger, reading
+    from dunning_pipeline.ledger.schema import sends
+
+    with reading(open_ledger(ws)) as connection:
+        return connection.scalar(select(func.count()).where(sends.c.status == "unknown")) or 0
+
+
 def due_time(ws: Workspace, now: datetime) -> datetime:
     """When the day's messages leave: at the send hour on an open day; at once where that hour has just begun.
 
