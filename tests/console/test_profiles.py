@@ -9,13 +9,14 @@ import duckdb
 import pytest
 from sqlalchemy import select
 
-from dunning_pipeline.console import lookups
+from dunning_pipeline.console import lookups, wording
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity import resolve
 from dunning_pipeline.identity.decisions import list_decisions
 from dunning_pipeline.identity.explaining import find_profile
 from dunning_pipeline.ledger.schema import audit
 from dunning_pipeline.sql_models.snapshot import snapshot_file
+from tests.console.test_german_pages import GERMAN, Listening
 from tests.console.world import NOW, Console
 from tests.identity.conftest import shipped_rulesets
 from tests.scenarios.facts import Facts
@@ -179,3 +180,13 @@ def test_a_kind_is_looked_up_alone_where_two_have_the_same_key(console: Console,
         assert find_profile(con, "s:kim", of="account") == ("account", ids["s:kim"])
         with pytest.raises(NotThere):
             find_profile(con, "s:kim", of="individual")
+
+
+def test_the_pages_speak_german(console: Console, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = Listening(GERMAN)
+    monkeypatch.setattr(wording, "_words", lambda language: words if language == "de" else {})
+    for path in ("s:kim", "s:c1", "s:third", "s:kim?from=s:kim&to=s:third", "s:kim?from=s:kim&to=s:lee"):
+        record, _, query = path.partition("?")
+        assert console.get(f"/profiles/{ids[record]}?{query}&language=de").status_code == 200
+    assert console.get("/profiles?language=de").status_code == 200
+    assert words.missed == set()
