@@ -47,7 +47,7 @@ def chosen_date(context: dg.AssetExecutionContext) -> date:
     if chosen is None:
         raise dg.Failure(
             "no dunning date was chosen: nothing was decided\n  → launch it for a partition; on the command line "
-            """`dagster job execute --tags '{"dagster/partition": "2025-11-03"}'`""",
+            """`dagster job execute -m assets.definitions -j JOB --tags '{"dagster/partition": "2025-11-03"}'`""",
             allow_retries=False,
         )
     return date.fromisoformat(chosen)

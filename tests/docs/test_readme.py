@@ -1,9 +1,12 @@
 """The documents cannot drift: each path, command and make target that they name is there."""
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
+from dagster._cli import create_dagster_cli
 
 from dunning_pipeline.cli.main import COMMANDS
 
@@ -42,6 +45,29 @@ def test_each_path_named_in_a_document_exists(document: Path) -> None:
 def test_each_command_named_in_a_document_exists(document: Path) -> None:
     named = {match for span in code_spans(document) for match in re.findall(r"(?:^|[ /])dunning ([a-z]+)\b", span)}
     assert named <= set(COMMANDS), f"no such commands: {sorted(named - set(COMMANDS))}"
+
+
+def test_each_dagster_command_named_in_a_document_has_these_options() -> None:
+    spans = [span for document in DOCUMENTS for span in code_spans(document) if span.startswith("dagster job execute ")]
+    command = create_dagster_cli().commands["job"].commands["execute"]
+    for span in spans:
+        command.make_parser(click.Context(command)).parse_args(shlex.split(span)[3:])
+    assert spans
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    headings = {
+        document: {
+            re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.M)
+        }
+        for document in DOCUMENTS
+    }
+    for document in DOCUMENTS:
+        for target, heading in re.findall(r"\]\(([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
+            if "//" not in target:
+                page = (document.parent / target).resolve() if target else document
+                assert heading in headings[page], f"{document.name}: #{heading}"
 
 
 def test_each_make_target_named_in_the_readme_exists() -> None:
