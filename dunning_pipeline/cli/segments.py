@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dunning_pipeline.cli.output import DateOption, Format, FormatOption, WorkspaceOption, open_workspace, show
+from dunning_pipeline.cli.output import Format, FormatOption, WorkspaceOption, open_workspace, show
 from dunning_pipeline.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="List, preview, compare and publish segments.")
@@ -46,16 +46,15 @@ def list_segments(workspace: WorkspaceOption = None, form: FormatOption = Format
 def preview_segment(
     name: NameArgument,
     param: ParamOption = None,
-    date: DateOption = None,
+    date: Annotated[
+        str | None, typer.Option("--date", help="Business date, YYYY-MM-DD; default: the snapshot's.")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--file", help="Another version of the segment's file.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="At most so many rows.", min=1)] = None,
     workspace: WorkspaceOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """The rows that the segment's file yields now, on the published snapshot; nothing is written.
-
-    The business date is the snapshot's unless --date is given.
-    """
+    """The rows that the segment's file yields now, on the published snapshot; nothing is written."""
     from dunning_pipeline.cli.output import parse_date
     from dunning_pipeline.sql_models.folder.project import MEMBER, sql_text
     from dunning_pipeline.sql_models.segmenting.segments import preview
