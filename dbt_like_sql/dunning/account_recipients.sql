@@ -56,7 +56,7 @@ select
         state := case when at_address.contact_key is null then accounts.state else at_address.state end,
         country := coalesce(at_address.country, accounts.country)
     )) as varchar) as address,
-    coalesce(at_address.street, at_address.city, accounts.street, accounts.city) is not null as has_address,
+    at_address.contact_key is not null or {{ is_postal('accounts') }} as has_address,
     answers.conflict_role is not null as has_conflict,
     'several contacts with the role ' || answers.conflict_role as conflict_text,
     '{"choices":' || coalesce('[' || array_to_string(answers.trace, ',') || ']', 'null')

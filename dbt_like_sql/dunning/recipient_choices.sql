@@ -11,7 +11,7 @@ judged as (
         case
             when candidates.contact_count > 1 then 'conflict'
             when candidates.purpose = 'address'
-                then case when contacts.street is null and contacts.city is null then 'no_address' else 'chosen' end
+                then case when {{ is_postal('contacts') }} then 'chosen' else 'no_address' end
             when points.holder_key is null then 'no_address'
             else coalesce(points.refusal, 'chosen')
         end as outcome,

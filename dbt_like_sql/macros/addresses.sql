@@ -29,3 +29,9 @@
             end
     end
 {%- endmacro %}
+
+{#- Whether a letter can be brought there: to a street, or to a postal code with its city, as those have who get much
+    mail. A city alone is no address. -#}
+{% macro is_postal(holder) -%}
+    ({{ holder }}.street is not null or ({{ holder }}.postal_code is not null and {{ holder }}.city is not null))
+{%- endmacro %}

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 from dunning_pipeline.delivery.judging.hours import next_send_time
 from dunning_pipeline.delivery.keys import content_hash, send_key
 from dunning_pipeline.delivery.payments import was_charged, was_declined
-from dunning_pipeline.delivery.permission.contact_points import wire_email, wire_phones
+from dunning_pipeline.delivery.permission.contact_points import is_postal, wire_email, wire_phones
 from dunning_pipeline.errors import NotThere, Refused
 from dunning_pipeline.ledger import audit
 from dunning_pipeline.ledger.bulk import insert_unless_there
@@ -221,7 +221,7 @@ def recipients_of(
         written = [numbers] if isinstance(numbers, str) else numbers
         return {"to": wire_phones(written, (statement["address"] or {}).get("country"), country)} if written else None
     if channel == "letter":
-        return {"to": [], "address": statement["address"]} if statement["address"] else None
+        return {"to": [], "address": statement["address"]} if is_postal(statement["address"]) else None
     return {"to": []}
 
 

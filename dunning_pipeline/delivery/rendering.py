@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from dunning_pipeline.delivery.judging.verdicts import is_mandatory
 from dunning_pipeline.delivery.mime import one_line, safe_filename
-from dunning_pipeline.delivery.permission.contact_points import wire_email
+from dunning_pipeline.delivery.permission.contact_points import is_postal, wire_email
 from dunning_pipeline.delivery.permission.preferences import preference_link, unsubscribe_headers
 from dunning_pipeline.delivery.providers.protocol import Attachment, Message
 from dunning_pipeline.errors import NotThere, Refused
@@ -88,7 +88,7 @@ class Renderer:
         return Message(key=row["send_key"], channel="sms", to=tuple(row["recipients"]["to"]), text=text)
 
     def _letter(self, connection: Connection, row: Any, statement: Any, document: Any) -> Message:
-        if not any((row["recipients"].get("address") or {}).values()):
+        if not is_postal(row["recipients"].get("address")):
             raise Refused("a letter needs a postal address", value=row["send_key"])
         content = self._pdf(connection, row, statement, document)
         return Message(

@@ -89,7 +89,8 @@ def test_each_bounce_asks_the_next_one_then_writes_a_letter(desk: Desk, hook: Ho
 
 
 def test_a_bounce_with_nobody_else_and_no_address_is_a_finding(desk: Desk, hook: Hook) -> None:
-    statement = acme(desk, choice(1, "first@acme.example", "chosen", is_answer=True), address={"name": "acme"})
+    nowhere = {"name": "acme", "city": "Ulm", "country": "DE"}
+    statement = acme(desk, choice(1, "first@acme.example", "chosen", is_answer=True), address=nowhere)
     [key] = desk.queue(statement)
     deliver(desk.ws, now=NOW, send_now=True)
     bounce(hook, key, "first@acme.example", "b1")

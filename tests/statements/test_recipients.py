@@ -10,6 +10,7 @@ import phonenumbers
 import pytest
 from phonenumbers.phonemetadata import PhoneMetadata
 
+from dunning_pipeline.delivery.permission.contact_points import is_postal
 from dunning_pipeline.ledger.engine import open_ledger
 from dunning_pipeline.ledger.export import export_to_warehouse
 from dunning_pipeline.ledger.schema import consents, suppressions
@@ -272,9 +273,29 @@ def test_the_address_is_that_of_the_role_then_of_the_account(office: Office) -> 
     office.contact("anna", "Dunning Contact")  # has no address of her own
     row = office.asked()
     assert json.loads(row["address"])["street"] == "Hauptstr. 1" and row["language"] == "de"
+    office.contact("berta", "Invoice Contact", city="Ulm")  # a city is no address
+    assert json.loads(office.asked()["address"])["street"] == "Hauptstr. 1"
     office.contact("berta", "Invoice Contact", street="Nebenstr. 2", city="Ulm")
     address = json.loads(office.asked()["address"])
     assert (address["street"], address["city"], address["contact"]) == ("Nebenstr. 2", "Ulm", "Berta")
+
+
+@pytest.mark.parametrize(
+    ("known", "arrives"),
+    [
+        ({"street": "Hauptstr. 1", "postal_code": "10115", "city": "Berlin"}, True),
+        ({"street": "220 Laurier Ave W, Ottawa ON K1P 5Z9"}, True),
+        ({"postal_code": "11513", "city": "Berlin"}, True),  # who gets much mail has a postal code of its own
+        ({"city": "Berlin"}, False),
+        ({"postal_code": "10115"}, False),
+        ({"country": "DE"}, False),
+    ],
+)
+def test_a_letter_needs_a_street_or_a_postal_code_with_its_city(
+    office: Office, known: dict[str, str], arrives: bool
+) -> None:
+    office.account(**known)
+    assert office.asked()["has_address"] == arrives == is_postal(known)
 
 
 def test_every_account_has_a_row_even_without_anybody(office: Office) -> None:

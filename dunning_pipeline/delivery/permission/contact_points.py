@@ -1,9 +1,10 @@
 """The normal form of e-mail addresses and phone numbers, as consents, suppressions and events name them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from dunning_pipeline.errors import InvalidInput
 
@@ -25,6 +26,12 @@ def normal_email(text: str) -> str:
 def wire_email(text: str) -> str:
     """The address as it goes over the wire: international domains in ASCII. Raises InvalidInput."""
     return _forms(text)[1]
+
+
+def is_postal(address: Mapping[str, Any] | None) -> bool:
+    """Whether a letter can be brought there, as the macro of that name says: a street, or a postal code and a city."""
+    told = address or {}
+    return bool(told.get("street") or (told.get("postal_code") and told.get("city")))
 
 
 @lru_cache(maxsize=65536)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dunning_pipeline.delivery.judging.verdicts import Verdict
+from dunning_pipeline.delivery.permission.contact_points import is_postal
 from dunning_pipeline.delivery.permission.suppressions import PERSONAL
 from dunning_pipeline.delivery.queue import RENDERED, queue_statement
 from dunning_pipeline.errors import DunningError, Refused
@@ -102,7 +103,7 @@ def elsewhere(connection: Connection, ws: Workspace, row: Mapping[str, Any], *, 
     ).all()
     if any(other.delivery not in ("bounced", "dropped", "blocked") for other in others):
         return None
-    has_address = any((statement["address"] or {}).get(k) for k in ("street", "city"))
+    has_address = is_postal(statement["address"])
     if statement["status"] == "closed" and has_address:
         try:
             # due at once, as what it replaces was: at the next send hour the next day's statement would replace it
