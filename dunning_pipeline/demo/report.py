@@ -141,7 +141,7 @@ def _what_next(ws: Workspace, report: DailyReport, console: "Console") -> None:
     clock = f"DUNNING_NOW={report.date}T09:00:00+01:00 "
     for command, why in (
         (f"{clock}dunning console{at}", "the clerk's desk in the browser"),
-        ("make dagster", "the flow, every asset with its rows and checks"),
+        (f"{at and f'DUNNING_WORKSPACE={ws.root} '}make dagster", "the flow, every asset with its rows and checks"),
         (f"dunning explain {account} --date {report.date}{at}", "why this account was reminded"),
         (f"dunning statement list{at}", "what was said, to whom, for how much"),
         (f"dunning demo{at}", "again: the same day sends nothing twice"),

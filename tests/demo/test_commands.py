@@ -46,6 +46,7 @@ def test_the_demo_sends_and_the_second_run_of_the_day_sends_nothing(workspace: W
         "console",
     ):
         assert word in first.stdout
+    assert f"DUNNING_WORKSPACE={workspace.root} make dagster" in " ".join(first.stdout.split())
     sent = {file.name for file in workspace.outbox.glob("*.json")}
     assert len(sent) > 50
     second = dunning("demo", workspace=workspace)
