@@ -134,9 +134,8 @@ def delivery_asset() -> dg.AssetsDefinition:
         said = deliver(workspace(), now=business_now(), workers=config.workers, send_now=config.at_once)
         outcomes = {name: count for name, count in said.items() if isinstance(count, int)}
         wrong = [f"{outcomes['failed']} failed"] if outcomes.get("failed") else []
-        if unknown := daily.in_doubt(
-            workspace()
-        ):  # of earlier runs and of one that was killed, too, until somebody settles them
+        # of earlier runs and of one that was killed, too, until somebody settles them
+        if unknown := daily.in_doubt(workspace()):
             wrong.append(f"{unknown} may or may not have left: `dunning send resolve KEY …`")
         wrong += said.get("errors", [])  # the stop button, a provider that is not there
         metadata: dict[str, Any] = {"dagster/row_count": outcomes.get("sent", 0), **outcomes}

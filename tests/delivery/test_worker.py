@@ -4,6 +4,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from sqlalchemy import select, update
 
 from dunning_pipeline.cli.main import main
 from dunning_pipeline.delivery.permission.preferences import preference_link
@@ -11,8 +12,9 @@ from dunning_pipeline.delivery.rendering import Renderer, document_of
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.delivery.working.worker import deliver
 from dunning_pipeline.errors import Refused
-from dunning_pipeline.ledger.engine import open_ledger
+from dunning_pipeline.ledger.engine import open_ledger, reading
 from dunning_pipeline.ledger.processes import is_dead, process_mark
+from dunning_pipeline.ledger.schema import findings, sends
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.levels import was_sent
 from tests.delivery.desk import NOW, Desk
@@ -97,6 +99,21 @@ def test_numbers_in_national_format_are_those_of_the_accounts_country(desk: Desk
     statement = desk.statement("acme", lines={"INV-1": 10000}, channels=("sms",), recipients={"sms": "0151 12345678"})
     [key] = desk.queue(statement)
     assert desk.send(key)["recipients"]["to"] == ["+4915112345678"]
+
+
+def test_what_a_killed_process_left_in_doubt_is_a_persons_task(desk: Desk) -> None:
+    key = desk.message("acme")
+    killed = process_mark().rpartition(":")[0] + ":of-another-boot"
+    flying = {"status": "in_flight", "phase": "leaving", "claimed_by": killed, "provider": "sendgrid"}
+    with desk.engine.begin() as connection:
+        connection.execute(update(sends).where(sends.c.send_key == key).values(**flying))
+
+    assert deliver(desk.ws, now=NOW)["recovered"]["unknown"] == 1
+    assert desk.send(key)["status"] == "unknown" and desk.findings() == ["send_unknown"]
+
+    resolve_by_person(desk.ws, key, was_sent=True, now=NOW, actor="engineer")
+    with reading(desk.engine) as connection:
+        assert connection.scalars(select(findings.c.status)).all() == ["done"]
 
 
 def test_processes_are_told_apart_by_their_start() -> None:

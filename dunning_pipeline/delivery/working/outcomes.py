@@ -178,17 +178,22 @@ def _record_other(
 
         another_way(connection, ws, row, now=now, why=reason)  # as where an event tells it later
     elif changed and values["status"] in ("failed", "unknown"):
-        raise_finding(
-            connection,
-            kind=f"send_{values['status']}",
-            object_kind="send",
-            object_id=row["send_key"],
-            severity="error" if values["status"] == "failed" else "warning",
-            message=f"the {row['channel']} could not be sent: {reason}"
-            if values["status"] == "failed"
-            else f"nobody knows whether the {row['channel']} left: {reason}",
-            at=now,
-        )
+        find_unsent(connection, row, status=values["status"], reason=reason, now=now)
+
+
+def find_unsent(connection: Connection, row: Mapping[str, Any], *, status: str, reason: str, now: datetime) -> None:
+    """A person's task: a send that failed, or of which nobody knows whether it left."""
+    raise_finding(
+        connection,
+        kind=f"send_{status}",
+        object_kind="send",
+        object_id=row["send_key"],
+        severity="error" if status == "failed" else "warning",
+        message=f"the {row['channel']} could not be sent: {reason}"
+        if status == "failed"
+        else f"nobody knows whether the {row['channel']} left: {reason}",
+        at=now,
+    )
 
 
 def _may_be_tried_again(connection: Connection, row: Mapping[str, Any], answer: Answer) -> bool:

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, or_, select, text, update
 
 from dunning_pipeline.delivery.working.fallback import ACTOR, UNREACHABLE
-from dunning_pipeline.delivery.working.outcomes import after_sent
+from dunning_pipeline.delivery.working.outcomes import after_sent, find_unsent
 from dunning_pipeline.ledger.processes import is_dead, process_mark
 from dunning_pipeline.ledger.schema import findings, leases, provider_events, send_attempts, sends
 from dunning_pipeline.settings.workspace import Workspace
+
+_DIED = "the process that sent it died"
 
 # Holds that end without anybody touching the send; the gate judges them anew.
 ENDS_BY_ITSELF = ("weekend", "holiday", "quiet_hours", "payment_data_old", "facts_unpublished", "campaign_paused")
@@ -82,7 +84,7 @@ def _take_over(
     if status == "sent":
         values["sent_at"] = now
     elif status == "unknown":
-        values["reason"] = "worker_died"
+        values["reason"] = _DIED
     connection.execute(update(sends).where(sends.c.send_key == key, sends.c.status == "in_flight").values(**values))
     if status == "queued":
         return status
@@ -100,6 +102,8 @@ def _take_over(
     )
     if status == "sent":
         after_sent(connection, ws, [row], now=now)
+    else:
+        find_unsent(connection, row, status=status, reason=_DIED, now=now)
     return status
 
 
