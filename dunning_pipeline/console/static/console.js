@@ -42,11 +42,11 @@
     to.value = day.dataset.day + to.value.slice(10);
     form.requestSubmit(form.querySelector("button[value=move]"));
   });
-  // what replaces a part of the page takes over the focus that was in it, and a job says when it stands otherwise
   // a page's frame has the focus within: its border shows it
   const framed = () => { for (const one of document.querySelectorAll("iframe")) one.classList.toggle("at", one === document.activeElement); };
   window.addEventListener("blur", framed);
   window.addEventListener("focus", framed);
+  // what replaces a part of the page takes over the focus that was in it, and a job says when it stands otherwise
   let left = false;
   document.addEventListener("htmx:beforeSwap", (event) => { left = event.detail.target.contains(document.activeElement); });
   document.addEventListener("htmx:afterSettle", (event) => {
