@@ -5,7 +5,7 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dunning_pipeline.delivery.reading import HELD_BACK
+from dunning_pipeline.delivery.reading import held_back_at
 
 SHOWN = 200
 Rows = Sequence[Mapping[str, Any]]
@@ -29,8 +29,7 @@ def timeline(record: Mapping[str, Rows], *, zone: ZoneInfo) -> list[dict[str, An
 
 def _moment_of(send: Mapping[str, Any]) -> datetime:
     """When it left, or was held back for good or for now; what waits stands where it was queued."""
-    held_back = send["held_back_at"] if send["status"] in HELD_BACK else None
-    moment: datetime = send["sent_at"] or held_back or send["queued_at"]
+    moment: datetime = send["sent_at"] or held_back_at(send) or send["queued_at"]
     return moment
 
 

@@ -1,5 +1,6 @@
 """Sends as `dunning send list` shows them; the fields of the JSON are fixed (see docs)."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
@@ -10,7 +11,7 @@ from dunning_pipeline.ledger.naming import keys_named
 from dunning_pipeline.ledger.schema import send_accounts, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
 
-HELD_BACK = ("held", "cancelled", "superseded")
+_HELD_BACK = ("held", "cancelled", "superseded")
 
 
 def read_sends(
@@ -49,6 +50,11 @@ def _is(column: ColumnElement[str], account: str) -> ColumnElement[bool]:
     return or_(column == account, column.like(f"%:{account}"), column.in_(keys_named("account", account)))
 
 
+def held_back_at(row: Any) -> datetime | None:
+    """When a send that is held back was; of one that was and is not any more, None."""
+    return row["held_back_at"] if row["status"] in _HELD_BACK else None
+
+
 def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:
     """A send in the words of the interface; `accounts` are those of a digest, `explanation` and `remedy` are of a held
     one."""
@@ -78,7 +84,7 @@ def send_json(row: Any, accounts: list[str] | None = None) -> dict[str, Any]:
         "due_at": row["due_at"],
         "queued_at": row["queued_at"],
         "sent_at": row["sent_at"],
-        "held_back_at": row["held_back_at"] if row["status"] in HELD_BACK else None,
+        "held_back_at": held_back_at(row),
         "explanation": words,
         "remedy": remedy or None,
     }

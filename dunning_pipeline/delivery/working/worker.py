@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -56,11 +56,12 @@ def deliver(
         has_home = _look_around(session, now)
         counts = _begin(session, now)
         total = count_due(ws, now=now, send_now=send_now)
-        if not _is_stopped(session):
+        switches = _switches(session)
+        if "stop" not in switches:
             if total and not has_home:
                 with session.engine.begin() as connection:
                     home.settle(connection, actor="delivery", at=now)
-            _probe(session)
+            _probe(session, switches)
         wanted = processes or min(workers, os.cpu_count() or 1)
         if wanted > 1 and total >= WORTH_A_PROCESS and not session.stopping.is_set():
             from dunning_pipeline.delivery.working.processes import run_processes
@@ -159,19 +160,18 @@ def _begin(session: Session, now: datetime) -> dict[str, int]:
     return recovered
 
 
-def _is_stopped(session: Session) -> bool:
+def _switches(session: Session) -> dict[str, str | None]:
+    """What is switched on; a pressed stop button ends the session."""
     with reading(session.engine) as connection:
         switches = switched_on(connection)
     if "stop" in switches:
         session.stopping.set()
         session.errors.append(f"sending is stopped: {switches['stop'] or 'no reason given'}")
-    return "stop" in switches
+    return switches
 
 
-def _probe(session: Session) -> None:
+def _probe(session: Session, switches: Collection[str]) -> None:
     """One message first through each way out whose circuit is open."""
-    with reading(session.engine) as connection:
-        switches = switched_on(connection)
     for channel in CHANNELS:
         if f"circuit:{session.outlets.name_of(channel)}" not in switches:
             continue
