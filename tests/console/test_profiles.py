@@ -2,19 +2,22 @@
 
 import json
 import re
+import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 
 import duckdb
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from dunning_pipeline.console import lookups, wording
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity import resolve
 from dunning_pipeline.identity.decisions import list_decisions
 from dunning_pipeline.identity.explaining import find_profile
-from dunning_pipeline.ledger.schema import audit
+from dunning_pipeline.identity.reviewing import waiting_pairs
+from dunning_pipeline.ledger.schema import audit, users
 from dunning_pipeline.sql_models.snapshot import snapshot_file
 from tests.console.test_german_pages import GERMAN, Listening
 from tests.console.world import NOW, Console
@@ -149,6 +152,91 @@ def test_a_decision_goes_the_way_of_the_command_and_back(console: Console, ids: 
     assert pair in unescape(console.get("/profiles").text)
 
 
+def test_what_was_taken_back_stays_on_the_profiles_page_with_its_people(
+    console: Console, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUNNING_NOW", (NOW + timedelta(hours=1)).isoformat())
+    apart, one = json.dumps(["account", "s:kim", "s:third"]), {"who": "collector"}
+    hidden = json.dumps(["account", "s:kim", "s:fourth"])
+    console.post("/profiles/decide", **one, pair=apart, same="no", reason="moved away")
+    console.post("/profiles/decide", pair=hidden, same="no", reason="of Lee")
+    for decision in list_decisions(console.app.state.engine):
+        fields = {"decision_id": decision["decision_id"], "reason": "it was a typo"}
+        assert console.post("/profiles/withdraw", **fields).status_code == 303
+    page = console.get(f"/profiles/{ids['s:kim']}").text
+    back = page.split("Taken back (")[1].split("</details>")[0]
+    assert "collector" in back and "moved away" in back and "by admin · it was a typo" in re.sub("<[^>]+>", "", back)
+    german = console.get(f"/profiles/{ids['s:kim']}?language=de").text
+    assert "s:fourth" in back and "zurückgenommen von admin" in german
+    theirs = console.get(f"/profiles/{ids['s:kim']}", who="kim").text
+    assert "moved away" in theirs and "of Lee" not in theirs
+    assert "moved away" not in console.get(f"/profiles/{ids['s:fourth']}").text
+
+
+def test_who_says_the_contrary_took_the_earlier_decision_back(
+    console: Console, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = json.dumps(["individual", "s:c1", "s:c3"])
+    for minutes, who, same in ((1, "collector", "yes"), (2, "approver", "no")):
+        monkeypatch.setenv("DUNNING_NOW", (NOW + timedelta(minutes=minutes)).isoformat())
+        assert console.post("/profiles/decide", who=who, pair=pair, same=same).status_code == 303
+    page = console.get(f"/profiles/{ids['s:c1']}").text
+    assert "by approver" in page.split("Taken back (1)")[1].split("</details>")[0]
+    monkeypatch.setenv("DUNNING_NOW", (NOW + timedelta(minutes=3)).isoformat())
+    (decision,) = list_decisions(console.app.state.engine)
+    console.post("/profiles/withdraw", decision_id=decision["decision_id"])
+
+
+def test_a_profiles_page_reads_the_decisions_once(console: Console, ids: dict[str, str]) -> None:
+    read = []
+
+    def count(_connection, _cursor, statement, *_more) -> None:  # type: ignore[no-untyped-def]
+        read.append("withdrawn_at IS NULL" in statement)
+
+    event.listen(console.app.state.engine, "before_cursor_execute", count)
+    for path in (f"/profiles/{ids['s:kim']}?from=s:kim&to=s:third", "/profiles"):
+        assert console.get(path).status_code == 200
+        assert sum(read) == 1, path
+        read.clear()
+    event.remove(console.app.state.engine, "before_cursor_execute", count)
+
+
+@pytest.fixture
+def many(console: Console, ids: dict[str, str]) -> Iterator[list[tuple[str, str]]]:
+    """A snapshot in which 120 more pairs wait, all of Kim's people: (kind, left) of all that wait, in their order."""
+    serving, former = console.workspace.serving, snapshot_file(console.workspace)
+    shutil.copy(former, serving / "three.duckdb")
+    with duckdb.connect(str(serving / "three.duckdb")) as con:
+        con.execute(
+            "insert into identity.suggestions by name select 'm' || lpad(i::varchar, 3, '0') as suggestion_id,"
+            " 'individual' as party_kind, if(i % 2 = 0, 'people_phone', 'people_email') as rule, 'C' as tier,"
+            " 0.5 as confidence, 'tier' as reason, format('s:m{:02}', i // 2) as left_record,"
+            " format('s:m{:02}', 59 - i // 2) as right_record, 'a' as left_id, 'b' as right_id from range(120) as t(i)"
+        )
+        waiting = waiting_pairs(con, (), kind=None, rule=None)[0]
+    (serving / "current").write_text("three.duckdb")
+    yield [(row["party_kind"], row["left_record"]) for row in waiting]
+    (serving / "current").write_text(former.name)
+
+
+def test_a_long_list_of_waiting_pairs_has_pages_that_follow_each_other(
+    console: Console, many: list[tuple[str, str]]
+) -> None:
+    def shown(query: str, who: str = "admin") -> tuple[str, list[tuple[str, str]]]:
+        page = unescape(console.get(f"/profiles?{query}", who=who).text)
+        pairs = [json.loads(found) for found in re.findall(r'name="pair" value="(\[.*?\])"', page)]
+        return page, [(kind, left) for kind, left, _ in pairs]
+
+    page, first = shown("")
+    assert f"({len(many)})" in page and 'rel="next"' in page
+    listed = [pair for number in (1, 2, 3) for pair in shown(f"page={number}")[1]]
+    assert listed == many and first == many[:50]
+    assert shown("page=4")[1] == []
+    page, some = shown("kind=individual&rule=people_phone&page=2", who="kim")
+    assert "(60)" in page and len(some) == 10 and "people_email</option>" in page
+    assert shown("rule=unheard")[1] == []
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
@@ -173,6 +261,19 @@ def test_a_profile_is_found_from_where_a_clerk_meets_it(console: Console, ids: d
     assert f'href="/profiles/{ids["s:c1"]}"' in console.get("/search?q=zander@acme.example").text
     for name in ("old", "s:kim"):
         assert console.get(f"/search?q={ids[name]}").headers["location"] == f"/profiles/{ids[name]}"
+
+
+def test_from_a_company_one_gets_to_the_first_of_its_accounts_that_one_may_see(
+    console: Console, ids: dict[str, str]
+) -> None:
+    found = f"/find/unified_account/{ids['s:kim']}"
+    assert console.get(found, who="kim").headers["location"] == "/accounts/s:kim"
+    with console.app.state.engine.begin() as connection:
+        connection.execute(users.update().where(users.c.login == "kim").values(row_scope="Lee"))
+    assert console.get(found, who="kim").headers["location"] == "/accounts/s:lee"
+    assert console.get(f"/find/unified_account/{ids['s:third']}", who="kim").status_code == 404
+    with console.app.state.engine.begin() as connection:
+        connection.execute(users.update().where(users.c.login == "kim").values(row_scope="Kim"))
 
 
 def test_a_kind_is_looked_up_alone_where_two_have_the_same_key(console: Console, ids: dict[str, str]) -> None:

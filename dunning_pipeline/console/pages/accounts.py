@@ -158,20 +158,23 @@ def _record(desk: Desk, key: str) -> dict[str, Any]:
 
 
 _FOUND_IN = {
-    "invoice": "invoices where invoice_key",
-    "bill_group": "bill_groups where bill_group_key",
-    "unified_account": "account_links where unified_account_id",
+    "invoice": ("invoices", "invoice_key"),
+    "bill_group": ("bill_groups", "bill_group_key"),
+    "unified_account": ("account_links", "unified_account_id"),
 }
 
 
 @allowed("viewer")
 def find(desk: Desk) -> Response:
-    """From an invoice, a bill group or a unified account (as findings name them) to the account that it belongs to."""
+    """From an invoice, a bill group or a unified account (as findings name them) to the account that it belongs to; of
+    several to the first that the user may see."""
     kind, key = desk.request.path_params["kind"], desk.request.path_params["key"]
     if kind not in _FOUND_IN:
         raise HTTPException(404, "there is no such thing")
-    sql = f"select account_key from {_FOUND_IN[kind]} = ? order by account_key limit 1"
-    row = published.first(desk.workspace, sql, [key])
+    table, column = _FOUND_IN[kind]
+    sql = f"""select account_key from {table} join accounts using (account_key)
+        where {column} = :key and (:owner is null or accounts.owner = :owner) order by account_key limit 1"""
+    row = published.first(desk.workspace, sql, {"key": key, "owner": desk.user.row_scope})
     account = account_row(desk, row["account_key"] if row else key)
     return desk.go(account_path(account["account_key"]))
 

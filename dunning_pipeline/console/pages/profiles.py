@@ -1,7 +1,6 @@
 """One unified profile: its fields, its records and what joined each, its history, its debts, what people decided."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -15,15 +14,13 @@ from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.listing import PAGE_SIZE
 from dunning_pipeline.console.pages.accounts import owed_by
 from dunning_pipeline.console.pages.searching import found_accounts, of_keys
-from dunning_pipeline.console.scope import account_keys
+from dunning_pipeline.console.pairs import KINDS, Decisions, seen_of_profile, standing, taken_back, waiting
 from dunning_pipeline.errors import NotThere
 from dunning_pipeline.identity.decisions import list_decisions
 from dunning_pipeline.identity.explaining import WHY_NOT, differences, explanation, find_profile, profile, shared_by
-from dunning_pipeline.identity.reviewing import waiting_pairs, with_sides
 from dunning_pipeline.identity.validation import sides_of
 from dunning_pipeline.sql_models.shapes import table_exists
 
-KINDS = ("account", "individual")
 NOT_FIELDS = ("kind", "records", "contact_points", "events", "account_count", "record_count")
 MODELS = {"account": ("data_model.accounts", "account_key"), "individual": ("data_model.contacts", "contact_key")}
 HIDDEN = "it leads over records that your user does not see"
@@ -35,59 +32,6 @@ def resolved(desk: Desk) -> duckdb.DuckDBPyConnection:
     if not table_exists(con, "identity", "suggestions"):
         raise NotThere("no profiles are published yet", remedy="they are there after the next build")
     return con
-
-
-def seen_of_profile(desk: Desk, con: duckdb.DuckDBPyConnection, kind: str, unified_id: str) -> dict[str, str | None]:
-    """Record → account of those records of a profile that the desk's user may see."""
-    return _seen(desk, con, kind, f"unified_{kind}_id = ?", unified_id)
-
-
-def seen_records(desk: Desk, con: duckdb.DuckDBPyConnection, kind: str, keys: Collection[str]) -> Collection[str]:
-    """Those of the records that the desk's user may see: of accounts in the user's scope."""
-    if desk.user.row_scope is None:
-        return keys
-    return _seen(desk, con, kind, "record_key in (select unnest(?))", list(keys))
-
-
-def _seen(desk: Desk, con: duckdb.DuckDBPyConnection, kind: str, condition: str, value: Any) -> dict[str, str | None]:
-    sql = f"select record_key, account_key from identity.{kind}_links where {condition} order by record_key"
-    records = dict(con.execute(sql, [value]).fetchall())
-    if desk.user.row_scope is None:
-        return records
-    mine = frozenset(account_keys(desk))
-    return {record: account for record, account in records.items() if account in mine}
-
-
-def seen_pairs(
-    desk: Desk, con: duckdb.DuckDBPyConnection, rows: Iterable[Mapping[str, Any]], *, kind: str = "party_kind"
-) -> list[dict[str, Any]]:
-    """Those of the pairs of which the desk's user may see both records; `kind` is the column that names theirs."""
-    pairs = [dict(row) for row in rows]
-    if desk.user.row_scope is None:
-        return pairs
-    sides = ("left_record", "right_record")
-    seen = {
-        one: seen_records(desk, con, one, {row[side] for row in pairs if row[kind] == one for side in sides})
-        for one in {row[kind] for row in pairs} & set(KINDS)
-    }
-    return [row for row in pairs if all(row[side] in seen.get(row[kind], ()) for side in sides)]
-
-
-def standing(desk: Desk, con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """What people decided and did not take back, the newest first, of records that the desk's user may see; `waits`
-    where the snapshot is older."""
-    build = published.first(desk.workspace, "select published_at from snapshot")
-    built = datetime.fromisoformat(build["published_at"]).replace(tzinfo=UTC) if build else None
-    rows = seen_pairs(desk, con, list_decisions(desk.engine), kind="kind")
-    return [{**row, "waits": built is not None and row["decided_at"] >= built} for row in rows]
-
-
-def waiting(desk: Desk, con: duckdb.DuckDBPyConnection, **wanted: str | None) -> list[dict[str, Any]]:
-    """The pairs that wait for a person and whose records the desk's user may see; see `waiting_pairs`."""
-    decided = {(row["kind"], row["left_record"], row["right_record"]) for row in list_decisions(desk.engine)}
-    given = {"kind": None, "rule": None, **wanted}
-    rows, _ = waiting_pairs(con, decided, **given)
-    return seen_pairs(desk, con, rows)
 
 
 @allowed("viewer")
@@ -109,18 +53,19 @@ def show_profile(desk: Desk) -> Response:
     fields = {name: value for name, value in fields.items() if value is not None and not name.startswith("unified_")}
     names = [fields.get("name") or fields.get("full_name")]
     names += [" ".join(fields[part] for part in ("first_name", "last_name") if fields.get(part))]
-    pairs = waiting(desk, con, kind=kind, about=unified_id)
+    decided = list_decisions(desk.engine)
+    pairs = waiting(desk, con, decided, kind=kind, about=unified_id)
     return desk.page(
         "profile.html", kind=kind, unified_id=unified_id, fields=fields, events=shown["events"],
         title=next((name for name in names if name), unified_id), records=listed, count=len(records), hidden=hidden,
         page=page, has_more=len(records) > page * PAGE_SIZE, sides=sides_of(con, kind, keys), account_of=seen,
         points=[point for point in shown["contact_points"] if point["record_key"] in keys],
         choices=sorted(seen) if len(seen) <= PAGE_SIZE else [],
-        between=_path(desk, con, kind, unified_id, seen, hidden), pairs=with_sides(con, pairs[:PAGE_SIZE]),
-        more_pairs=max(0, len(pairs) - PAGE_SIZE),
-        decisions=[row for row in standing(desk, con) if row["kind"] == kind
+        between=_path(desk, con, kind, unified_id, seen, hidden, decided), pairs=pairs.rows,
+        more_pairs=pairs.count - len(pairs.rows),
+        decisions=[row for row in standing(desk, con, decided) if row["kind"] == kind
                    and {row["left_record"], row["right_record"]} & set(seen)],
-        shared=shared_by, why_not=WHY_NOT, **_debts(desk, seen, listed),
+        taken_back=taken_back(desk, con, kind, seen), shared=shared_by, why_not=WHY_NOT, **_debts(desk, seen, listed),
     )  # fmt: skip
 
 
@@ -156,7 +101,13 @@ def _fields(con: duckdb.DuckDBPyConnection, shown: Mapping[str, Any], seen: Coll
 
 
 def _path(
-    desk: Desk, con: duckdb.DuckDBPyConnection, kind: str, unified_id: str, seen: Mapping[str, Any], hidden: int
+    desk: Desk,
+    con: duckdb.DuckDBPyConnection,
+    kind: str,
+    unified_id: str,
+    seen: Mapping[str, Any],
+    hidden: int,
+    decided: Decisions,
 ) -> dict[str, Any]:
     """Why two records are one, or are not: `steps` or `rows`, or a `problem` in words; of a small profile that nobody
     asks about two records of, all its steps."""
@@ -179,7 +130,7 @@ def _path(
             raise NotThere("no profile and no source record has this id", value=end)
         if hidden or len(others) < (all_seen.fetchone() or (0,))[0]:
             return told | {"problem": HIDDEN}
-        return told | {"rows": differences(con, unified_id, other, list_decisions(desk.engine))}
+        return told | {"rows": differences(con, unified_id, other, decided)}
     except NotThere as error:
         return told | {"problem": f"{error.message} (value: {error.value!r})"}
 

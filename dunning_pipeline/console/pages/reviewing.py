@@ -8,26 +8,25 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk, allowed
 from dunning_pipeline.console.listing import PAGE_SIZE
-from dunning_pipeline.console.pages.profiles import KINDS, profile_path, resolved, seen_pairs, standing, waiting
+from dunning_pipeline.console.pages.profiles import profile_path, resolved
+from dunning_pipeline.console.pairs import KINDS, seen_pairs, standing, waiting
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
-from dunning_pipeline.identity.decisions import withdraw_decision
+from dunning_pipeline.identity.decisions import list_decisions, withdraw_decision
 from dunning_pipeline.identity.explaining import WHY_NOT, shared_by
-from dunning_pipeline.identity.reviewing import take_labels, with_sides
+from dunning_pipeline.identity.reviewing import take_labels
 
 
 @allowed("viewer")
 def list_pairs(desk: Desk) -> Response:
     con = resolved(desk)
     kind = desk.asked("kind") if desk.asked("kind") in KINDS else None
-    pairs = waiting(desk, con, kind=kind)
-    rules = sorted({row["rule"] for row in pairs})
-    wanted = [row for row in pairs if row["rule"] == desk.asked("rule")] if desk.asked("rule") else pairs
     page = max(1, desk.whole(desk.asked("page"), most=2_000) or 1)
-    shown = wanted[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    decisions = standing(desk, con)
+    decided = list_decisions(desk.engine)
+    pairs = waiting(desk, con, decided, kind=kind, rule=desk.asked("rule"), page=page)
+    decisions = standing(desk, con, decided)
     return desk.page(
-        "profiles.html", pairs=with_sides(con, shown), count=len(wanted), page=page, kinds=KINDS, rules=rules,
-        has_more=len(wanted) > page * PAGE_SIZE, decisions=decisions[:PAGE_SIZE], more=len(decisions) > PAGE_SIZE,
+        "profiles.html", pairs=pairs.rows, count=pairs.count, page=page, kinds=KINDS, rules=pairs.rules,
+        has_more=pairs.has_more(page), decisions=decisions[:PAGE_SIZE], more=len(decisions) > PAGE_SIZE,
         shared=shared_by, why_not=WHY_NOT,
     )  # fmt: skip
 
@@ -77,7 +76,7 @@ def _pair(value: str) -> tuple[str, str, str]:
 @allowed("collector")
 def withdraw(desk: Desk) -> Response:
     decision, reason = desk.typed("decision_id"), desk.typed("reason") or None
-    if all(row["decision_id"] != decision for row in standing(desk, resolved(desk))):
+    if all(row["decision_id"] != decision for row in standing(desk, resolved(desk), list_decisions(desk.engine))):
         raise NotThere("no standing decision has this id", remedy="somebody may have taken it back already")
     withdraw_decision(desk.engine, decision, reason=reason, actor=desk.user.login, at=desk.now)
     return _back(desk, desk.wording.text("The decision is taken back. It counts until the next build."))
