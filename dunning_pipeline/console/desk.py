@@ -31,7 +31,7 @@ from dunning_pipeline.sql_models.snapshot import POINTER
 
 LONGEST_FIELD = 20_000
 LONGEST_LINE = 2_000
-LANGUAGE_SECONDS = 365 * 86_400
+REMEMBERED_SECONDS = 365 * 86_400  # what somebody chose for the pages: their language, their keys
 TURNS = Turns()
 # what a form carries for itself: given back unseen when the form is shown again
 UNSEEN = (
@@ -78,6 +78,15 @@ class Desk:
     def wording(self) -> Wording:
         asked = self.request.query_params.get("language") or self.request.cookies.get("language")
         return Wording(asked or self.user.language or self.workspace.company.default_language)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether single letters do something: who speaks to the computer, or presses keys unmeant, switches it off."""
+        return (self.asked("keys") or self.request.cookies.get(self._keys_cookie)) != "off"
+
+    @property
+    def _keys_cookie(self) -> str:
+        return f"keys_{self.user.user_id}"
 
     @property
     def is_published(self) -> bool:
@@ -134,13 +143,17 @@ class Desk:
             notices.forget(answer)
         if self.asked("language") in LANGUAGES:  # chosen once, it stays
             answer.set_cookie(
-                "language", self.asked("language"), max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax"
+                "language", self.asked("language"), max_age=REMEMBERED_SECONDS, httponly=True, samesite="lax"
+            )
+        if self.user.user_id and self.asked("keys") in ("on", "off"):
+            answer.set_cookie(
+                self._keys_cookie, self.asked("keys"), max_age=REMEMBERED_SECONDS, httponly=True, samesite="lax"
             )
         return answer
 
     def link(self, **changes: Any) -> str:
         """This page's address with some query parameters changed (None removes one)."""
-        kept = {k: v for k, v in self.request.query_params.items() if k != "language"}
+        kept = {k: v for k, v in self.request.query_params.items() if k not in ("language", "keys")}
         kept.update(changes)
         return self.request.url.path + "?" + urlencode({k: v for k, v in kept.items() if v not in (None, "")})
 

@@ -96,3 +96,19 @@ def test_a_job_keeps_the_focus_on_its_button_and_says_when_it_is_done(page_of) -
     expect(page.locator("#job-status")).to_have_text("done", timeout=60_000)
     expect(page.locator("#job")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("done")
+
+
+def test_letters_do_nothing_once_they_are_switched_off(page_of) -> None:
+    page = page_of("collector")
+    page.goto("/accounts")
+    page.keyboard.press("?")
+    page.get_by_role("link", name="Switch these keys off").press("Enter")
+    page.goto("/accounts")
+    for key in ("/", "j", "?", "g", "f"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement === document.body && !document.querySelector('details.keys').open")
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.get_by_text("Keys", exact=True).click()
+    page.get_by_role("link", name="Switch them on").click()
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()

@@ -1,4 +1,4 @@
-// Comfort only: every page works without it. Keys: g then a letter goes to a page, / searches, j and k move in lists, ? tells the keys.
+// Comfort only: every page works without it. Keys: g then a letter goes to a page, / searches, j and k move in lists, ? tells the keys. They can be switched off.
 (() => {
   "use strict";
   let waiting = false;
@@ -6,6 +6,7 @@
   document.querySelector(".side a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const typing = (node) => node.closest("input, textarea, select, [contenteditable]");
   document.addEventListener("keydown", (event) => {
+    if (document.body.dataset.keys === "off") return;
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     if (event.key === "/") { document.querySelector(".search input")?.focus(); event.preventDefault(); return; }
     if (waiting) {
