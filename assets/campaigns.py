@@ -12,7 +12,6 @@ from assets.forms import CampaignConfig, chosen
 from assets.place import SNAPSHOT, workspace
 from dunning_pipeline.campaigns.declaration import Campaign, usable_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, still_to_run
-from dunning_pipeline.errors import InvalidDeclaration
 from dunning_pipeline.settings.clock import business_now
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -37,10 +36,7 @@ def campaign_definitions(ws: Workspace) -> Campaigns:
     A file with a mistake takes nothing else away: it is an asset that says the mistake and fails, and a warning.
     """
     found = Campaigns()
-    try:
-        campaigns, mistakes = usable_campaigns(ws)
-    except InvalidDeclaration:  # the segments' waterfalls: what stands in place of the models says it
-        return found
+    campaigns, mistakes = usable_campaigns(ws)
     told: dict[str, list[str]] = {}
     for mistake in mistakes:
         told.setdefault(Path(str(mistake.file)).name, []).append(str(mistake))

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 def mistakes_in(ws: Workspace, declared: "Iterable[DeclaredCampaign]") -> Iterator[InvalidDeclaration]:
     """Each of them with its place; for a process that is not there, its levels are not looked at.
 
-    A mistake in a process's own file is one only of the campaigns that name a process or levels.
+    A mistake in a process's own file is one only of the campaigns that name a process or levels, one in the segments'
+    waterfalls only of those that name what is no segment of its own file.
     """
     from dunning_pipeline.dunning.processes import load_processes
     from dunning_pipeline.sql_models.folder.templating import did_you_mean
 
-    segments = segment_names(ws)
+    segments, torn = _segment_names(ws)
     broken: InvalidDeclaration | None = None
     try:
         processes = load_processes(ws)
@@ -27,7 +28,10 @@ def mistakes_in(ws: Workspace, declared: "Iterable[DeclaredCampaign]") -> Iterat
     for one in declared:
         campaign = one.campaign
         for name in campaign.segments:
-            if name not in segments:
+            if name not in segments and torn is not None:
+                message = f"{name!r} is no segment, and the waterfalls cannot be read: {torn.message}"
+                yield one.mistake(_where(campaign, name), message, remedy=f"{torn.where} {torn.remedy or ''}".strip())
+            elif name not in segments:
                 hint = did_you_mean(name, segments, "see `dunning segment list`")
                 yield one.mistake(_where(campaign, name), f"there is no segment {name!r}", remedy=hint)
         yield from _digest_mistakes(ws, one)
@@ -107,13 +111,16 @@ def shows_accounts(ws: Workspace, campaign: "Campaign") -> bool | None:
         return None
 
 
-def segment_names(ws: Workspace) -> set[str]:
-    """Segments and waterfalls of the workspace."""
+def _segment_names(ws: Workspace) -> tuple[set[str], InvalidDeclaration | None]:
+    """Segments and waterfalls of the workspace; without the waterfalls, and why, where their file cannot be read."""
     from dunning_pipeline.sql_models.segmenting.waterfalls import load_waterfalls
 
     folder = ws.models / "segments"
-    waterfalls = load_waterfalls(folder / "waterfalls.yml")
-    return {file.stem for file in folder.rglob("*.sql")} | {waterfall.waterfall for waterfall in waterfalls}
+    names = {file.stem for file in folder.rglob("*.sql")}
+    try:
+        return names | {one.waterfall for one in load_waterfalls(folder / "waterfalls.yml")}, None
+    except InvalidDeclaration as error:
+        return names, error
 
 
 def _where(campaign: "Campaign", name: str) -> tuple[Any, ...]:

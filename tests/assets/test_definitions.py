@@ -182,11 +182,19 @@ def test_models_in_a_circle_leave_the_schedules(workspace: Workspace) -> None:
 
 
 def test_a_torn_file_beside_the_models_leaves_the_schedules_and_makes_the_day_red(workspace: Workspace) -> None:
-    file = workspace.models / "segments" / "waterfalls.yml"
+    file, campaigns = workspace.models / "segments" / "waterfalls.yml", workspace.policies / "campaigns"
+    shutil.copy(campaigns / "examples" / "monthly-overdue.yaml", campaigns)
+    text = "campaign: calls\nwaterfall: collection_priority\nflow: message\ntemplate: payment_thanks\n"
+    (campaigns / "calls.yaml").write_text(text)
     file.write_text("waterfalls: [\n")
     defs = build_definitions(workspace)
     dg.Definitions.validate_loadable(defs)
-    assert {"every_day", "every_quarter_hour"} <= {one.name for one in defs.get_repository_def().schedule_defs}
+    specs = {spec.key.path[-1]: spec for spec in defs.resolve_all_asset_specs() if spec.group_name == "campaigns"}
+    assert "dunning/broken" not in specs["monthly-overdue"].tags and "dunning/broken" in specs["calls"].tags
+    assert f"{file}:2:1" in str(specs["calls"].description)
+    assert {"every_day", "every_quarter_hour", "campaign_monthly_overdue"} <= {
+        one.name for one in defs.get_repository_def().schedule_defs
+    }
     assert "delivery/sent_messages" in {
         key.to_user_string() for key in defs.resolve_job_def("daily").asset_layer.executable_asset_keys
     }

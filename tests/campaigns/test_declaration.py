@@ -145,6 +145,27 @@ def test_a_mistake_in_a_process_stops_only_campaigns_that_name_one(workspace: Wo
     assert "cannot be read" in mistake.message and f"{process}:" in str(mistake.remedy)
 
 
+def test_torn_waterfalls_stop_only_campaigns_that_name_one(workspace: Workspace) -> None:
+    write(workspace, GOOD)
+    for name, whom in (
+        ("rungs", "waterfall: [overdue_31_60, overdue_1_30]"),
+        ("named", "waterfall: collection_priority"),
+    ):
+        text = GOOD.replace("monthly-overdue", name).replace("segment: overdue_1_30", whom)
+        named = write(workspace, text, name)
+    assert {"rungs", "named"} <= set(right(workspace))
+    file = workspace.models / "segments" / "waterfalls.yml"
+    file.write_text("waterfalls: [\n")
+    campaigns, (mistake,) = usable_campaigns(workspace)
+    assert {"monthly-overdue", "rungs"} <= set(campaigns) and "named" not in campaigns
+    assert (mistake.file, mistake.line) == (named, 2) and "the waterfalls cannot be read" in mistake.message
+    assert str(mistake.remedy).startswith(f"{file}:2:1")
+    assert find_campaign(workspace, "monthly-overdue").segment == "overdue_1_30"
+    told = CliRunner().invoke(app, ["campaign", "list", "--workspace", str(workspace.root)])
+    assert told.exit_code == 1 and "monthly-overdue" in told.stdout
+    assert f"{named}:2:1" in told.stderr and f"{file}:2:1" in told.stderr
+
+
 def test_the_list_and_the_calendar_show_the_good_ones_and_name_the_broken(workspace: Workspace) -> None:
     write(workspace, GOOD)
     broken = [
