@@ -22,7 +22,7 @@ from dunning_pipeline.letters.document import last_day, statement_document
 from dunning_pipeline.settings.workspace import Workspace
 from dunning_pipeline.statements.booking.numbering import next_numbers
 from dunning_pipeline.statements.booking.posting import post_charges, settled_since
-from dunning_pipeline.statements.booking.superseding import supersede_unsent
+from dunning_pipeline.statements.booking.superseding import in_doubt, supersede_unsent
 from dunning_pipeline.statements.drafting.approving import lacks_second_person
 from dunning_pipeline.statements.drafting.drafts import audit_many
 from dunning_pipeline.statements.graphs import Graphs
@@ -45,6 +45,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 _SETTLED = "an earlier charge that it claims was paid or waived since the run; run again"
+_IN_DOUBT = "a reminder of an invoice that it lists may have left; settle it (`dunning send resolve`) and run again"
 _MOVED = "an invoice that it lists was reminded of, or a reminder came back, since the run; run again"
 _FROZEN = ("number", "content", "content_sha256", "letter_version")
 _ORDER = itemgetter("dunning_date", "account_id", "statement_id")
@@ -147,6 +148,7 @@ class _Closing:
         wanted = []
         outdated = dict.fromkeys(settled_since(self.connection, rows, details), _SETTLED)
         outdated |= dict.fromkeys(moved_since(self.connection, rows, details), _MOVED)
+        outdated |= dict.fromkeys(in_doubt(self.connection, rows, details), _IN_DOUBT)
         for row in rows:
             reason = outdated.get(row["statement_id"]) or self._refusal(row, details.get(row["statement_id"], []))
             if reason is None:

@@ -3,13 +3,14 @@
 from datetime import date
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from dunning_pipeline.daily import run_processes
+from dunning_pipeline.delivery.queue import queue_statement
 from dunning_pipeline.dunning.scope import Scope
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.ledger.engine import reading
-from dunning_pipeline.ledger.schema import audit, findings, postings, runs
+from dunning_pipeline.ledger.schema import audit, findings, postings, runs, sends, statements
 from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.statements.booking import charges
 from dunning_pipeline.statements.closing import close
@@ -158,6 +159,32 @@ def test_a_draft_is_not_closed_once_the_statement_before_it_went_out(world: Worl
     refused = world.close("2026-01-10", [second]).refused
     assert "since the run; run again" in refused[second]
     assert world.charges() == {"EUR": 692} and world.drafts("2026-01-10") == []  # one fee, one interest, one reminder
+
+
+def test_a_draft_is_not_closed_while_nobody_knows_whether_the_reminder_before_it_left(world: World) -> None:
+    world.invoice("INV-1", due="2026-01-01", amount="1000.00 EUR")
+    [first] = world.close("2026-01-08", world.draft("2026-01-08").statement_ids).closed
+    [second] = world.draft("2026-01-09").statement_ids  # it waited by then
+    with world.ledger.begin() as connection:
+        row = connection.execute(select(statements).where(statements.c.statement_id == first)).mappings().one()
+        queue_statement(connection, world.ws, statement=row, now=noon("2026-01-09"), actor="daily")
+        connection.execute(update(sends).values(status="unknown"))  # the provider has not answered
+    assert "may have left" in world.close("2026-01-09", [second]).refused[second]
+
+    with world.ledger.begin() as connection:
+        connection.execute(update(sends).values(status="queued"))  # a person knows that it did not leave
+    assert world.close("2026-01-09", [second]).closed == [second]
+    assert [one["id"] for one in world.statements(status="closed")] == [second]
+
+
+def test_an_invoice_in_another_bill_group_replaces_what_never_left_of_the_former(world: World) -> None:
+    for group in ("machines", "spares"):
+        world.bill_group(group, "acme")
+    world.invoice("INV-1", group="machines", due="2026-01-01", amount="100.00 EUR")
+    assert world.run("2026-01-08", send=False) == ["acme level 1 100.00 EUR"]
+    world.facts.put("invoices", invoice_key="salesforce:INV-1", bill_group_key="salesforce:spares")
+    world.run("2026-01-09", send=False)
+    assert len(world.statements(status="closed")) == 1  # both waiting messages would have said the same
 
 
 @pytest.mark.slow

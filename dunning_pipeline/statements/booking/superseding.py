@@ -8,12 +8,13 @@ from sqlalchemy import Connection, select, update
 
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.bulk import chunks, read_many
-from dunning_pipeline.ledger.reading import details_of
-from dunning_pipeline.ledger.schema import item_levels, sends, statements
+from dunning_pipeline.ledger.schema import item_levels, sends, statement_details, statements
 from dunning_pipeline.statements.booking.posting import reverse_postings
 from dunning_pipeline.statements.drafting.drafts import audit_many
+from dunning_pipeline.statements.levels import was_sent
 
 Row = Mapping[str, Any]
+Item = tuple[str, int]
 WAITING = ("queued", "held")
 _UNDER_WAY = ("in_flight", "unknown", "sent")
 
@@ -28,8 +29,9 @@ def supersede_unsent(
 ) -> list[str]:
     """Supersede what the `fresh` statements (about to be closed) replace; ids of the superseded ones.
 
-    Replaced is a closed statement of the same kind that lists one of their items and has not left: no send of it is
-    sent, under way or of unknown outcome, and no level counts by it. Its waiting sends become superseded.
+    Replaced is a closed statement of the same kind that lists one of their items, in whatever unit, and has not left:
+    no send of it is sent, under way or of unknown outcome, and no level counts by it. Its waiting sends become
+    superseded.
     """
     replaced = _replaced_by(connection, fresh, details)
     if not replaced:
@@ -73,6 +75,22 @@ def has_left(connection: Connection, statement_ids: Sequence[str]) -> set[str]:
     return left
 
 
+def in_doubt(connection: Connection, drafts: Sequence[Row], details: Mapping[str, Sequence[Row]]) -> set[str]:
+    """Which of these drafts list an item of a reminder that may have left: closed beside it, both would be said."""
+    reminders = [row for row in drafts if row["kind"] == "dunning"]
+    before = _closed_before(connection, reminders, details)
+    found: set[str] = set()
+    for chunk in chunks([row["statement_id"] for row, _ in before], 900):
+        asked = select(sends.c.statement_id).where(
+            sends.c.statement_id.in_(chunk), sends.c.status.in_(("in_flight", "unknown")), sends.c.kind != "draft"
+        )
+        open_ones = {one for one in connection.scalars(asked) if not was_sent(connection, one)}
+        for row, newer in before:
+            if row["statement_id"] in open_ones:
+                found |= {new["statement_id"] for new in newer if _same_case(new, row)}
+    return found
+
+
 def refuse_if_under_way(connection: Connection, statement_id: str) -> None:
     """Raise Refused while a send of the statement is on the wire: nobody knows yet whether it left."""
     busy = connection.scalar(
@@ -84,30 +102,48 @@ def refuse_if_under_way(connection: Connection, statement_id: str) -> None:
 
 def _replaced_by(connection: Connection, fresh: Sequence[Row], details: Mapping[str, Sequence[Row]]) -> dict[str, str]:
     """Old statement id → new one. Only what shares an item: statements of other levels of the unit stand beside it."""
-    by_unit: dict[str, list[Row]] = {}
+    before = _closed_before(connection, fresh, details, lock=True)
+    left = has_left(connection, [row["statement_id"] for row, _ in before])
+    return {
+        row["statement_id"]: new["statement_id"]
+        for row, newer in before
+        for new in newer
+        if row["statement_id"] not in left and _same_case(new, row)
+    }
+
+
+def _closed_before(
+    connection: Connection, fresh: Sequence[Row], details: Mapping[str, Sequence[Row]], *, lock: bool = False
+) -> list[tuple[Row, list[Row]]]:
+    """Statements that are closed, each with those of the `fresh` ones that list an item of it.
+
+    By the item and not by its unit: an invoice that has gone to another bill group is the same invoice.
+    """
+    by_item: dict[Item, list[Row]] = {}
     for row in fresh:
-        by_unit.setdefault(row["unit_key"], []).append(row)
-    columns = ("statement_id", "unit_key", "kind", "currency", "legal_entity")
-    # `is true`, so that no planner begins with the index of all closed statements
-    closed = "(status = 'closed' and not do_not_send) is true"
-    older = read_many(
-        connection, statements, columns, key="unit_key", values=list(by_unit), where=closed,
-        order_by="statement_id", lock=True,
+        for item in _items(details.get(row["statement_id"], ())):
+            by_item.setdefault(item, []).append(row)
+    lines = read_many(
+        connection, statement_details, ("statement_id", "invoice_key", "instalment", "type"), key="invoice_key",
+        values=sorted({key for key, _ in by_item}), where="type = 'invoice'",
     )  # fmt: skip
     mine = {row["statement_id"] for row in fresh}
-    older = [row for row in older if row["statement_id"] not in mine]
-    left = has_left(connection, [row["statement_id"] for row in older])
-    listed = details_of(connection, [row["statement_id"] for row in older])
-    found: dict[str, str] = {}
-    for row in older:
-        for new in by_unit[row["unit_key"]]:
-            shared = _items(listed.get(row["statement_id"], ())) & _items(details.get(new["statement_id"], ()))
-            if shared and row["statement_id"] not in left and _same_case(new, row):
-                found[row["statement_id"]] = new["statement_id"]
-    return found
+    shared: dict[str, dict[str, Row]] = {}
+    for line in lines:
+        if line["statement_id"] not in mine:
+            for row in by_item.get((line["invoice_key"], line["instalment"] or 1), ()):
+                shared.setdefault(line["statement_id"], {})[row["statement_id"]] = row
+    # `is true`, so that no planner begins with the index of all closed statements
+    closed = "(status = 'closed' and not do_not_send) is true"
+    columns = ("statement_id", "kind", "currency", "legal_entity")
+    rows = read_many(
+        connection, statements, columns, key="statement_id", values=sorted(shared), where=closed,
+        order_by="statement_id", lock=lock,
+    )  # fmt: skip
+    return [(row, list(shared[row["statement_id"]].values())) for row in rows]
 
 
-def _items(details: Sequence[Row]) -> set[tuple[str, int]]:
+def _items(details: Sequence[Row]) -> set[Item]:
     return {(row["invoice_key"], row["instalment"] or 1) for row in details if row["type"] == "invoice"}
 
 
