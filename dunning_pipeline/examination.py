@@ -193,13 +193,21 @@ def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
     from sqlalchemy import func, select
     from sqlalchemy.engine import make_url
 
-    from dunning_pipeline.ledger.engine import open_ledger, reading, sqlite_file
+    from dunning_pipeline.daily import in_doubt
+    from dunning_pipeline.ledger.engine import open_ledger, reading, revision_of
+    from dunning_pipeline.ledger.home import away
+    from dunning_pipeline.ledger.migrating import HEAD
     from dunning_pipeline.ledger.schema import findings, sends, stream_loads, switches
 
     address = make_url(ws.ledger_url).render_as_string(hide_password=True)
-    file = sqlite_file(ws.ledger_url)
-    if file is not None and not file.exists():
+    revision = revision_of(ws.ledger_url)
+    if revision is None:
         yield Examined("ledger", "info", f"{address} is made by the first command that needs it")
+        return
+    if revision < HEAD:  # looking at it does not upgrade it
+        text = f"{address}: it is at revision {revision}, this release has {HEAD}"
+        remedy = "stop what runs on it, `dunning ledger backup FILE`, then `dunning ledger migrate`"
+        yield Examined("ledger", "warning", text, remedy)
         return
     with reading(open_ledger(ws)) as connection:
         yield Examined("ledger", "ok", address)
@@ -207,8 +215,7 @@ def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
             select(func.max(stream_loads.c.loaded_at)).where(stream_loads.c.object.ilike("payment%"))
         )
         yield from _freshness(ws, paid, now)
-        unknown = connection.scalar(select(func.count()).where(sends.c.status == "unknown")) or 0
-        if unknown:
+        if unknown := in_doubt(ws):
             yield Examined("sends", "warning", f"{unknown} may or may not have left", "`dunning send resolve KEY …`")
         held = select(sends.c.reason, func.count()).where(sends.c.status == "held").group_by(sends.c.reason)
         reasons = [f"{count} {reason}" for reason, count in connection.execute(held.order_by(sends.c.reason)).tuples()]
@@ -219,7 +226,11 @@ def _ledger(ws: Workspace, now: datetime) -> Iterator[Examined]:
         )
         if late:
             yield Examined("sends", "warning", f"{late} are due for more than an hour", "run `dunning send`")
-        for name, reason in connection.execute(select(switches.c.name, switches.c.reason)).tuples():
+        switched = connection.execute(select(switches.c.name, switches.c.reason)).tuples().all()
+        found = away(connection)
+        if found is not None and not any(found.reason in (reason or "") for _, reason in switched):
+            yield Examined("sends", "warning", f"nothing will leave: {found.reason}")
+        for name, reason in switched:
             what, _, which = name.partition(":")
             if what == "stop":
                 told = f"the stop button is pressed: {reason or 'no reason given'}"

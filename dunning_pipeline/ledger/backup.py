@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.errors import DunningError, NotThere, Refused
 from dunning_pipeline.ledger import audit, home
-from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading, sqlite_file
+from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading, revision_of, sqlite_file
 from dunning_pipeline.ledger.migrating import HEAD
 from dunning_pipeline.ledger.postgres_programs import dump, run
 from dunning_pipeline.ledger.schema import metadata, number_series, runs, sends, switches
@@ -48,7 +48,8 @@ class Restored:
 def backup(ws: Workspace, target: Path) -> Path:
     """Copy the ledger to `target` while others use it; the copy is one consistent moment.
 
-    SQLite: a database file; PostgreSQL: a pg_dump in custom format. Raises Refused where the file exists.
+    SQLite: a database file; PostgreSQL: a pg_dump in custom format. One of an earlier release is copied as it is, so
+    that that release can go on from the copy. Raises Refused where the file exists.
     """
     if target.exists():
         raise Refused(
@@ -56,7 +57,8 @@ def backup(ws: Workspace, target: Path) -> Path:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     file = sqlite_file(ws.ledger_url)
-    open_ledger(ws)
+    if revision_of(ws.ledger_url) is None:
+        open_ledger(ws)
     with scratch_folder(target.parent, ".ledger-backup-") as folder:  # what is begun never has a backup's name
         partial = folder / "ledger"
         if file is None:

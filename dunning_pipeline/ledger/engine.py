@@ -32,6 +32,8 @@ def open_ledger(ws: Workspace) -> Engine:
 
 def open_ledger_url(url: str) -> Engine:
     """The ledger behind a SQLAlchemy URL (sqlite:///file or postgresql://…); raises InvalidInput for another kind."""
+    from dunning_pipeline.ledger.migrating import migrate
+
     file = sqlite_file(url)
     key = (_with_driver(url), os.getpid())  # a forked child must not share its parent's connections
     with _opening:
@@ -41,10 +43,25 @@ def open_ledger_url(url: str) -> Engine:
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
             engine = _engine(key[0])
+            migrate(engine)
             _opened[key] = engine, _inode(file)
             if len(_opened) > _KEPT_OPEN:
                 _opened.pop(next(iter(_opened)))[0].dispose()
         return _opened[key][0]
+
+
+def revision_of(url: str) -> str | None:
+    """The revision that a ledger is at, without bringing it to this release's; None where there is none yet."""
+    from dunning_pipeline.ledger.migrating import current_revision
+
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return None
+    engine = _engine(_with_driver(url))
+    try:
+        return current_revision(engine)
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -91,8 +108,6 @@ def _with_driver(url: str) -> str:
 
 
 def _engine(url: str) -> Engine:
-    from dunning_pipeline.ledger.migrating import migrate
-
     if sqlite_file(url) is not None:
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
@@ -101,7 +116,6 @@ def _engine(url: str) -> Engine:
         engine = create_engine(url, pool_pre_ping=True)
         one_running.dialect_kwargs["postgresql_where"] = RUNNING
         event.listen(engine, "begin", _begin_postgres)
-    migrate(engine)
     return engine
 
 

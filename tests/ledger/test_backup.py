@@ -18,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 
 from dunning_pipeline.delivery.switches import switched_on
 from dunning_pipeline.errors import DunningError, Refused
+from dunning_pipeline.examination import examine
 from dunning_pipeline.ledger.backup import backup, restore
-from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, sqlite_file
+from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, revision_of, sqlite_file
 from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
 from dunning_pipeline.ledger.schema import audit, number_series, renamed_keys, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
@@ -89,8 +90,8 @@ def test_each_former_ledger_is_kept_and_can_be_put_back(ledger_workspace: Worksp
     dispose(ws.ledger_url)
 
 
-def test_a_backup_of_an_earlier_release_is_brought_to_this_one(ledger_workspace: Workspace, tmp_path: Path) -> None:
-    ws, copy = ledger_workspace, tmp_path / "copy"
+def made_by_an_earlier_release(ws: Workspace) -> None:
+    """Its ledger as a release left it that knew revision 0003."""
     file = sqlite_file(ws.ledger_url)
     if file is not None:
         file.parent.mkdir(parents=True)
@@ -98,6 +99,32 @@ def test_a_backup_of_an_earlier_release_is_brought_to_this_one(ledger_workspace:
     with engine.begin() as connection:
         alembic.upgrade(alembic_config(connection), "0003")
     engine.dispose()
+
+
+def test_before_an_upgrade_the_ledger_is_looked_at_and_copied_as_it_is(
+    ledger_workspace: Workspace, tmp_path: Path
+) -> None:
+    ws = ledger_workspace
+    made_by_an_earlier_release(ws)
+    if sqlite_file(ws.ledger_url) is None:
+        needs_pg_dump()
+
+    [told] = [found for found in examine(ws, now=NOW) if found.what == "ledger"]
+    backup(ws, tmp_path / "copy")
+
+    assert (told.state, told.text.split(": ")[-1]) == ("warning", f"it is at revision 0003, this release has {HEAD}")
+    assert revision_of(ws.ledger_url) == "0003"
+    with open_ledger(ws).begin() as connection:
+        put_statement(connection)
+    restore(ws, tmp_path / "copy", replace=True, **BY)
+    assert current_revision(open_ledger(ws)) == HEAD
+    dispose(ws.ledger_url)
+
+
+def test_a_backup_of_an_earlier_release_is_brought_to_this_one(ledger_workspace: Workspace, tmp_path: Path) -> None:
+    ws, copy = ledger_workspace, tmp_path / "copy"
+    file = sqlite_file(ws.ledger_url)
+    made_by_an_earlier_release(ws)
     if file is not None:
         shutil.copyfile(file, copy)
     else:

@@ -15,7 +15,8 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.engine import make_url
 
 from dunning_pipeline.console.sentences import said
-from dunning_pipeline.delivery.switches import resume, switch_on, switched_on
+from dunning_pipeline.delivery.switches import resume, stop_where_away, switch_on, switched_on
+from dunning_pipeline.examination import examine
 from dunning_pipeline.ledger import home
 from dunning_pipeline.ledger.backup import backup, restore
 from dunning_pipeline.ledger.engine import dispose, open_ledger, open_ledger_url, reading, sqlite_file
@@ -137,6 +138,25 @@ def test_a_ledger_of_an_earlier_release_is_at_home_where_it_first_sends(ledger_w
         home.settle(connection, **SAID)
         assert home.away(connection) is None
         assert connection.execute(select(homes.c.number, homes.c.by)).all() == [(1, "delivery")]
+
+
+def test_the_doctor_tells_of_a_copy_before_it_sends_and_writes_nothing(
+    ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workspace: Workspace
+) -> None:
+    def told(url: str) -> list[str]:
+        monkeypatch.setenv("DUNNING_LEDGER_URL", url)
+        return [found.text for found in examine(workspace, now=NOW) if "this ledger is a copy" in found.text]
+
+    copy = copied(ledger, tmp_path / "there" / "ledger.sqlite")
+    [reason] = told(copy)
+    assert reason == f"nothing will leave: {why_away(copy)}"
+    with reading(open_ledger_url(copy)) as connection:
+        assert switched_on(connection) == {}
+    with open_ledger_url(copy).begin() as connection:
+        assert stop_where_away(connection, **SAID)
+    assert len(told(copy)) == 1 and "the stop button is pressed" in told(copy)[0]
+    assert told(f"sqlite:///{ledger}") == []
+    dispose(copy)
 
 
 def test_who_resumes_in_a_copy_was_told_first_that_it_is_one(ledger: Path, tmp_path: Path) -> None:
