@@ -117,15 +117,18 @@ def run_processes(
 
     if processes is None:
         try:
-            return [one(None)]
+            decided = [one(None)]
+            if older := _older_models(ws):
+                problems.append(f"decided with the models of an earlier version: {older}")
+            return decided
         except Busy:
             raise
         except Refused as error:  # a date that is over: so it is for each process
             problems.append(_sentence(error))
             return []
         except Exception as error:
-            if older := _older_models(ws, error):
-                problems.append(older)
+            if _is_about_tables(error) and (older := _older_models(ws)):
+                problems.append(f"nothing was decided: {older}")
                 return []
             problems.append(f"the run over all processes failed, each is tried by itself: {_sentence(error)}")
             processes = list(load_processes(ws))
@@ -284,18 +287,19 @@ def _build_problems(build: "BuildReport") -> list[str]:
     return problems
 
 
-def _older_models(ws: Workspace, error: Exception) -> str | None:
-    """What to say of a table that is not there because the workspace keeps the models of an older version."""
-    from duckdb import CatalogException
+def _is_about_tables(error: Exception) -> bool:
+    from duckdb import BinderException, CatalogException
 
+    return isinstance(error, (BinderException, CatalogException))  # a table, a column that is not there
+
+
+def _older_models(ws: Workspace) -> str:
+    """What to say of a workspace that keeps the models of an older version; empty where it lacks none of this one's."""
     from dunning_pipeline.sql_models.folder.shipped import missing_models
 
-    missing = missing_models(ws) if isinstance(error, CatalogException) else []
-    if not missing:
-        return None
-    names = ", ".join(file.as_posix() for file in missing)
-    return (
-        f"nothing was decided: dbt_like_sql is older than this version and lacks {names}\n"
+    names = ", ".join(file.as_posix() for file in missing_models(ws))
+    return names and (
+        f"dbt_like_sql is older than this version and lacks {names}\n"
         "  → copy them, and what they read, from a fresh `dunning init FOLDER`; `dunning doctor` names what differs"
     )
 

@@ -1,4 +1,4 @@
-"""Says in words what keeps a command from reading or writing its files and its ledger: locked, full, not allowed."""
+"""Says in words what keeps a command from its files, its ledger and its models: locked, full, not allowed, older."""
 
 import errno
 
@@ -6,6 +6,10 @@ from dunning_pipeline.errors import DunningError
 
 _SPACE = "make room, then run it again: what may have left is never sent twice"
 _ACCESS = "let this user write to the ledger's file and to the folder around it"
+_MODELS = (
+    "`dunning build`; where that does not help, `dunning doctor` names the models that lack or differ: copy them from "
+    "a fresh `dunning init FOLDER`, then build"
+)
 # The databases' own words, bare or wrapped by SQLAlchemy → what they mean here, what to do
 _MEANINGS = (
     ("database is locked", "another process keeps the ledger locked", "run it again when that has ended"),
@@ -40,6 +44,11 @@ def in_words(error: Exception) -> DunningError | None:
     said = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.errno != errno.ENOSPC:
         return DunningError(error.strerror or said, value=str(error.filename))
+    if type(error).__qualname__ in ("CatalogException", "BinderException"):  # of DuckDB, which is not loaded for this
+        first = said.partition("\n")[0].partition(": ")[2]
+        return DunningError(
+            f"the models, or the tables built from them, are not of this version: {first}", remedy=_MODELS
+        )
     for words, meaning, remedy in _MEANINGS:
         if words in said:
             told = DunningError(meaning, remedy=remedy)

@@ -148,6 +148,18 @@ def test_a_day_with_models_of_an_older_version_names_those_that_lack(workspace: 
     ]
 
 
+@pytest.mark.slow
+def test_a_day_that_models_of_an_older_version_can_decide_says_that_they_did(workspace: Workspace) -> None:
+    (workspace.models / "reports" / "campaign_effect.sql").unlink()  # read by nothing else
+    now = datetime.fromisoformat("2025-11-03T03:00+01:00")
+    report = daily.daily(workspace, date=now.date(), now=now)
+    assert report.is_complete
+    assert [problem.partition("\n")[0] for problem in report.problems if "version" in problem] == [
+        "decided with the models of an earlier version: dbt_like_sql is older than this version and lacks "
+        "reports/campaign_effect.sql"
+    ]
+
+
 def test_the_doctor_tells_of_a_ledger_that_cannot_be_opened(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

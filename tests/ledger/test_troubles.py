@@ -82,3 +82,19 @@ def test_files_are_told_by_name_and_what_is_unknown_stays_as_it_is() -> None:
     told = in_words(refused)
     assert told is not None and told.message == "the workspace's folder can only be read"
     assert in_words(ValueError("something else")) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("select * from identity.account_rules", "schema"),
+        ("select * from account_rules", "Table with name account_rules does not exist!"),
+        ("select rule from (select 1 as x)", 'Referenced column "rule" not found'),
+    ],
+)
+def test_tables_of_another_version_are_told_with_what_makes_them(sql: str, said: str) -> None:
+    with duckdb.connect() as con, pytest.raises(duckdb.Error) as raised:
+        con.execute(sql)
+    told = in_words(raised.value)
+    assert told is not None and "are not of this version: " in told.message and said in told.message
+    assert "`dunning build`" in (told.remedy or "") and "dunning init" in (told.remedy or "")
