@@ -166,13 +166,16 @@ def _new_name(file: Path, now: datetime) -> Path:
 def _stop_sql(*, now: datetime, actor: str) -> str:
     """Press the stop button in a backup that was used, whatever release made it; one statement for both databases.
 
-    That no message waits tells nothing: what was proposed, closed and sent after the backup is proposed again.
+    That no message waits tells nothing: what was proposed, closed and sent after the backup is proposed again. Where
+    the button was pressed in it already, its reason comes second: who resumes must read of the restore first.
     """
     values = ("stop", canonical_json(True), _STOPPED, actor, instant_text(now))
     row = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     return (
         f"insert into switches (name, value, reason, set_by, set_at) select {row} "
-        "where exists (select 1 from runs) or exists (select 1 from sends) on conflict do nothing"
+        "where exists (select 1 from runs) or exists (select 1 from sends) on conflict (name) do update set reason = "
+        f"case when switches.reason like '{_STOPPED[:20]}%' then switches.reason "
+        "else excluded.reason || coalesce(' · ' || switches.reason, '') end"
     )
 
 
@@ -194,10 +197,9 @@ def _note_restore(
             home.settle(connection, actor=actor, at=now)
             away = None
         if away is not None:
-            told = {"value": away.here, "reason": f"{_STOPPED}. And {away.reason}"}
-            connection.execute(
-                update(switches).where(switches.c.name == "stop", switches.c.reason == _STOPPED).values(**told)
-            )
+            told = {"value": away.here, "reason": switches.c.reason + f" · {away.reason}"}
+            untold = switches.c.reason.startswith(_STOPPED) & ~switches.c.reason.contains(away.reason, autoescape=True)
+            connection.execute(update(switches).where(switches.c.name == "stop", untold).values(**told))
     return waiting, is_stopped, away.reason if away is not None else None
 
 

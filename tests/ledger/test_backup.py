@@ -16,7 +16,8 @@ from sqlalchemy import create_engine, insert, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from dunning_pipeline.delivery.switches import switched_on
+from dunning_pipeline.console.sentences import said
+from dunning_pipeline.delivery.switches import switch_on, switched_on
 from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.examination import examine
 from dunning_pipeline.ledger.backup import backup, restore
@@ -269,6 +270,22 @@ def test_a_backup_in_which_nothing_waits_is_stopped_too(ledger_workspace: Worksp
     assert (restored.waiting, restored.is_stopped) == (0, True)
     with reading(open_ledger(ws)) as connection:
         assert "proposed anew" in (switched_on(connection)["stop"] or "")
+
+
+def test_a_button_that_was_pressed_before_the_backup_tells_of_the_restore_too(
+    ledger_workspace: Workspace, tmp_path: Path
+) -> None:
+    ws = ledger_workspace
+    with open_ledger(ws).begin() as connection:
+        switch_on(connection, "stop", actor="engineer", reason="upgrade", at=NOW)
+    copy = saved(ws, tmp_path / "copy")
+    for again in ("first", "second"):
+        restore(ws, copy, replace=True, **BY)
+        with reading(open_ledger(ws)) as connection:
+            reason = switched_on(connection)["stop"] or ""
+        assert reason.startswith("restored from a backup") and reason.endswith("then resume · upgrade"), again
+        assert said(reason, "de").startswith("aus einer Sicherung") and said(reason, "de").endswith(" · upgrade")
+        copy = backup(ws, tmp_path / again)
 
 
 def test_a_backup_of_an_unused_ledger_stops_nothing(workspace: Workspace, tmp_path: Path) -> None:

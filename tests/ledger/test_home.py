@@ -211,7 +211,7 @@ def test_a_backup_that_is_restored_elsewhere_says_that_the_other_may_send(worksp
         assert reason.startswith("restored from a backup") and str(workspace.state) in reason
         german = said(reason, "de")  # the audit trail in the console
         assert (
-            german.startswith("aus einer Sicherung") and "Und dieses Ledger" in german and "eine andere Datei" in german
+            german.startswith("aus einer Sicherung") and " · dieses Ledger" in german and "eine andere Datei" in german
         )
         assert resume(connection, **SAID) == (True, None)  # it was told at once
         assert home.away(connection) is None
