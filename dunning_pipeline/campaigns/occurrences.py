@@ -11,8 +11,10 @@ from dunning_pipeline.campaigns.declaration import Campaign
 from dunning_pipeline.ledger.schema import campaign_occurrences
 from dunning_pipeline.settings.workspace import Workspace
 
-# A schedule that was missed (nothing ran) is caught up within this time; what is older is recorded as cancelled.
+# A schedule that was missed (nothing ran) is caught up within this time; what is older is recorded as cancelled, as
+# far back as one looks: a monthly one's last time included.
 CATCH_UP = timedelta(days=3)
+LOOK_BACK = timedelta(days=35)
 _FIXED_HOURS = re.compile(r"\S+ [\d,]+ ")  # cron lines that name their hours; an hourly one runs in both
 
 
@@ -67,6 +69,27 @@ def due(
     if not instants or occurrence_name(instants[-1]) in over:
         return None, []
     return instants[-1], [i for i in instants[:-1] if occurrence_name(i) not in over]
+
+
+def too_late(connection: Connection, campaign: Campaign, ws: Workspace, *, now: datetime) -> list[datetime]:
+    """The instants that nothing knows of and that are not caught up any more: its file was broken, or nothing ran.
+
+    Only those after the first that ran by the schedule as it is: another one had other instants.
+    """
+    if campaign.schedule is None:
+        return []
+    c = campaign_occurrences.c
+    known = connection.execute(
+        select(c.occurrence, c.planned_for, c.definition).where(c.campaign == campaign.campaign)
+    ).tuples()
+    names, asked = set(), campaign.schedule.model_dump(mode="json")
+    since = now
+    for name, at, definition in known:
+        names.add(name)
+        if name[:1].isdigit() and (definition or {}).get("schedule") == asked:
+            since = min(since, at)
+    after = max(since, now - LOOK_BACK)
+    return [i for i in planned(campaign, ws, after=after, until=now - CATCH_UP) if occurrence_name(i) not in names]
 
 
 def still_to_run(connection: Connection, campaign: Campaign, ws: Workspace, instants: list[datetime]) -> list[datetime]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 from dunning_pipeline.campaigns.audience import members, split
 from dunning_pipeline.campaigns.declaration import Campaign, find_campaign, usable_declarations
 from dunning_pipeline.campaigns.dunning_flow import Outcomes, queue_claimed
-from dunning_pipeline.campaigns.occurrences import due, occurrence_name
+from dunning_pipeline.campaigns.occurrences import CATCH_UP, due, occurrence_name, too_late
 from dunning_pipeline.errors import Busy, Refused
 from dunning_pipeline.ledger.bulk import chunks
 from dunning_pipeline.ledger.engine import open_ledger, reading
@@ -94,10 +94,15 @@ def run_due(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) ->
         written = datetime.fromtimestamp(one.file.stat().st_mtime, UTC)
         with reading(open_ledger(ws)) as connection:
             instant, missed = due(connection, campaign, ws, now=now, written=written)
+            lost = [] if is_paused(connection, name) else too_late(connection, campaign, ws, now=now)
             waiting = {} if is_paused(connection, name) else _waiting(connection, name, now=now)
             if instant is not None and not is_paused(connection, name):
                 waiting[occurrence_name(instant)] = instant
-        _cancel_missed(ws, campaign, missed if waiting else [], now=now, actor=actor)
+        if lost:
+            some = f"{', '.join(map(occurrence_name, lost[-3:]))} (of {len(lost)})"
+            told = f"campaign {name} did not run on {some} and is not caught up after {CATCH_UP.days} days"
+            problems.append(f"{told}; `dunning campaign run {name}` runs it now")
+        _cancel_missed(ws, campaign, [*lost, *(missed if waiting else [])], now=now, actor=actor)
         for occurrence, planned_for in waiting.items():
             try:
                 reports.append(

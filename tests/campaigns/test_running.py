@@ -136,6 +136,28 @@ def test_of_several_missed_schedules_only_the_newest_runs(company: Workspace) ->
     }
 
 
+def test_what_a_broken_file_kept_from_running_is_caught_up_once_or_told(company: Workspace) -> None:
+    declare(company, MESSAGE + 'schedule: {cron: "0 7 * * 3,6", timezone: Europe/Berlin}\n')  # on the 5th, 8th, 12th …
+    file = company.policies / "campaigns" / "notes.yaml"
+    right = file.read_text()
+    assert [one.status for one in run_due(company, now=NOW, actor="test", problems=[])] == ["done"]
+    file.write_text(right.replace("overdue_1_30", "nowhere"))
+    for days in (3, 4):
+        problems: list[str] = []
+        assert run_due(company, now=NOW + timedelta(days=days), actor="test", problems=problems) == []
+        assert len(problems) == 1 and "there is no segment 'nowhere'" in problems[0]
+    file.write_text(right)
+    for days, ran, told in ((12, ["2025-11-15T06:00:00Z"], 1), (13, [], 0), (14, ["2025-11-19T06:00:00Z"], 0)):
+        problems = []
+        reports = run_due(company, now=NOW + timedelta(days=days, hours=-1), actor="test", problems=problems)
+        assert ([one.occurrence for one in reports], len(problems)) == (ran, told)
+        assert not told or "2025-11-08T06:00:00Z, 2025-11-12T06:00:00Z (of 2)" in problems[0]
+    c = campaign_occurrences.c
+    done = {row.occurrence[:10]: row.status for row in rows(company, select(c.occurrence, c.status))}
+    done_on, lost_on = ("2025-11-05", "2025-11-15", "2025-11-19"), ("2025-11-08", "2025-11-12")
+    assert done == {**dict.fromkeys(done_on, "done"), **dict.fromkeys(lost_on, "cancelled")}
+
+
 @pytest.mark.parametrize(("saved", "runs"), [(timedelta(hours=1), []), (timedelta(hours=3), ["2025-11-05T06:00:00Z"])])
 def test_saving_a_new_campaign_sends_nothing_of_the_time_before(
     company: Workspace, saved: timedelta, runs: list[str]
