@@ -1,6 +1,9 @@
 """Triggers that keep the legal record: append-only tables, closed statements, outcomes of sends; on both databases."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
+
+from sqlalchemy import Connection, text
 
 from dunning_pipeline.ledger.schema import APPEND_ONLY, statements
 
@@ -23,6 +26,7 @@ STATEMENT_TRANSITIONS = (("closed", "voided"), ("closed", "superseded"))
 SEND_NEVER_CHANGES = ("send_key", "kind", "channel", "statement_id", "account_key", "campaign", "occurrence")
 # Details follow their statement: verb → the row that says whose they are.
 _DETAILS_VERBS = {"insert": "new", "update": "old", "delete": "old"}
+_NAME = re.compile(r"create trigger (\w+)")
 _DETAILS_KEPT = "the details of a closed statement are immutable"
 
 
@@ -48,6 +52,17 @@ def drop_statements(dialect: str, tables: Collection[str]) -> list[str]:
     return [f"drop trigger if exists guard_{name} on {table}" for name, table in names] + [
         f"drop trigger if exists guard_{table}_truncate on {table}" for table in _guarded() if table in tables
     ]
+
+
+def missing_guards(connection: Connection) -> list[str]:
+    """Names of the triggers that should be there and are not, or are switched off."""
+    if connection.dialect.name == "sqlite":
+        there = "select name from sqlite_master where type = 'trigger'"
+    else:
+        there = "select tgname from pg_trigger where tgenabled <> 'D' and pg_table_is_visible(tgrelid)"
+    found = set(connection.scalars(text(there)))
+    wanted = (_NAME.match(statement) for statement in guard_statements(connection.dialect.name))
+    return [name[1] for name in wanted if name is not None and name[1] not in found]
 
 
 def _guarded() -> tuple[str, ...]:

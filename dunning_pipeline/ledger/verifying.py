@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, text
 
 from dunning_pipeline.ledger.engine import open_ledger, reading
+from dunning_pipeline.ledger.guards import missing_guards
 from dunning_pipeline.settings.workspace import Workspace
 
 # Each query yields what breaks a rule of the record; an empty ledger of findings is a sound ledger.
@@ -60,6 +61,7 @@ def verify(ws: Workspace) -> dict[str, list[str]]:
     """Rule → ids that break it, for every rule of CHECKS and the database itself; sound where all are empty."""
     with reading(open_ledger(ws)) as connection:
         broken = {rule: [str(key) for (key,) in connection.execute(text(query))] for rule, query in CHECKS.items()}
+        broken["the triggers that keep the record are there"] = missing_guards(connection)
         broken["the database file is intact"] = _integrity(connection)
     return broken
 

@@ -1,0 +1,71 @@
+"""A ledger of an earlier release is brought to this one as a whole or not at all: killed half way it is as it was."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from alembic import command as alembic
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from dunning_pipeline.ledger.engine import open_ledger, reading, revision_of, sqlite_file
+from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
+from dunning_pipeline.ledger.verifying import verify
+from dunning_pipeline.settings.workspace import Workspace
+
+# Opens the ledger in a process of its own, which dies by kill -9 before the first statement that begins as told.
+_KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from dunning_pipeline.ledger.engine import open_ledger_url
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(connection, cursor, statement, *rest):
+    if " ".join(statement.lower().split()).startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+open_ledger_url(sys.argv[1])
+"""
+GUARDS = "the triggers that keep the record are there"
+
+
+def at_revision(ws: Workspace, revision: str) -> None:
+    file = sqlite_file(ws.ledger_url)
+    if file is not None:
+        file.parent.mkdir(parents=True)
+    engine = create_engine(make_url(ws.ledger_url).set(drivername="sqlite" if file else "postgresql+psycopg"))
+    with engine.begin() as connection:
+        alembic.upgrade(alembic_config(connection), revision)
+        connection.execute(text("insert into number_series (series, last_number) values ('dunning:2025', 7)"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["create table homes", "alter table sends", "create trigger guard_sends_stay"],
+    ids=lambda word: word[-14:],
+)
+def test_a_migration_that_is_killed_has_done_nothing_and_the_next_one_does_all(
+    ledger_workspace: Workspace, before: str
+) -> None:
+    ws = ledger_workspace
+    at_revision(ws, "0001")
+
+    killed = subprocess.run([sys.executable, "-c", _KILLED, ws.ledger_url, before], capture_output=True, timeout=60)
+
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert revision_of(ws.ledger_url) == "0001"
+    assert current_revision(open_ledger(ws)) == HEAD
+    with reading(open_ledger(ws)) as connection:
+        assert connection.scalar(text("select last_number from number_series")) == 7
+    assert verify(ws)[GUARDS] == []
+
+
+def test_a_trigger_that_somebody_took_away_is_told(ledger_workspace: Workspace) -> None:
+    ws = ledger_workspace
+    assert not any(verify(ws).values())
+    on = " on sends" if sqlite_file(ws.ledger_url) is None else ""
+    with open_ledger(ws).begin() as connection:
+        connection.execute(text(f"drop trigger guard_sends_stay{on}"))
+    assert verify(ws)[GUARDS] == ["guard_sends_stay"]
