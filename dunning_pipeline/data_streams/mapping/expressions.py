@@ -9,7 +9,6 @@ modified_at()        the row's time of change (SystemModstamp, LastModifiedDate 
 """
 
 import re
-from difflib import get_close_matches
 from functools import lru_cache
 
 import sqlglot
@@ -173,9 +172,11 @@ def _column(node: exp.Column, columns: dict[str, str], lookups: dict[str, dict[s
         known, alias = columns, "o"
     name = known.get(node.name.lower())
     if name is None:
-        close = get_close_matches(node.name.lower(), list(known), n=1)
+        from dunning_pipeline.sql_models.folder.templating import nearest  # with Jinja, which a right one does without
+
+        close = nearest(node.name.lower(), known)
         there = ", ".join(sorted(known.values())[:8])
-        hint = f"did you mean {known[close[0]]!r}?" if close else f"there are {there} …"
+        hint = f"did you mean {known[close]!r}?" if close else f"there are {there} …"
         raise BadExpression(f"column {node.sql()!r} is not declared ({hint})")
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
