@@ -9,6 +9,7 @@ from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.guards import drop_statements, guard_statements
 
 HEAD = "0008"  # the newest revision in migrations/versions; a test holds it to the files
+LOCK_WAIT_MS = 30_000  # as long as a writer waits on SQLite
 _LOCK = 7_203_140  # any constant: the advisory lock of ledger migrations on PostgreSQL
 
 
@@ -22,6 +23,8 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            # who still works by the former release: without an end the change would wait, and everybody behind it
+            connection.execute(text("select set_config('lock_timeout', :ms, true)"), {"ms": str(LOCK_WAIT_MS)})
         if _revision(connection) != HEAD:  # nobody was faster
             _upgrade(connection)
 

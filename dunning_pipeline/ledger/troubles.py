@@ -13,6 +13,7 @@ _MODELS = (
 # The databases' own words, bare or wrapped by SQLAlchemy → what they mean here, what to do
 _MEANINGS = (
     ("database is locked", "another process keeps the ledger locked", "run it again when that has ended"),
+    ("due to lock timeout", "another process keeps the ledger locked", "run it again when that has ended"),
     ("database or disk is full", "no space is left on the ledger's disk", _SPACE),
     ("could not extend file", "no space is left on the disk of the ledger's server", _SPACE),
     ("No space left on device", "no space is left on the disk", _SPACE),

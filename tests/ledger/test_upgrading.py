@@ -7,10 +7,12 @@ import sys
 import pytest
 from alembic import command as alembic
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
 
 from dunning_pipeline.ledger.engine import open_ledger, reading, revision_of, sqlite_file
 from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
+from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.settings.workspace import Workspace
 
@@ -30,11 +32,15 @@ open_ledger_url(sys.argv[1])
 GUARDS = "the triggers that keep the record are there"
 
 
+def driver_url(ws: Workspace) -> URL:
+    return make_url(ws.ledger_url).set(drivername="sqlite" if sqlite_file(ws.ledger_url) else "postgresql+psycopg")
+
+
 def at_revision(ws: Workspace, revision: str) -> None:
     file = sqlite_file(ws.ledger_url)
     if file is not None:
         file.parent.mkdir(parents=True)
-    engine = create_engine(make_url(ws.ledger_url).set(drivername="sqlite" if file else "postgresql+psycopg"))
+    engine = create_engine(driver_url(ws))
     with engine.begin() as connection:
         alembic.upgrade(alembic_config(connection), revision)
         connection.execute(text("insert into number_series (series, last_number) values ('dunning:2025', 7)"))
@@ -60,6 +66,28 @@ def test_a_migration_that_is_killed_has_done_nothing_and_the_next_one_does_all(
     with reading(open_ledger(ws)) as connection:
         assert connection.scalar(text("select last_number from number_series")) == 7
     assert verify(ws)[GUARDS] == []
+
+
+def test_a_migration_that_somebody_keeps_out_says_so_and_waits_no_longer(
+    ledger_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = ledger_workspace
+    at_revision(ws, "0001")
+    monkeypatch.setattr("dunning_pipeline.ledger.migrating.LOCK_WAIT_MS", 50)
+    monkeypatch.setattr("dunning_pipeline.ledger.engine.BUSY_TIMEOUT_MS", 50)
+    former = create_engine(driver_url(ws))
+    with former.connect() as connection:
+        if sqlite_file(ws.ledger_url) is not None:
+            connection.connection.driver_connection.isolation_level = None
+            connection.exec_driver_sql("begin immediate")
+        connection.execute(text("update sends set attempts = 1"))
+        with pytest.raises(OperationalError) as kept_out:
+            open_ledger(ws)
+    former.dispose()
+    told = in_words(kept_out.value)
+    assert told is not None and told.message == "another process keeps the ledger locked"
+    assert revision_of(ws.ledger_url) == "0001"
+    assert current_revision(open_ledger(ws)) == HEAD
 
 
 def test_a_trigger_that_somebody_took_away_is_told(ledger_workspace: Workspace) -> None:
