@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.forms import CampaignConfig, chosen
 from assets.place import SNAPSHOT, workspace
+from assets.trying_again import tried_once
 from dunning_pipeline.campaigns.declaration import Campaign, usable_campaigns
 from dunning_pipeline.campaigns.occurrences import occurrence_name, still_to_run
 from dunning_pipeline.settings.clock import business_now
@@ -27,6 +28,7 @@ class Campaigns:
     """What the files of policies/campaigns become."""
 
     assets: list[dg.AssetsDefinition] = field(default_factory=list)
+    jobs: list[Any] = field(default_factory=list)
     schedules: list[dg.ScheduleDefinition] = field(default_factory=list)
 
 
@@ -43,7 +45,8 @@ def campaign_definitions(ws: Workspace) -> Campaigns:
     for campaign in campaigns.values():
         found.assets.append(_asset(campaign))
         if campaign.schedule is not None:
-            found.schedules.append(_schedule(campaign, ws))
+            found.jobs.append(_job(campaign))
+            found.schedules.append(_schedule(campaign, ws, found.jobs[-1]))
     names = set(campaigns)
     for file, said in told.items():
         name = _free_name(file, names)
@@ -126,25 +129,38 @@ def campaign_job() -> dg.JobDefinition:
         metadata = _run(config.campaign, config.occurrence, config.at_once)
         context.log_event(dg.AssetMaterialization(campaign_key(config.campaign), metadata=metadata))
 
-    @dg.job(name="campaign", description="Run one campaign now. Choose it in the Launchpad.")
+    @dg.job(name="campaign", hooks={tried_once}, description="Run one campaign now. Choose it in the Launchpad.")
     def campaign() -> None:
         run_campaign_op()
 
     return campaign
 
 
-def _schedule(campaign: Campaign, ws: Workspace) -> dg.ScheduleDefinition:
+def _job(campaign: Campaign) -> Any:
+    """What its schedule launches, by a name that a finding can tell to people."""
+    return dg.define_asset_job(
+        _name(campaign),
+        dg.AssetSelection.assets(campaign_key(campaign.campaign)),
+        description=f"Run the campaign {campaign.campaign}, as its schedule does.",
+    )
+
+
+def _name(campaign: Campaign) -> str:
+    """Of its job and its schedule."""
+    return f"campaign_{campaign.campaign.replace('-', '_')}"
+
+
+def _schedule(campaign: Campaign, ws: Workspace, job: Any) -> dg.ScheduleDefinition:
     zone = str(campaign.zone(ws))
     at = campaign.schedule.at if campaign.schedule else None
     at = at.astimezone(campaign.zone(ws)) if at is not None and at.tzinfo else at
     cron = campaign.schedule.cron if campaign.schedule and campaign.schedule.cron else _cron_of(at)
-    key = campaign_key(campaign.campaign)
 
     @dg.schedule(
-        name=f"campaign_{campaign.campaign.replace('-', '_')}",
+        name=_name(campaign),
         cron_schedule=cron,
         execution_timezone=zone,
-        target=dg.AssetSelection.assets(key),
+        job=job,
         description=f"Runs the campaign {campaign.campaign}, as its file says.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

@@ -103,6 +103,7 @@ def test_a_campaign_file_makes_its_schedule(workspace: Workspace) -> None:
     schedules = {s.name: s for s in defs.get_repository_def().schedule_defs}
     monthly = schedules["campaign_monthly_overdue"]
     assert (monthly.cron_schedule, monthly.execution_timezone) == ("0 3 * * 1-5", "Europe/Berlin")
+    assert monthly.job_name == "campaign_monthly_overdue"  # a finding of its failed run names it
     (request,) = requests(defs, monthly.name, "2025-11-03T03:00:00+01:00")
     assert request.tags["dunning/occurrence"] == "2025-11-03T02:00:00Z"
     once = schedules["campaign_collection_round"]

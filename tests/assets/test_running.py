@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from assets.definitions import build_definitions
 from assets.event_log import EventLog
+from dunning_pipeline.campaigns.steering import pause
 from dunning_pipeline.delivery.switches import switch_on
 from dunning_pipeline.delivery.working.resolving import resolve_by_person
 from dunning_pipeline.ledger.engine import open_ledger, reading
@@ -204,6 +205,25 @@ def test_a_campaign_is_run_from_its_form_and_shown_as_its_asset(company: Workspa
     result = run(defs, "campaign", run_config=form)
     assert result.success
     assert "campaigns/upcoming-due-dates" in materialised(result)
+
+
+def test_what_is_refused_is_not_tried_a_second_time(
+    company: Workspace, defs: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    shutil.copy(ROOT / "assets" / "dagster.yaml", tmp_path)
+    pause(company, "upcoming-due-dates", now=NOW, actor="t")
+
+    def is_tried_again(job: str, **config: Any) -> bool:
+        with dg.DagsterInstance.get() as instance:
+            options = {"run_config": {"ops": {"run_campaign": {"config": config}}}} if config else {}
+            failed = defs.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False, **options)
+            return bool(instance.get_run_by_id(failed.run_id).tags["dagster/will_retry"] == "true")
+
+    assert not is_tried_again("dunning_run")  # without a dunning date
+    assert not is_tried_again("campaign", campaign="upcoming-due-dates")  # it is paused
+    monkeypatch.setenv("DUNNING_LEDGER_URL", "postgresql+psycopg://127.0.0.1:1/away")
+    assert is_tried_again("send")
 
 
 def test_a_failed_run_becomes_a_finding(company: Workspace, defs: dg.Definitions) -> None:
