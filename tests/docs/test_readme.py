@@ -11,7 +11,7 @@ from dagster._cli import create_dagster_cli
 from dunning_pipeline.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 MADE_AT_RUN_TIME = (".dunning", "inbox", ".venv", ".ci")
 PLACEHOLDERS = re.compile(r"NAME|SOURCE|FILE|DIR|<|\*|\{|…")
 

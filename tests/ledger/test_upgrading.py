@@ -1,11 +1,14 @@
 """A ledger of an earlier release is brought to this one as a whole or not at all: killed half way it is as it was."""
 
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic import command as alembic
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
@@ -45,6 +48,13 @@ def at_revision(ws: Workspace, revision: str) -> None:
         alembic.upgrade(alembic_config(connection), revision)
         connection.execute(text("insert into number_series (series, last_number) values ('dunning:2025', 7)"))
     engine.dispose()
+
+
+def test_the_changelog_tells_what_each_revision_brings() -> None:
+    told = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+    revisions = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    rows = re.findall(r"^\| ([\d, ]+) \|", told, re.M)
+    assert revisions - {"0001"} == {revision for row in rows for revision in row.split(", ")}
 
 
 @pytest.mark.parametrize(
