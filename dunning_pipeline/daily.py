@@ -294,12 +294,15 @@ def _is_about_tables(error: Exception) -> bool:
 
 
 def _older_models(ws: Workspace) -> str:
-    """What to say of a workspace that keeps the models of an older version; empty where it lacks none of this one's."""
-    from dunning_pipeline.sql_models.folder.shipped import missing_models
+    """What to say of a workspace that keeps the models of an older version; empty where nothing tells that it does."""
+    from dunning_pipeline.sql_models.folder.shipped import unlike_shipped
 
-    names = ", ".join(file.as_posix() for file in missing_models(ws))
-    return names and (
-        f"dbt_like_sql is older than this version and lacks {names}\n"
+    unlike = unlike_shipped(ws)
+    lacks = "lacks " + ", ".join(file.as_posix() for file in unlike.missing)
+    keeps = f"keeps {len(unlike.older)} models that nobody edited"
+    said = " and ".join([lacks] * bool(unlike.missing) + [keeps] * bool(unlike.older))
+    return said and (
+        f"dbt_like_sql is older than this version and {said}\n"
         "  → copy them, and what they read, from a fresh `dunning init FOLDER`; `dunning doctor` names what differs"
     )
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from dunning_pipeline.errors import DunningError
 from dunning_pipeline.ledger.troubles import in_words
-from dunning_pipeline.settings.workspace import Workspace, shipped_folder
-from dunning_pipeline.sql_models.folder.shipped import missing_models, shipped_models
+from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.folder.shipped import unlike_shipped
 
 State = Literal["ok", "info", "warning", "error"]
 RATES_RUN_OUT = timedelta(days=45)  # before that the next half-year's rate is announced and can be imported
@@ -160,20 +160,17 @@ def _models(ws: Workspace, now: datetime) -> Iterator[Examined]:
 
 
 def _unlike_shipped(ws: Workspace) -> Iterator[Examined]:
-    """A workspace keeps the models of the version it was made with; segments are the analyst's own."""
-    shipped, files, missing = shipped_folder() / "dbt_like_sql", shipped_models(), missing_models(ws)
-    other = [file for file in files if file not in missing and _text(ws.models / file) != _text(shipped / file)]
-    remedy = "compare with those of a fresh `dunning init FOLDER`"
-    if missing:
-        text = f"this version brings models that are not here: {_few(missing)}"
-        yield Examined("models", "warning", text, "copy them, and what they read, from a fresh `dunning init FOLDER`")
-    if other:
-        text = f"{len(other)} are not as this version brings them, edited or older: {_few(other)}"
-        yield Examined("models", "info", text, remedy)
-
-
-def _text(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines()  # git may write other line ends
+    unlike = unlike_shipped(ws)
+    if unlike.missing:
+        text = f"this version brings models that are not here: {_few(unlike.missing)}"
+        remedy = "take all but `segments/` from a fresh `dunning init FOLDER`, then put your own changes back in"
+        yield Examined("models", "warning", text, remedy)
+    if unlike.older:
+        text = f"{len(unlike.older)} are as an earlier version brought them, and unedited: {_few(unlike.older)}"
+        yield Examined("models", "warning", text, "copy them from a fresh `dunning init FOLDER`")
+    if unlike.other:
+        text = f"{len(unlike.other)} are not as this version brings them, edited or older: {_few(unlike.other)}"
+        yield Examined("models", "info", text, "compare with those of a fresh `dunning init FOLDER`")
 
 
 def _few(files: list[Path]) -> str:

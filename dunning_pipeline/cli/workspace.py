@@ -16,6 +16,7 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder to make; new
 
     from dunning_pipeline.errors import Refused
     from dunning_pipeline.settings.workspace import shipped_folder
+    from dunning_pipeline.sql_models.folder.shipped import note_shipped
 
     shipped = shipped_folder()
     there = [name for name in WHAT_PEOPLE_WRITE if (directory / name).exists()]
@@ -27,6 +28,7 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder to make; new
     left_out = shutil.ignore_patterns("target", "logs", "dbt_packages", "__pycache__", ".*")
     for name in WHAT_PEOPLE_WRITE:
         shutil.copytree(shipped / name, directory / name, ignore=left_out)
+    note_shipped(directory / "dbt_like_sql")
     (directory / "inbox" / "salesforce").mkdir(parents=True)
     ignored = directory / ".gitignore"
     if not ignored.exists():

@@ -16,6 +16,7 @@ from dunning_pipeline.cli.main import app
 from dunning_pipeline.demo.report import tell
 from dunning_pipeline.examination import examine
 from dunning_pipeline.settings.workspace import Workspace
+from dunning_pipeline.sql_models.folder.shipped import note_shipped
 
 NINE = "2025-11-03T09:00:00+01:00"
 
@@ -78,6 +79,7 @@ def test_init_makes_a_workspace_and_overwrites_nothing(tmp_path: Path) -> None:
     assert run(app, ["init", str(folder)]).exit_code == 0
     ws = Workspace(folder)
     assert ws.company.name and (ws.models / "dbt_project.yml").is_file() and ws.templates.is_dir()
+    assert (ws.models / ".shipped.json").is_file()
     company = ws.policies / "company.yaml"
     company.write_text("mine")
     assert run(app, ["init", str(folder)]).exit_code != 0
@@ -136,6 +138,27 @@ def test_the_doctor_says_which_models_are_of_another_version(workspace: Workspac
     assert told["info"].startswith("1 are not as") and "dunning/open_credits.sql" in told["info"]
 
 
+def made_by_an_earlier_version(ws: Workspace, monkeypatch: pytest.MonkeyPatch, file: str) -> Path:
+    """A workspace that a version made which brought this model otherwise."""
+    model = ws.models / file
+    model.write_text(model.read_text() + "-- as it was\n")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("dunning_pipeline.sql_models.folder.shipped.shipped_folder", lambda: ws.root)
+        note_shipped(ws.models)
+    return model
+
+
+def test_the_doctor_tells_older_models_from_edited_ones(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said() -> list[tuple[str, str]]:
+        found = examine(workspace, now=datetime.fromisoformat(NINE))
+        return [(one.state, one.text) for one in found if one.what == "models" and one.remedy]
+
+    model = made_by_an_earlier_version(workspace, monkeypatch, "dunning/open_credits.sql")
+    assert said() == [("warning", "1 are as an earlier version brought them, and unedited: dunning/open_credits.sql")]
+    model.write_text(model.read_text() + "-- mine\n")
+    assert said() == [("info", "1 are not as this version brings them, edited or older: dunning/open_credits.sql")]
+
+
 @pytest.mark.slow
 def test_a_day_with_models_of_an_older_version_names_those_that_lack(workspace: Workspace) -> None:
     (workspace.models / "dunning" / "proposed_statements.sql").unlink()  # read by the program, by no other model
@@ -149,14 +172,17 @@ def test_a_day_with_models_of_an_older_version_names_those_that_lack(workspace: 
 
 
 @pytest.mark.slow
-def test_a_day_that_models_of_an_older_version_can_decide_says_that_they_did(workspace: Workspace) -> None:
+def test_a_day_that_models_of_an_older_version_can_decide_says_that_they_did(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_by_an_earlier_version(workspace, monkeypatch, "dunning/open_credits.sql")
     (workspace.models / "reports" / "campaign_effect.sql").unlink()  # read by nothing else
     now = datetime.fromisoformat("2025-11-03T03:00+01:00")
     report = daily.daily(workspace, date=now.date(), now=now)
     assert report.is_complete
     assert [problem.partition("\n")[0] for problem in report.problems if "version" in problem] == [
         "decided with the models of an earlier version: dbt_like_sql is older than this version and lacks "
-        "reports/campaign_effect.sql"
+        "reports/campaign_effect.sql and keeps 1 models that nobody edited"
     ]
 
 
