@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from dunning_pipeline.errors import Refused
 from dunning_pipeline.ledger.guards import drop_statements, guard_statements
+from dunning_pipeline.ledger.schema import metadata
 
 HEAD = "0008"  # the newest revision in migrations/versions; a test holds it to the files
 LOCK_WAIT_MS = 30_000  # as long as a writer waits on SQLite
@@ -68,8 +69,13 @@ def _upgrade(connection: Connection) -> None:
             f"this ledger was made by a newer release (revision {current})",
             remedy="install that release; a ledger is never taken back",
         )
-    # guards are derived from the schema, so they go before it changes and come back after
     tables = set(inspect(connection).get_table_names())
+    if current is None and (others := sorted(tables & metadata.tables.keys())):
+        raise Refused(
+            f"this database has tables of somebody else that are called as the ledger's: {', '.join(others[:5])}",
+            remedy="make a database for the ledger alone, with `createdb`, and name it in DUNNING_LEDGER_URL",
+        )
+    # guards are derived from the schema, so they go before it changes and come back after
     for statement in drop_statements(connection.dialect.name, tables):
         connection.exec_driver_sql(statement)
     command.upgrade(config, "head")

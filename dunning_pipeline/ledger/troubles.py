@@ -10,6 +10,7 @@ _MODELS = (
     "`dunning build`; where that does not help, `dunning doctor` names the models that lack or differ: copy them from "
     "a fresh `dunning init FOLDER`, then build"
 )
+_OWNER = "let DUNNING_LEDGER_URL name the user that owns the ledger's tables and may create some in its schema"
 # The databases' own words, bare or wrapped by SQLAlchemy → what they mean here, what to do
 _MEANINGS = (
     ("database is locked", "another process keeps the ledger locked", "run it again when that has ended"),
@@ -27,6 +28,8 @@ _MEANINGS = (
         "the ledger's server lets nobody into this database: it is not there, or closed",
         "correct DUNNING_LEDGER_URL, or `createdb` it anew, then `dunning ledger restore FILE`",
     ),
+    ("permission denied for", "the ledger's server does not let this user do that", _OWNER),
+    ("must be owner of", "the ledger's server lets nobody change the ledger but its owner", _OWNER),
     ("too many clients", "the ledger's server takes no more connections", "end some workers, or raise max_connections"),
     ("password authentication failed", "the ledger's server refuses this user", "correct DUNNING_LEDGER_URL"),
     ('FATAL:  role "', "the ledger's server does not know this user", "correct DUNNING_LEDGER_URL, or `createuser`"),

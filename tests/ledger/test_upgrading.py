@@ -11,13 +11,15 @@ from alembic import command as alembic
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from dunning_pipeline.ledger.engine import open_ledger, reading, revision_of, sqlite_file
+from dunning_pipeline.errors import Refused
+from dunning_pipeline.ledger.engine import open_ledger, open_ledger_url, reading, revision_of, sqlite_file
 from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
 from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.settings.workspace import Workspace
+from tests.ledger.postgres import Server
 
 # Opens the ledger in a process of its own, which dies by kill -9 before the first statement that begins as told.
 _KILLED = """
@@ -107,3 +109,35 @@ def test_a_trigger_that_somebody_took_away_is_told(ledger_workspace: Workspace) 
     with open_ledger(ws).begin() as connection:
         connection.execute(text(f"drop trigger guard_sends_stay{on}"))
     assert verify(ws)[GUARDS] == ["guard_sends_stay"]
+
+
+def test_a_database_that_is_somebody_elses_is_not_made_a_ledger(ledger_workspace: Workspace) -> None:
+    ws = ledger_workspace
+    file = sqlite_file(ws.ledger_url)
+    if file is not None:
+        file.parent.mkdir(parents=True)
+    shop = create_engine(driver_url(ws))
+    with shop.begin() as connection:
+        connection.execute(text("create table users (name varchar(10))"))
+    shop.dispose()
+    with pytest.raises(Refused, match="tables of somebody else that are called as the ledger's: users"):
+        open_ledger(ws)
+
+
+@pytest.mark.postgres
+def test_who_may_not_change_the_ledger_is_told_who_may(postgres_server: Server) -> None:
+    url = make_url(postgres_server.fresh_database()).set(drivername="postgresql+psycopg")
+    owner = create_engine(url)
+    with owner.begin() as connection:
+        connection.execute(text("create role clerk_alone login"))
+    guest = url.set(drivername="postgresql", username="clerk_alone").render_as_string()
+    with pytest.raises(DBAPIError, match="permission denied for schema") as refused:
+        open_ledger_url(guest)
+    assert "may create some in its schema" in str(in_words(refused.value))
+    with owner.begin() as connection:
+        alembic.upgrade(alembic_config(connection), "0001")
+        connection.execute(text("grant all on all tables in schema public to clerk_alone"))
+    owner.dispose()
+    with pytest.raises(DBAPIError, match="must be owner of") as refused:
+        open_ledger_url(guest)
+    assert "the user that owns the ledger's tables" in str(in_words(refused.value))
