@@ -27,6 +27,17 @@ reminded as (
 
 ),
 
+-- a reminder of the unit that asks for charges has its own deadline; until then it is not asked beside it
+waiting as (
+
+    select distinct statements.unit_key, coalesce(statements.legal_entity, '') as entity, statements.currency
+    from {{ source('ops', 'statements') }} as statements
+    inner join {{ source('ops', 'statement_details') }} as lines
+        on lines.statement_id = statements.statement_id and lines.type not in ('invoice', 'credit')
+    where statements.kind = 'dunning' and statements.status = 'closed' and statements.due_date >= {{ run_date() }}
+
+),
+
 asked as (
 
     select statements.unit_key, coalesce(statements.legal_entity, '') as entity, statements.currency,
@@ -71,7 +82,9 @@ left join reminded
 left join asked
     on asked.unit_key = claims.unit_key and asked.entity = claims.entity and asked.currency = claims.currency
     and asked.asked_on >= claims.posted_on
-where reminded.unit_key is null and asked.unit_key is null
+left join waiting
+    on waiting.unit_key = claims.unit_key and waiting.entity = claims.entity and waiting.currency = claims.currency
+where reminded.unit_key is null and waiting.unit_key is null and asked.unit_key is null
     and claims.account_key not in (select target_key from held)
     and coalesce(claims.bill_group_key, claims.account_key) not in (select target_key from held)
 group by claims.account_key, claims.unit_key, claims.entity, claims.currency

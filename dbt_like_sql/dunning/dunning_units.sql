@@ -30,8 +30,8 @@ ranked as (
 
     select
         *,
-        -- credits of an account go to its oldest unit first and are never shown twice
-        coalesce(sum(dunnable_amount) over (
+        -- credits of an account go to its oldest unit first and are never shown twice; who does not net uses up none
+        coalesce(sum(case when netting = 'show' then dunnable_amount end) over (
             partition by account_key, entity, currency, phase
             order by oldest_due_date, unit_key, process_hash rows between unbounded preceding and 1 preceding
         ), 0) as dunnable_before

@@ -445,6 +445,25 @@ def test_charges_alone_are_asked_for_once_after_their_deadline(world: World, rul
         assert world.run("2026-03-01").statements == []  # asked for once, and never again
 
 
+def test_charges_are_not_asked_alone_beside_a_reminder_that_claims_them(world: World) -> None:
+    world.process(f"charges_only: claim\n{ONE}")
+    version = load_processes(Workspace(world.folder))["test"].process_hash
+    world.invoice("PAID", due="2026-01-01")
+    world.payment("PAID", on="2026-01-20", amount="100.00 EUR")
+    world.invoice("OPEN", due="2026-01-25")
+    world.closed("s1", on="2026-01-10", invoices=["PAID"], process_hash=version, due_date="2026-01-24")
+    world.sent("PAID", 1, on="2026-01-10", statement="s1")
+    world.posted("fee", 500, on="2026-01-10", statement="s1")
+    assert world.run("2026-02-01").lines == ["invoice OPEN 100.00 EUR", "carried_fee s1 5.00 EUR"]
+
+    world.closed("s2", on="2026-02-01", invoices=["OPEN"], process_hash=version, due_date="2026-02-08")
+    claimed = {"position": 2, "type": "carried_fee", "reference": "s1", "amount_minor": 500}
+    world.add("ops.statement_details", statement_id="s2", **claimed)
+    world.sent("OPEN", 1, on="2026-02-01", statement="s2")
+    assert world.run("2026-02-08").statements == []  # the reminder's deadline is still running
+    assert world.run("2026-02-09").statements == ["acme level 1 5.00 EUR"]
+
+
 def test_charges_that_were_waived_paid_or_reversed_are_not_asked_for(world: World) -> None:
     world.process(TWO)
     world.invoice("INV", due="2026-01-01")

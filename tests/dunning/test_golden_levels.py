@@ -1,5 +1,7 @@
 """Golden cases of levels and amounts: each number stands in the rules of the product."""
 
+import pytest
+
 from tests.dunning.world import World
 
 THREE_LEVELS = """
@@ -231,6 +233,19 @@ def test_g14_the_three_ways_to_net(world: World) -> None:
     assert "credit CM-show -250.00 EUR" in outcome.lines
     assert "credit CM-ignore 0.00 EUR" in outcome.lines  # a visible note that changes nothing
     assert outcome.reasons["block-500"] == "held_for_credit"
+
+
+@pytest.mark.parametrize("mode", ["ignore", "block"])
+def test_who_does_not_net_leaves_the_credit_to_who_does(world: World, mode: str) -> None:
+    world.process(ONE_LEVEL)
+    world.process(f"netting: {mode}" + ONE_LEVEL, name=mode)
+    world.account("acme")
+    world.bill_group("older", process=mode)
+    world.invoice("OLD", due="2026-01-01", amount="500.00 EUR", bill_group="older")
+    world.invoice("INV", due="2026-01-02", amount="300.00 EUR")
+    world.credit("CM", amount="250.00 EUR")
+
+    assert "acme level 1 50.00 EUR" in world.run("2026-01-10").statements
 
 
 def test_g15_credits_that_cover_the_debt_mean_no_statement(world: World) -> None:

@@ -68,9 +68,13 @@ class Statement:
     is_void: bool = False
 
     @property
+    def charges(self) -> int:
+        carried = sum(self.carried_interest.values()) + self.carried_fee
+        return sum(self.interest.values()) + self.fee + carried
+
+    @property
     def please_pay(self) -> int:
-        parts = sum(amount for amount, _, _ in self.lines.values()) + sum(self.interest.values()) + self.fee
-        return parts + sum(self.carried_interest.values()) + self.carried_fee + self.credit
+        return sum(amount for amount, _, _ in self.lines.values()) + self.charges + self.credit
 
 
 @dataclass
@@ -237,6 +241,9 @@ class SecondModel:
         for unit, owed in units.items():
             earlier = [one for one in self.closed if one.unit == unit and not one.lines and not one.is_void]
             asked = max((one.closed_on for one in earlier), default=date.min)
+            claims = [one for one in self.closed if one.unit == unit and one.lines and one.charges and not one.is_void]
+            if any(one.deadline >= on for one in claims):
+                continue  # a reminder asks for them, and its deadline is still running
             fresh = [c for c in owed if c.statement.deadline < on and c.statement.closed_on > asked]
             if unit in reminded or not fresh or self._is_blocked(owed[0].statement.account, on):
                 continue

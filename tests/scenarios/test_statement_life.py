@@ -187,6 +187,18 @@ def test_an_invoice_in_another_bill_group_replaces_what_never_left_of_the_former
     assert len(world.statements(status="closed")) == 1  # both waiting messages would have said the same
 
 
+def test_a_day_that_is_run_again_asks_for_no_charge_twice(world: World) -> None:
+    world.process(WITH_FEES.replace("process: standard", "process: standard\ngrouping: per_level"))
+    world.invoice("OLD", due="2026-01-01", amount="1000.00 EUR")
+    world.run("2026-01-08")
+    world.invoice("NEW", due="2026-01-15", amount="1000.00 EUR")
+    drafts = {one["level"]: one for one in world.statements(run=world.draft("2026-01-22").run_id)}
+    assert [drafts[level]["totals"]["please_pay"] for level in (2, 1)] == ["1020.75", "1006.92"]
+
+    world.close("2026-01-22", [drafts[2]["id"]])  # it claims the fee of the 8th and posts its own
+    assert world.drafts("2026-01-22") == ["acme level 1 1006.92 EUR"]
+
+
 @pytest.mark.slow
 def test_charges_are_carried_then_waived_when_the_principal_is_paid(world: World) -> None:
     world.process(WITH_FEES)
