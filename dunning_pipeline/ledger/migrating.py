@@ -67,7 +67,7 @@ def _upgrade(connection: Connection) -> None:
     if current is not None and current not in known:
         raise Refused(
             f"this ledger was made by a newer release (revision {current})",
-            remedy="install that release; a ledger is never taken back",
+            remedy="install that release; the way back is a backup of before the upgrade",
         )
     tables = set(inspect(connection).get_table_names())
     if current is None and (others := sorted(tables & metadata.tables.keys())):

@@ -108,7 +108,7 @@ def test_a_ledger_of_a_newer_release_is_left_alone(ledger_workspace: Workspace) 
     with open_ledger(ledger_workspace).begin() as connection:
         connection.execute(text("update alembic_version set version_num = '9999'"))
     dispose(ledger_workspace.ledger_url)
-    with pytest.raises(Refused, match="newer release"):
+    with pytest.raises(Refused, match=r"newer release.*\n.*the way back is a backup"):
         open_ledger(ledger_workspace)
 
 
