@@ -187,6 +187,17 @@ def test_an_invoice_in_another_bill_group_replaces_what_never_left_of_the_former
     assert len(world.statements(status="closed")) == 1  # both waiting messages would have said the same
 
 
+def test_a_debt_that_went_to_another_account_is_reminded_with_the_interest_that_was_billed(world: World) -> None:
+    world.process(WITH_FEES)
+    for account in ("old", "new"):
+        world.account(account)
+    world.invoice("INV-1", account="old", due="2026-01-01", amount="1000.00 EUR")
+    world.run("2026-01-08")
+    world.facts.put("invoices", invoice_key="salesforce:INV-1", account_key="salesforce:new")
+    world.facts.remove("accounts", "salesforce:old")  # the two were merged
+    assert world.run("2026-01-22") == ["new level 2 1015.75 EUR"]  # 1.92 and 3.83 of interest, the fee of this level
+
+
 def test_a_day_that_is_run_again_asks_for_no_charge_twice(world: World) -> None:
     world.process(WITH_FEES.replace("process: standard", "process: standard\ngrouping: per_level"))
     world.invoice("OLD", due="2026-01-01", amount="1000.00 EUR")

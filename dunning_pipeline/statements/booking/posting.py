@@ -94,7 +94,10 @@ def charges_owed(
 def settled_since(
     connection: Connection, statements: Iterable[Mapping[str, Any]], details: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> set[str]:
-    """Which of these drafts carry a charge of which less is owed by now than they ask for: paid or waived since."""
+    """Which of these drafts carry a charge of which less is owed by now than they ask for: paid or waived since.
+
+    A charge stays with the account that it was posted to, its invoice may have gone to another (accounts merged).
+    """
     asked = {
         row["statement_id"]: (row["account_key"], row["currency"], carried)
         for row in statements
@@ -106,22 +109,22 @@ def settled_since(
         "posting_id", "reverses", "type", "statement_id", "account_key", "currency", "invoice_key", "instalment",
         "amount_minor",
     )  # fmt: skip
-    rows = read_many(
-        connection, postings, columns, key="account_key", values=sorted({key for key, *_ in asked.values()})
-    )
+    accounts = {account for account, *_ in asked.values()}
+    invoices = {line["invoice_key"] for *_, carried in asked.values() for line in carried if line["invoice_key"]}
+    of_accounts = read_many(connection, postings, columns, key="account_key", values=sorted(accounts))
+    of_invoices = read_many(connection, postings, columns, key="invoice_key", values=sorted(invoices))
+    rows = [*of_accounts, *(row for row in of_invoices if row["account_key"] not in accounts)]
     charges = {row["posting_id"]: row for row in rows if row["type"] in CHARGED}
     owed: Counter[tuple[Any, ...]] = Counter()
     for row in rows:
         charge = charges.get(row["reverses"] or row["posting_id"])
         if charge is not None:
-            owed[carried_as(charge, charge["account_key"], charge["currency"], charge["statement_id"])] += row[
-                "amount_minor"
-            ]
+            owed[carried_as(charge, "", charge["currency"], charge["statement_id"])] += row["amount_minor"]
     found = set()
-    for statement_id, (account, currency, carried) in asked.items():
+    for statement_id, (_, currency, carried) in asked.items():
         claimed: Counter[tuple[Any, ...]] = Counter()
         for line in carried:
-            claimed[carried_as(line, account, currency, line["reference"])] += line["amount_minor"]
+            claimed[carried_as(line, "", currency, line["reference"])] += line["amount_minor"]
         if any(owed[place] < amount for place, amount in claimed.items()):
             found.add(statement_id)
     return found
