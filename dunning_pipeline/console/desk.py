@@ -194,8 +194,7 @@ def allowed(role: str) -> Callable[[Handler], Callable[[Request], Any]]:
         async def endpoint(request: Request) -> Response:
             user: User | None = request.state.user
             if user is None:
-                target = request.url.path if request.method == "GET" else "/"
-                return RedirectResponse("/login?" + urlencode({"next": target}), status_code=303)
+                return await _to_login(request)
             if user.must_change_password and request.url.path not in ("/password", "/logout"):
                 return RedirectResponse("/password", status_code=303)
             if not user.may(role):
@@ -209,6 +208,16 @@ def allowed(role: str) -> Callable[[Handler], Callable[[Request], Any]]:
         return endpoint
 
     return wrap
+
+
+async def _to_login(request: Request) -> Response:
+    """The login, and then the page that was asked for; of a form that was sent, the page that it stands on."""
+    from dunning_pipeline.console.pages import entrance
+
+    if request.method == "POST" and "origin" in request.headers and entrance.same_origin(request):
+        return entrance.session_ended(request, await request.form(max_files=4, max_fields=5000))
+    target = str(request.url.replace(scheme="", netloc="")) if request.method == "GET" else "/"
+    return RedirectResponse("/login?" + urlencode({"next": target}), status_code=303)
 
 
 def _in_turn(handler: Handler, desk: Desk) -> Response:
@@ -246,13 +255,14 @@ def _check_texts(form: FormData) -> None:
 
 def problem(desk: Desk, error: DunningError) -> Response:
     """The error as a page that says what to do, and gives back what was typed."""
-    typed = [
-        (name, value)
-        for name, value in desk.form.multi_items()
-        if isinstance(value, str) and name not in ("csrf_token", "password", "old", "new", "again")
-    ]
     status = 404 if isinstance(error, NotThere) else 409 if error.retry == "later" else 422
-    return desk.page("problem.html", http_status=status, error=error, typed=typed, unseen=UNSEEN)
+    return desk.page("problem.html", http_status=status, error=error, typed=given_back(desk.form), unseen=UNSEEN)
+
+
+def given_back(form: FormData) -> list[tuple[str, str]]:
+    """What was typed into a form, its secrets left out."""
+    secrets = ("csrf_token", "password", "old", "new", "again")
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in secrets]
 
 
 def _same_token(given: Any, expected: str) -> bool:

@@ -299,3 +299,16 @@ def test_findings_are_given_away_a_campaign_is_paused_and_a_report_is_mailed(pag
     page.get_by_role("button", name="Mail it").click()
     page.wait_for_selector(".badge.done", timeout=60_000)
     assert "mailed to boss@northwind.example" in page.locator("#job").inner_text()
+
+
+def test_what_was_typed_into_a_form_outlives_the_session(page_of) -> None:
+    page = page_of("collector")
+    first_draft(page)
+    page.get_by_role("link", name="Edit", exact=True).click()
+    address = page.url
+    page.fill("textarea[name=text_opening]", "We spoke on the phone.")
+    page.context.clear_cookies(name="dunning_session")
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert "your session has ended, and nothing was saved" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Text opening").input_value() == "We spoke on the phone."
+    assert page.locator("input[name=next]").get_attribute("value") == address[address.index("/statements") :]

@@ -161,3 +161,19 @@ def test_the_pages_speak_german(page_of, keep) -> None:
     assert page.locator("html").get_attribute("lang") == "de"
     assert page.locator("h1").inner_text() == "Mahnungen"
     keep(page, "statements-de")
+
+
+LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_name_of_one_long_word_widens_no_list(page_of, width: int) -> None:
+    page = page_of("approver", width=width)
+    for path, cells in (("/", "td.told"), ("/findings", "td.told"), ("/statements?status=draft", "td a.row"),
+                        ("/accounts", "td a.row"), ("/segments/overdue_1_30", "td.told:nth-child(2)")):  # fmt: skip
+        page.goto(path)
+        page.locator(f"main {cells}").first.evaluate("(cell, name) => { cell.textContent = name; }", LONG)
+        wide = page.evaluate(
+            "[...document.querySelectorAll('.scroll')].map((one) => one.scrollWidth - one.clientWidth)"
+        )
+        assert max(wide) <= 1, (path, wide)

@@ -29,6 +29,24 @@ def test_a_viewer_reads(browser: Person, page: str) -> None:
     assert browser.log_in("viewer").client.get(page).status_code == 200
 
 
+def test_a_form_that_is_sent_after_the_session_ended_is_given_back(browser: Person) -> None:
+    page = "http://testserver/accounts/s:kim?page=2"
+    typed = {"body": "called, pays <b>Friday</b>", "reason": "", "csrf_token": "old", "password": "secret word"}
+    headers = {"Origin": "http://testserver", "Referer": page}
+    answer = browser.client.post("/accounts/s:kim/notes", data=typed, headers=headers, follow_redirects=False)
+    assert answer.status_code == 401 and "your session has ended, and nothing was saved" in answer.text
+    assert "called, pays &lt;b&gt;Friday&lt;/b&gt;" in answer.text and "secret word" not in answer.text
+    assert 'name="next" value="/accounts/s:kim?page=2"' in answer.text
+    headers["Origin"] = "https://evil.example"
+    answer = browser.client.post("/accounts/s:kim/notes", data=typed, headers=headers, follow_redirects=False)
+    assert answer.status_code == 303 and "Friday" not in answer.text
+
+
+def test_the_login_leads_back_to_the_list_as_it_was_filtered(browser: Person) -> None:
+    answer = browser.client.get("/statements?status=draft&page=2", follow_redirects=False)
+    assert answer.headers["location"] == "/login?next=%2Fstatements%3Fstatus%3Ddraft%26page%3D2"
+
+
 @pytest.mark.parametrize(
     ("login", "page", "status"),
     [("viewer", "/audit", 403), ("approver", "/audit", 200), ("approver", "/users", 403), ("admin", "/users", 200)],

@@ -3,13 +3,14 @@
 from urllib.parse import urlparse
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dunning_pipeline.console import access
 from dunning_pipeline.console.access import User
-from dunning_pipeline.console.desk import Desk, allowed
+from dunning_pipeline.console.desk import UNSEEN, Desk, allowed, given_back
 from dunning_pipeline.errors import DunningError, Refused
 
 COOKIE = "dunning_session"
@@ -20,10 +21,10 @@ async def login(request: Request) -> Response:
     desk = Desk(request, request.app.state.workspace, request.app.state.engine, NOBODY)
     target = _own_path(request.query_params.get("next"))
     if request.method == "GET":
-        return desk.page("login.html", target=target, error=None, typed_login="")
-    if not _same_origin(request):
+        return desk.page("login.html", target=target, error=None, typed_login="", typed=())
+    if not same_origin(request):
         foreign = Refused("the form came from another site")
-        return desk.page("login.html", http_status=403, target=target, error=foreign, typed_login="")
+        return desk.page("login.html", http_status=403, target=target, error=foreign, typed_login="", typed=())
     desk.form = await request.form()
     target = _own_path(desk.typed("next"))
     try:
@@ -31,10 +32,24 @@ async def login(request: Request) -> Response:
             access.log_in, desk.engine, login=desk.typed("login"), password=str(desk.form.get("password") or "")
         )
     except DunningError as error:
-        return desk.page("login.html", http_status=401, target=target, error=error, typed_login=desk.typed("login"))
+        mistyped = desk.typed("login")
+        return desk.page("login.html", http_status=401, target=target, error=error, typed_login=mistyped, typed=())
     response = RedirectResponse(target, status_code=303)
     set_cookie(request, response, token)
     return response
+
+
+def session_ended(request: Request, form: FormData) -> Response:
+    """The login, with what somebody typed into a form and sent after their session had ended: nobody types it twice."""
+    desk = Desk(request, request.app.state.workspace, request.app.state.engine, NOBODY, form)
+    page = urlparse(request.headers.get("referer", ""))
+    target = page.path + (f"?{page.query}" if page.query else "") if page.netloc == request.headers.get("host") else "/"
+    error = Refused(
+        "your session has ended, and nothing was saved",
+        remedy="copy what you typed, log in and send it again; the login leads back to its page",
+    )
+    typed = [(name, value) for name, value in given_back(form) if value.strip() and name not in UNSEEN]
+    return desk.page("login.html", http_status=401, target=_own_path(target), error=error, typed_login="", typed=typed)
 
 
 @allowed("viewer")
@@ -81,7 +96,7 @@ def _own_path(target: str | None) -> str:
     return target
 
 
-def _same_origin(request: Request) -> bool:
+def same_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     return origin is None or urlparse(origin).netloc == request.headers.get("host")
 

@@ -56,6 +56,7 @@ async def back(request: Request) -> Response:
             target="/",
             error=error if isinstance(error, Refused) else late,
             typed_login="",
+            typed=(),
         )
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(KEPT)
