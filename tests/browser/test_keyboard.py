@@ -112,3 +112,9 @@ def test_letters_do_nothing_once_they_are_switched_off(page_of) -> None:
     page.get_by_role("link", name="Switch them on").click()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
+
+
+def test_the_keys_are_told_in_sight_where_the_page_is_enlarged(page_of) -> None:
+    page = page_of("viewer", width=640)
+    page.keyboard.press("?")
+    expect(page.get_by_role("link", name="Switch these keys off")).to_be_in_viewport()

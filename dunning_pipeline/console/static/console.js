@@ -14,7 +14,11 @@
       document.querySelector(`.side a[data-key="${CSS.escape(event.key)}"]`)?.click();
       return;
     }
-    if (event.key === "?") { const keys = document.querySelector("details.keys"); if (keys) keys.open = !keys.open; return; }
+    if (event.key === "?") {
+      const keys = document.querySelector("details.keys");
+      if (keys) { keys.open = !keys.open; keys.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+      return;
+    }
     if (event.key === "g") { waiting = true; setTimeout(() => { waiting = false; }, 1500); return; }
     if (event.key === "j" || event.key === "k") {
       const links = [...document.querySelectorAll("tbody a.row")];
