@@ -40,7 +40,8 @@ dated as (
         items.*,
         -- an invoice cannot have been overdue before it existed
         greatest(
-            coalesce(by_item.postponed_to, by_invoice.postponed_to, items.postponed_due_date, items.due_date),
+            -- never earlier than agreed: a postponed date may be older than a due date that was corrected since
+            greatest(coalesce(by_item.postponed_to, by_invoice.postponed_to, items.postponed_due_date), items.due_date),
             items.invoice_date
         ) as effective_due_date
     from items

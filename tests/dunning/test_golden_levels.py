@@ -185,6 +185,13 @@ def test_g10_a_postponed_item_leaves_and_comes_back_one_level_higher(world: Worl
     assert world.run("2026-02-22").statements == ["acme level 2 100.00 EUR"]
 
 
+def test_a_postponed_date_before_the_due_date_makes_nobody_pay_earlier(world: World) -> None:
+    world.process(ONE_LEVEL)
+    world.invoice("INV", due="2026-02-10", postponed_due_date="2026-01-20")
+    assert world.run("2026-02-09").reasons == {"INV": "not_due"}
+    assert world.run("2026-02-20").reasons == {"INV": "advances"}
+
+
 def test_g11_only_the_instalments_that_are_due_are_dunned(world: World) -> None:
     world.process(ONE_LEVEL)
     world.invoice("PLAN", due="2026-01-01", amount="1000.00 EUR")

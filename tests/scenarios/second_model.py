@@ -35,7 +35,7 @@ class Item:
 
     @property
     def anchor(self) -> date:
-        return self.postponed or self.due
+        return max(self.due, self.postponed or self.due)
 
     @property
     def level(self) -> int:
