@@ -220,7 +220,7 @@ def _matching_time(con: duckdb.DuckDBPyConnection, shipped: dict[str, Ruleset]) 
         reached[table] = time.perf_counter(), time.process_time()
 
     resolve(con, None, run_id="splink", now=NOW, rulesets=shipped, keep_work=True, observe=observe)
-    first, last = reached["identity.individual_marks"], reached["identity_work.individual_quarantined"]
+    first, last = reached["identity_work.individual_cannot_link"], reached["identity_work.individual_quarantined"]
     return last[0] - first[0], last[1] - first[1]
 
 

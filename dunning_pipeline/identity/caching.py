@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from dunning_pipeline.identity.engine import DuckDBEngine
-from dunning_pipeline.identity.steps.records import KINDS, content, facts, forms, lookups, names
+from dunning_pipeline.identity.steps.records import KINDS, facts, forms, lookups, names
 from dunning_pipeline.identity.steps.step import WORK
 from dunning_pipeline.identity.values.registry import NORMALISERS, Normaliser, apply_by_name, normalisers_version
 
@@ -27,7 +27,7 @@ def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None 
     Records are joined with the cache first: on most days nearly all are known, and only the few others are done again.
     The cache is emptied when tables, code or libraries of the normalisers changed.
     """
-    con, wanted = engine.con, facts(kind, content=content(kind))
+    con, wanted = engine.con, facts(kind)
     _open_cache(con, kind)
     engine.run(wanted)
     missed = f"select record_id from {wanted.table} where missed"
@@ -39,14 +39,12 @@ def normalise_records(engine: DuckDBEngine, kind: str, *, processes: int | None 
     if kind == "individual":
         known = "select name_id from identity_cache.names"
         con.execute(f"insert into identity_cache.names from ({names()}) where name_id not in ({known})")
-    first = f"select min(r.record_id) from {late} as r group by {content(kind)}"
+    first = f"select min(r.record_id) from {late} as r group by r.content"
     parts = engine.rows(f"select count(*) from ({missed})")[0][0] // RECORDS_AT_ONCE + 1
     for part in range(parts):
         new = f"(select * from {WORK}.{kind}_records where record_id % {parts} = {part} and record_id in ({first}))"
-        con.execute(
-            f"insert into identity_cache.{kind}_forms by name {forms(kind, records=new, content=content(kind))}"
-        )
-    con.execute(f"create or replace temp table late_facts as {facts(kind, content=content(kind), records=late).sql}")
+        con.execute(f"insert into identity_cache.{kind}_forms by name {forms(kind, records=new)}")
+    con.execute(f"create or replace temp table late_facts as {facts(kind, records=late).sql}")
     con.execute(f"delete from {wanted.table} where missed")
     con.execute(f"insert into {wanted.table} by name select * from late_facts")
     con.execute("drop table late_facts")
@@ -58,7 +56,7 @@ def _forget(con: duckdb.DuckDBPyConnection, kind: str) -> None:
     table, records = f"identity_cache.{kind}_forms", f"{WORK}.{kind}_records"
     (kept,), (used,) = con.execute(f"select count(*) from {table} union all select count(*) from {records}").fetchall()
     if kept > 2 * used:
-        con.execute(f"delete from {table} where content not in (select {content(kind)} from {records} as r)")
+        con.execute(f"delete from {table} where content not in (select content from {records})")
 
 
 def _raw_keys(kind: str, records: str) -> list[tuple[str, str]]:
@@ -100,7 +98,7 @@ def _open_cache(con: duckdb.DuckDBPyConnection, kind: str) -> None:
             con.execute(f"drop table if exists identity_cache.{other}_forms")
         con.execute("delete from identity_cache.version")
         con.execute("insert into identity_cache.version values (?)", [normalisers_version()])
-    columns = forms(kind, records=f"{WORK}.{kind}_records", content=content(kind))
+    columns = forms(kind, records=f"{WORK}.{kind}_records")
     con.execute(f"create table if not exists identity_cache.{kind}_forms as {columns} limit 0")
 
 

@@ -22,8 +22,9 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
     """Make `<kind>_identifiers`: the usable identifiers of the records, with guards; needs `<kind>_facts` and `_open_cases`."""
     kind = ruleset.kind
     engine.load(f"{WORK}.positions", [("n", "bigint")], [(n,) for n in range(1, LONGEST_VALUE + 1)])
-    engine.run(identifiers.names(kind))
-    if kind == "individual":
+    if kind == "account":
+        engine.run(identifiers.account_names())
+    else:
         engine.load(f"{WORK}.nicknames", [("a", "varchar"), ("b", "varchar")], nicknames())
         engine.run(identifiers.givens())
         engine.run(identifiers.mobile_numbers())
@@ -31,8 +32,6 @@ def describe_records(engine: Engine, ruleset: Ruleset) -> None:
     for name in guards.COUNTED[kind]:
         engine.run(guards.counted_values(kind, name))
     for step in (guards.shared_values(kind, limits), guards.household_values(kind), guards.guards(kind)):
-        engine.run(step)
-    for step in (*identifiers.numbers(kind), *identifiers.variants(ruleset)):
         engine.run(step)
     guarded = {row[0] for row in engine.rows(f"select distinct kind from {WORK}.{kind}_guards")}
     engine.run(identifiers.identifiers(ruleset, guarded))
@@ -95,10 +94,9 @@ def _run_rules(
         if not engine.run(rule_steps.groups(ruleset, rule, members=source)):
             continue
         found[rule] = source
-        crowds = rule_steps.crowds(ruleset, rule)
-        if engine.run(crowds):
-            most = engine.rows(f"select max(names) from {crowds.table}")[0][0]
-            for step in rule_steps.candidate_steps(ruleset, rule, most_names=most):
+        if engine.run(rule_steps.crowds(ruleset, rule)):
+            ((most, met),) = engine.rows(rule_steps.crowding(ruleset, rule))
+            for step in rule_steps.candidate_steps(ruleset, rule, most_names=most, names_met=met):
                 engine.run(step)
             compared.append(rule)
     if compared:

@@ -9,7 +9,7 @@ from dunning_pipeline.identity.decisions import follow_renamed, standing_decisio
 from dunning_pipeline.identity.engine import DuckDBEngine
 from dunning_pipeline.identity.steps import stable_ids
 from dunning_pipeline.identity.steps.step import WORK, Step, text
-from dunning_pipeline.sql_models.shapes import table_exists
+from dunning_pipeline.sql_models.shapes import columns_of, table_exists
 
 OPEN_CASE_DAYS = 180  # a statement closed longer ago no longer pins its profile
 EVENTS = [
@@ -27,17 +27,14 @@ def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
     known = _load_ids(engine, kind, ledger)
     carried = engine.run(stable_ids.carried(kind))
     engine.run(_open_cases(engine, kind))
-    marks = stable_ids.marks(kind)
+    engine.drop(f"identity.{kind}_marks")  # of an earlier version, which kept the contents apart
     some_arrived = carried < engine.rows(f"select count(*) from {WORK}.{kind}_records")[0][0]
-    if some_arrived and carried < known and table_exists(engine.con, "identity", f"{kind}_marks"):
-        engine.run(Step(f"{WORK}.{kind}_new_marks", marks.sql))
+    if some_arrived and carried < known and "content" in columns_of(engine.con, "identity", f"{kind}_links"):
         engine.run(stable_ids.rekeyed(kind))
         if ledger is not None:
             _follow_renamed(engine, kind, ledger)
-        engine.run(Step(marks.table, f"select * from {WORK}.{kind}_new_marks"))
     else:
         engine.load(f"{WORK}.{kind}_rekeyed", [("record_id", "bigint"), ("unified_id", "varchar")], [])
-        engine.run(marks)
     _load_decisions(engine, kind, ledger)
 
 

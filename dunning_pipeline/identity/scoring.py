@@ -135,11 +135,11 @@ def people_sql() -> str:
     """One row per person record with the normalised values that the model compares, as text."""
     usable = f"({{0}} is null or {{0}} = {HOUSEHOLD})"
     values = ", ".join(
-        f"case when {usable.format(f'i.{name}_guard')} then f.{name} end as {name}"
+        f"case when {usable.format(f'i.{name}_guard')} then cast(f.{name} as varchar) end as {name}"
         for name in ("birth_date", "postal_code", "city")
     )
     return f"""
-        select i.record_id as unique_id, n.given, n.family, n.given || ' ' || n.family as full_name, i.account, {values},
+        select i.record_id as unique_id, n.given, n.family, n.given || ' ' || n.family as full_name, f.account, {values},
             case when {usable.format("i.email_guard")} then n.email_value end as email,
             greatest(case when {usable.format("i.phone_guard")} then n.phone_value end,
                 case when {usable.format("i.mobile_phone_guard")} then n.mobile_phone_value end) as phone,

@@ -12,6 +12,7 @@ from dunning_pipeline.identity.steps.identifiers import (
     is_constrained,
     slots,
 )
+from dunning_pipeline.identity.steps.names import names_table
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 _NAMES = ("first_name", "last_name", "name", "legal_form")  # may contradict without being an identifier
@@ -89,7 +90,7 @@ def group_members(ruleset: Ruleset, rule: MatchRule, *, groups: str) -> Step:
     ]
     columns = dict.fromkeys(("record_id", *constraint_columns(ruleset).values(), *looked_at))
     given, named = (
-        (", n.given", f" left join {WORK}.individual_names as n on n.name_id = i.name_id")
+        (", n.given", f" left join {names_table(kind)} as n on n.name_id = i.name_id")
         if kind == "individual"
         else ("", "")
     )

@@ -20,10 +20,11 @@ from dunning_pipeline.identity.steps.names import (
     found_by,
     likenesses,
     name_predicate,
+    names_table,
 )
 from dunning_pipeline.identity.steps.step import WORK, Step
 
-# names in a rule's largest block; above it people's names are found by what they have in common
+# names that a name of a rule has beside it on average; above it people's names are found by what they have in common
 COMPARE_AT_ONCE_UP_TO = 12
 COMPARE_ALL_UP_TO = 60  # names in a block; above it only names under one deletion key are compared
 PARTS = ("members", "groups", "crowds", "company", "neighbours", "candidates")  # tables of one rule
@@ -56,13 +57,21 @@ def crowds(ruleset: Ruleset, rule: MatchRule) -> Step:
     )
 
 
-def candidate_steps(ruleset: Ruleset, rule: MatchRule, *, most_names: int) -> Iterator[Step]:
-    """The names that are to be compared; in blocks of many names (`most_names` in the largest) those with a neighbour in common."""
+def crowding(ruleset: Ruleset, rule: MatchRule) -> str:
+    """Query of the names in the largest of the `crowds`, and of those that a name meets on average where all are compared."""
+    met = f"sum(case when names <= {COMPARE_ALL_UP_TO} then names * names else 0 end) / sum(names)"
+    return f"select max(names), {met} from {stem(ruleset, rule)}_crowds"
+
+
+def candidate_steps(ruleset: Ruleset, rule: MatchRule, *, most_names: int, names_met: float) -> Iterator[Step]:
+    """The names that are to be compared; in blocks of many names those with a neighbour in common. Needs its `crowding`."""
     table = stem(ruleset, rule)
     yield Step(f"{table}_company", _company(ruleset.kind, rule, table))
-    if most_names > COMPARE_ALL_UP_TO:
+    some_large = most_names > COMPARE_ALL_UP_TO
+    if some_large:
         yield Step(f"{table}_neighbours", _neighbours(ruleset.kind, rule, table))
-    yield Step(f"{table}_candidates", _candidates(ruleset, rule, table, most_names))
+    at_once = names_met <= COMPARE_AT_ONCE_UP_TO
+    yield Step(f"{table}_candidates", _candidates(ruleset, rule, table, at_once=at_once, some_large=some_large))
 
 
 def pairs(ruleset: Ruleset, rules: Sequence[MatchRule], *, into: str) -> Step:
@@ -71,7 +80,7 @@ def pairs(ruleset: Ruleset, rules: Sequence[MatchRule], *, into: str) -> Step:
     columns = ", ".join(f"n{side}.{c} as {c}_{side}" for side in "ab" for c in _COMPARED[kind])
     join = "left join" if any(takes_blank_names(rule) for rule in rules) else "join"
     named = "".join(
-        f" {join} {WORK}.{kind}_names as n{side} on n{side}.{_NAMES_BY[kind][0]} = c.{_NAMES_BY[kind][1]}_{side}"
+        f" {join} {names_table(kind)} as n{side} on n{side}.{_NAMES_BY[kind][0]} = c.{_NAMES_BY[kind][1]}_{side}"
         for side in "ab"
     )
     found = " union all ".join(
@@ -139,7 +148,7 @@ def _company(kind: str, rule: MatchRule, table: str) -> str:
 
 def _join_names(kind: str, rule: MatchRule) -> str:
     join = "left join" if takes_blank_names(rule) else "join"
-    return f" {join} {WORK}.{kind}_names as f on f.{_NAMES_BY[kind][0]} = g.{_NAMES_BY[kind][1]}"
+    return f" {join} {names_table(kind)} as f on f.{_NAMES_BY[kind][0]} = g.{_NAMES_BY[kind][1]}"
 
 
 def _neighbours(kind: str, rule: MatchRule, table: str) -> str:
@@ -151,7 +160,7 @@ def _neighbours(kind: str, rule: MatchRule, table: str) -> str:
     written, joined = "c.core", ""
     if kind == "individual":
         written = "n.given || ' ' || n.family"
-        joined = f" join {WORK}.individual_names as n on n.name_id = c.name_id"
+        joined = f" join {names_table(kind)} as n on n.name_id = c.name_id"
     keys = f"{block_keys(rule)}, name_id, variant"
     return f"""
         with named as (
@@ -197,7 +206,7 @@ def _near(ruleset: Ruleset, rules: Sequence[MatchRule]) -> str:
     )
 
 
-def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, most_names: int) -> str:
+def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, *, at_once: bool, some_large: bool) -> str:
     """Pairs of names of one block: in a small block all that may be near, in a large one those under one deletion key."""
     columns = ", ".join(f"{side}.{c} as {c}_{side}" for side in "ab" for c in ("name_id", "first_id", "first_record"))
     order = "(b.name_id > a.name_id or (b.name_id = a.name_id and b.variant > a.variant)) and b.first_id <> a.first_id"
@@ -205,10 +214,9 @@ def _candidates(ruleset: Ruleset, rule: MatchRule, table: str, most_names: int) 
     if wants_equal_names(rule):
         company += " and b.same_name = a.same_name"
     ways = found_by(rule.names) if ruleset.kind == "individual" else [("true", "true")]
-    if most_names <= COMPARE_AT_ONCE_UP_TO:
-        ways = [("true", "(" + " or ".join(joined for joined, _ in ways) + ")")]
+    if at_once:
+        ways = [("true", "(" + " or ".join(f"({joined} and {rest})" for joined, rest in ways) + ")")]
     same = " and ".join(f"{{0}}.{c} = {{1}}.{c}" for c in (*block_keys(rule).split(", "), "name_id", "variant"))
-    some_large = most_names > COMPARE_ALL_UP_TO
     few = f" and a.names <= {COMPARE_ALL_UP_TO}" if some_large else ""
     small = [f"select {columns} from {company} and {joined} where {order} and {rest}{few}" for joined, rest in ways]
     large = (

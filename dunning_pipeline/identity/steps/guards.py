@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from dunning_pipeline.identity.steps.identifiers import HOUSEHOLD, SHARED, is_text
+from dunning_pipeline.identity.steps.names import names_table
 from dunning_pipeline.identity.steps.records import shown_facts
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
@@ -54,7 +55,7 @@ def shared_values(kind: str, limits: Mapping[str, int]) -> Step:
     parts = [f"{_NOTHING}, 0 as names, 0 as records, 0 as example where false"]
     for name, limit in sorted(limits.items()):
         shown = (
-            "cast(null as bigint) as id, value as written"
+            "cast(null as bigint) as id, cast(value as varchar) as written"
             if is_text(name)
             else "value as id, cast(null as varchar) as written"
         )
@@ -76,7 +77,7 @@ def household_values(kind: str) -> Step:
     table = f"{WORK}.{kind}_household_values"
     if kind == "account":
         return Step(table, "select cast(null as varchar) as kind, cast(null as bigint) as id where false")
-    facts, names = f"{WORK}.individual_facts", f"{WORK}.individual_names"
+    facts, names = f"{WORK}.individual_facts", names_table("individual")
     values = {
         "email": f"select email as id, name_id from {facts} where email is not null and name_id is not null",
         "phone": f"select phone as id, name_id from {facts} where phone is not null and name_id is not null union all"
@@ -149,7 +150,7 @@ def skipped_values(kind: str) -> Step:
         from {WORK}.{kind}_shared_values as s join {facts} as f on f.record_id = s.example
         union all
         select {text(kind)}, 'name', null, name_problem, count(*), null
-        from {WORK}.{kind}_facts where name_problem is not null and name_problem <> 'empty' group by name_problem
+        from {facts} as f where name_problem is not null and name_problem <> 'empty' group by name_problem
     """
     return Step(f"{WORK}.{kind}_skipped", sql)
 

@@ -1,10 +1,10 @@
 """What the rules look at: one row per record with its usable identifiers, their guards, and what constrains its profile."""
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from dunning_pipeline.identity.rulesets import Ruleset
-from dunning_pipeline.identity.steps.names import RELATED_BY
+from dunning_pipeline.identity.steps.names import names_table
 from dunning_pipeline.identity.steps.step import WORK, Step
 
 Slot = tuple[str, str]  # column of an identifier, column of its guard
@@ -16,11 +16,6 @@ _PLAIN = {
     ),
 }  # fmt: skip
 _TEXTS = ("postal_code", "city", "birth_date", "individual_key", "account", "account_number", "domain")
-_NUMBERED = {
-    "individual": ("individual_key", "account", "postal_code", "birth_date"),
-    "account": ("account_number", "domain", "postal_code"),
-}
-NO_VALUE = 2_000_000_000  # variant of the records without the value that varies: after all that have one
 HOUSEHOLD, SHARED = 1, 2  # guards, in columns of numbers: texts cost ten times as much to write
 _CONSTRAINTS = {"legal_form": "form"}  # constraint → column, where they differ
 
@@ -71,66 +66,34 @@ def mobile_numbers() -> Step:
     return Step(f"{WORK}.individual_mobile_numbers", sql)
 
 
-def numbers(kind: str) -> Iterator[Step]:
-    """Tables (value, number) of the texts that blocks are made of: records are compared by number."""
-    for name in _NUMBERED[kind]:
-        distinct = f"select distinct {name} as value from {WORK}.{kind}_facts where {name} is not null"
-        yield Step(f"{WORK}.{kind}_{name}_numbers", _numbered(distinct))
-
-
-def variants(ruleset: Ruleset) -> Iterator[Step]:
-    """Table (value, number) of all combinations of values that may occur once in a profile; none where it is one numbered value."""
-    kind = ruleset.kind
-    if _one_varies(ruleset):
-        return
-    distinct = f"select distinct {_variant(ruleset)} as value from {WORK}.{kind}_facts as f{_open_cases(kind)}"
-    yield Step(f"{WORK}.{kind}_variant_numbers", _numbered(distinct))
-
-
-def _one_varies(ruleset: Ruleset) -> str | None:
-    """The only value that varies, where it is numbered anyway; only accounts have open cases."""
-    varying = [name for name in _varying(ruleset) if ruleset.kind == "account" or name != "open_case"]
-    return varying[0] if len(varying) == 1 and varying[0] in _NUMBERED[ruleset.kind] else None
-
-
-def _numbered(values: str) -> str:
-    return f"select value, cast(row_number() over (order by value) as integer) as number from ({values}) as v"
-
-
-def _variant(ruleset: Ruleset) -> str:
-    return " || '|' || ".join(
-        f"coalesce(cast({'o' if c == 'open_case' else 'f'}.{c} as varchar), '')" for c in _varying(ruleset)
+def _looked_at(ruleset: Ruleset) -> set[str]:
+    """The identifiers that rules or constraints look at; an unknown name of theirs is no identifier."""
+    rules = ruleset.match_rules
+    return {name for rule in rules for name in (*rule.identifiers, *rule.unless_conflict)} | set(
+        constraint_columns(ruleset)
     )
 
 
-def _varying(ruleset: Ruleset) -> list[str]:
-    return [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
-
-
-def _open_cases(kind: str) -> str:
-    return f" left join {WORK}.{kind}_open_cases as o on o.record_id = f.record_id"
+def _variant(ruleset: Ruleset) -> str:
+    """SQL of a number for the values of `f` and `o` that may occur once in a profile."""
+    varying = [c for c in constraint_columns(ruleset).values() if c not in ("form", "generation")]
+    return f"hash({', '.join(f'o.{c}' if c == 'open_case' else f'f.{c}' for c in varying)})"
 
 
 def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     """One row per record: name_id, variant, each identifier and its guard (why it links nothing by itself, else null).
 
     HOUSEHOLD values link only in rules that say `use_family_values`, SHARED ones only beside a second identifier.
-    Records of two variants differ in a constraint and must not be taken for one in a star of edges. `guarded` are the kinds of
-    identifiers that have guarded values at all.
+    Texts are compared by their number of 64 bits, as all values are. Records of two variants differ in a constraint and must not
+    be taken for one in a star of edges. `guarded` are the kinds of identifiers that have guarded values at all.
     """
-    kind = ruleset.kind
-    columns, joins = [], _open_cases(kind)
-    if varying := _one_varies(ruleset):
-        variant = f"coalesce(n_{varying}.number, {NO_VALUE})"
-    else:
-        variant = "v.number"
-        joins += f" join {WORK}.{kind}_variant_numbers as v on v.value = {_variant(ruleset)}"
-    for name in _PLAIN[kind]:
-        if name in _NUMBERED[kind]:
-            columns.append(f"n_{name}.number as {name}")
-            joins += f" left join {WORK}.{kind}_{name}_numbers as n_{name} on n_{name}.value = f.{name}"
-        else:
-            columns.append(f"f.{name}")
+    kind, looked_at = ruleset.kind, _looked_at(ruleset)
+    joins = f" left join {WORK}.{kind}_open_cases as o on o.record_id = f.record_id"
+    columns = [
+        f"case when f.{name} is not null then hash(f.{name}) end as {name}" if is_text(name) else f"f.{name}"
+        for name in _PLAIN[kind]
+        if name in looked_at
+    ]
     found_in = [(name, f"f.{name}", f"{name}_guard", name) for name in _PLAIN[kind]]
     if kind == "individual":
         # a number in both fields counts once
@@ -153,31 +116,28 @@ def identifiers(ruleset: Ruleset, guarded: Collection[str]) -> Step:
     own = "form" if kind == "account" else "generation"
     return Step(
         f"{WORK}.{kind}_identifiers",
-        f"select f.record_id, f.name_id, {variant} as variant, {', '.join(columns)}, f.{own}, o.open_case"
+        f"select f.record_id, f.name_id, {_variant(ruleset)} as variant, {', '.join(columns)}, f.{own}, o.open_case"
         f" from {WORK}.{kind}_facts as f{joins}",
     )
 
 
-def names(kind: str) -> Step:
-    """All that two names are compared by, a row per person's name, or per account."""
-    if kind == "account":
-        sql = f"""
+def account_names() -> Step:
+    """All that the names of two accounts are compared by, a row per account; people's names have theirs in the cache."""
+    return Step(
+        f"{WORK}.account_names",
+        f"""
             select record_id, name_id, core, form, first_word, word_set, replace(core, ' ', '') as letters,
                 translate(core, 'abcdefghijklmnopqrstuvwxyz ', '') as digits
             from {WORK}.account_facts where name_id is not null
-        """
-    else:
-        keys = ", ".join(f"{sql} as {key}" for key, sql in RELATED_BY.items())
-        sql = f"""
-            select n.*, coalesce(n.generation, '') as suffix, b.bearers, {keys} from identity_cache.names as n
-            join (select name_id, count(*) as bearers from {WORK}.individual_facts group by name_id) as b on b.name_id = n.name_id
-        """
-    return Step(f"{WORK}.{kind}_names", sql)
+        """,
+    )
 
 
 def givens() -> Step:
     """How many records bear a given name: it tells names from typos."""
     return Step(
         f"{WORK}.givens",
-        f"select given, cast(sum(bearers) as bigint) as given_count from {WORK}.individual_names group by given",
+        f"select n.given, cast(sum(b.bearers) as bigint) as given_count"
+        f" from (select name_id, count(*) as bearers from {WORK}.individual_facts group by name_id) as b"
+        f" join {names_table('individual')} as n on n.name_id = b.name_id group by n.given",
     )

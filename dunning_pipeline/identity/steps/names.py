@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (statements of SQL and rows of data stay on one line)
 
 from dunning_pipeline.identity.rulesets import Criterion
+from dunning_pipeline.identity.steps.step import WORK
 
 SHORTEST_TYPO = 4  # letters; in shorter names one letter makes another name
 _NEAR_FAMILY, _NEAR_GIVEN = (
@@ -14,15 +15,23 @@ RELATED = (
     f"(n.family_a = n.family_b and (n.given_root_a = n.given_root_b or {_NEAR_GIVEN}))"
     f" or (n.given_root_a = n.given_root_b and {_NEAR_FAMILY}) or {_SWAPPED}"
 )
-# Numbers that near names have in common: the family name; both words; the root of the given name with either end of the
+# Numbers that near names have in common: the family name; both words; or the root of the given name, and either end of the
 # family name (a typo spares one of them, but two swapped letters in the middle of four).
 RELATED_BY = {
     "family_key": "hash(n.family)",
     "words_key": "hash(least(n.given, n.family) || ' ' || greatest(n.given, n.family))",
-    "start_key": "hash(n.given_root || '|' || substr(n.family, 1, 2))",
-    "end_key": "hash(n.given_root || '|' || substr(n.family, greatest(length(n.family) - 1, 1), 2))",
-    "letters_key": "case when length(n.family) = 4 then hash(n.given_root || '|' || n.family_letters) end",
+    "root_key": "hash(n.given_root)",
+    "start_key": "hash(substr(n.family, 1, 2))",
+    "end_key": "hash(substr(n.family, greatest(length(n.family) - 1, 1), 2))",
+    "letters_key": "case when length(n.family) = 4 then hash(n.family_letters) end",
 }
+_ONE_END = "(b.start_key = a.start_key or b.end_key = a.end_key or b.letters_key = a.letters_key)"
+
+
+def names_table(kind: str) -> str:
+    """Where all is that names are compared by: of people a row per name in the cache, of companies one per account."""
+    return "identity_cache.names" if kind == "individual" else f"{WORK}.account_names"
+
 
 # both given names are common in these records, so neither is a typo of the other
 _IN_USE = (
@@ -53,8 +62,9 @@ def found_by(criteria: tuple[Criterion, ...]) -> list[tuple[str, str]]:
     if not finds_related(criteria):
         return [("true", "true")]
     return [
-        (f"b.{key} = a.{key}", " and ".join(f"b.{other} <> a.{other}" for other in list(RELATED_BY)[:place]) or "true")
-        for place, key in enumerate(RELATED_BY)
+        ("b.family_key = a.family_key", "true"),
+        ("b.words_key = a.words_key", "b.family_key <> a.family_key"),
+        ("b.root_key = a.root_key", f"b.family_key <> a.family_key and b.words_key <> a.words_key and {_ONE_END}"),
     ]
 
 

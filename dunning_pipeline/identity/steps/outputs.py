@@ -43,10 +43,9 @@ def links(kind: str) -> Step:
         )
         select r.source, r.source_record_id, r.record_key, r.{keys}, p.unified_id as unified_{kind}_id,
             coalesce(t.rule, case when p.members > 1 then 'joined' else {text(ALONE)} end) as rule, t.tier,
-            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id, f.content
+            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id, r.content
         from {WORK}.{kind}_records as r
         join {WORK}.{kind}_profiles as p on p.record_id = r.record_id
-        join {WORK}.{kind}_facts as f on f.record_id = r.record_id
         left join strongest as s on s.record_id = r.record_id
         left join identity.{kind}_rules as t on t.strength = s.strength
     """

@@ -28,9 +28,13 @@ def members(kind: str) -> Step:
 def filled(kind: str) -> str:
     """Query of two columns per field: whether some record has a value, and whether some may be empty or have spaces around it."""
     columns = (
-        f"max({field}) is not null, "
-        # '!' is the first sign after the space: the least value tells whether any begins with one, or is empty
-        + ("false" if field == "birth_date" else f"coalesce(min({field}) < '!' or bool_or({field} like '% '), false)")
+        f"count({field}) > 0, "
+        # '!' is the first sign after the space: what is less begins with one, or is empty
+        + (
+            "false"
+            if field == "birth_date"
+            else f"coalesce(bool_or({field} < '!') or bool_or({field} like '% '), false)"
+        )
         for field in FIELDS[kind]
     )
     return f"select {', '.join(columns)} from {WORK}.{kind}_records"

@@ -3,6 +3,7 @@
 
 from typing import NamedTuple
 
+from dunning_pipeline.identity.steps.names import RELATED_BY
 from dunning_pipeline.identity.steps.step import WORK, Step
 from dunning_pipeline.identity.values.registry import SEPARATOR
 
@@ -57,7 +58,7 @@ def _numbered(kind: str, *, keys: str, rows: str) -> Step:
     """The rows with their place in the order of keys; only the keys are sorted."""
     return Step(
         f"{WORK}.{kind}_records",
-        f"select n.record_id, r.* from ({rows}) as r join (select record_key, cast(row_number() over (order by record_key) as integer)"
+        f"select n.record_id, r.*, {_content(kind)} as content from ({rows}) as r join (select record_key, cast(row_number() over (order by record_key) as integer)"
         f" as record_id from ({keys}) as k) as n on n.record_key = r.record_key",
     )
 
@@ -114,12 +115,12 @@ _CONTENT = {
 }  # fmt: skip
 
 
-def content(kind: str) -> str:
+def _content(kind: str) -> str:
     """SQL of what tells the content of a record `r` from others: DuckDB's hash of all that its normal forms are made of."""
     return f"hash({', '.join(f'r.{column}' for column in _CONTENT[kind])})"
 
 
-def forms(kind: str, *, records: str, content: str) -> str:
+def forms(kind: str, *, records: str, content: str = "r.content") -> str:
     """Query of one row per `content` of these records: its normal forms, as ids where they are only compared and as text where shown.
 
     A value that cannot identify (invalid, a role mailbox) has no id but a `_problem`. The value cache must know all values.
@@ -133,16 +134,16 @@ def forms(kind: str, *, records: str, content: str) -> str:
     return f"select {content} as content, {columns}, {names} from {records} as r{joins}"
 
 
-def facts(kind: str, *, content: str, records: str | None = None) -> Step:
+def facts(kind: str, *, content: str = "r.content", records: str | None = None) -> Step:
     """One row per record: the normal forms of its content as ids, and what is compared as it is written.
 
-    The texts of normal forms stay where the content has them (`shown_facts`). `missed` is true where the cache lacks the
+    Their texts, and why a value is none, stay where the content has them (`shown_facts`). `missed` is true where the cache lacks the
     content. A birth to come, or before 1900, has no value but a problem.
     """
     own = ""
     if kind == "individual":
         too_late, too_early = "r.birth_date >= k.current_day", "r.birth_date < date '1900-01-02'"
-        own = f""", case when {too_late} or {too_early} then null else cast(r.birth_date as varchar) end as birth_date,
+        own = f""", case when {too_late} or {too_early} then null else r.birth_date end as birth_date,
             case when {too_late} then 'future_date' when {too_early} then 'null_like' end as birth_date_problem,
             r.individual_key, r.account_key as account"""
     columns = ", ".join(f"f.{name}" for name in (*_compared(kind), *_SHOWN_NAMES[kind]))
@@ -161,13 +162,17 @@ def shown_facts(kind: str) -> str:
 
 
 def _compared(kind: str) -> list[str]:
-    return [name for name in form_columns(kind) if not name.endswith("_value")]
+    return [name for name in form_columns(kind) if not name.endswith(("_value", "_problem"))]
 
 
 def names() -> str:
-    """Query of one row per name of the cached persons, however it is written."""
+    """Query of one row per name of the cached persons, however it is written, with all that names are compared by."""
     forms = ", ".join(f"any_value(p.{name}) as {name}" for name in NAME_FORMS["individual"])
-    return f"select p.value_id as name_id, {forms} from identity_cache.persons as p where p.value_id is not null group by p.value_id"
+    keys = ", ".join(f"{sql} as {key}" for key, sql in RELATED_BY.items())
+    return (
+        f"select n.*, coalesce(n.generation, '') as suffix, {keys} from (select p.value_id as name_id, {forms}"
+        " from identity_cache.persons as p where p.value_id is not null group by p.value_id) as n"
+    )
 
 
 def form_columns(kind: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ PREFIX = {"account": "UA-", "individual": "UI-"}
 
 
 def overlaps(kind: str) -> Step:
-    """cluster × old id: how many records they share. A record whose key its source changed counts by its mark."""
+    """cluster × old id: how many records they share. A record whose key its source changed counts by its content."""
     sql = f"""
         select c.cluster_id, p.unified_id as old_id, count(*) as shared
         from {WORK}.{kind}_clusters as c
@@ -28,39 +28,30 @@ def carried(kind: str) -> Step:
     )
 
 
-def marks(kind: str) -> Step:
-    """A fingerprint of each record's content, by which a record is known again when its source renames all its ids.
-
-    DuckDB's own hash: another version of DuckDB may count otherwise, and then knows nobody again on the day of its change.
-    """
-    if kind == "account":
-        content = "name, tax_id, vat_id, email, phone, street, postal_code"
-    else:
-        content = "record_kind, first_name, last_name, full_name, email, phone, street, postal_code"
-    return Step(
-        f"identity.{kind}_marks", f"select record_key, source, hash({content}) as mark from {WORK}.{kind}_records"
-    )
-
-
 def rekeyed(kind: str) -> Step:
-    """New records whose content was that of exactly one vanished record of the same source, with its unified id and both keys."""
+    """New records whose content was that of exactly one vanished record of the same source, with its unified id and both keys.
+
+    The content is DuckDB's own hash: another version of DuckDB may count otherwise, and then knows nobody again on the day
+    of its change.
+    """
+    alike = ("source", "content") if kind == "account" else ("source", "content", "record_kind")
+    same = " and ".join(f"gone.{column} = arrived.{column}" for column in alike)
     sql = f"""
         with gone as (
-            select o.source, o.mark, min(o.record_key) as old_key
-            from identity.{kind}_marks as o
+            select {", ".join(f"o.{column}" for column in alike)}, min(o.record_key) as old_key
+            from identity.{kind}_links as o
             left join {WORK}.{kind}_records as r on r.record_key = o.record_key
-            where r.record_key is null group by o.source, o.mark having count(*) = 1
+            where r.record_key is null group by all having count(*) = 1
         ),
         arrived as (
-            select m.source, m.mark, min(r.record_id) as record_id, min(r.record_key) as new_key
+            select {", ".join(f"r.{column}" for column in alike)}, min(r.record_id) as record_id, min(r.record_key) as new_key
             from {WORK}.{kind}_records as r
-            join {WORK}.{kind}_new_marks as m on m.record_key = r.record_key
             left join {WORK}.{kind}_carried as c on c.record_id = r.record_id
-            where c.record_id is null group by m.source, m.mark having count(*) = 1
+            where c.record_id is null group by all having count(*) = 1
         )
         select arrived.record_id, p.unified_id, gone.old_key, arrived.new_key
         from arrived
-        join gone on gone.source = arrived.source and gone.mark = arrived.mark
+        join gone on {same}
         join {WORK}.{kind}_previous as p on p.record_key = gone.old_key
     """
     return Step(f"{WORK}.{kind}_rekeyed", sql)

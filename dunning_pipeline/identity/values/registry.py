@@ -83,8 +83,12 @@ NORMALISERS = {
 
 
 def normalisers_version() -> str:
-    """Changes with the tables, the libraries and the code of the normalisers: cached values of another version are dropped."""
-    libraries = [f"{name}={version(name)}" for name in ("phonenumbers", "email-validator", "rigour", "python-stdnum")]
+    """Changes with the tables, the libraries and the code of the normalisers: cached values of another version are dropped.
+
+    DuckDB is among the libraries: cached names carry its hashes, and another version may count otherwise.
+    """
+    names = ("duckdb", "phonenumbers", "email-validator", "rigour", "python-stdnum")
+    libraries = [f"{name}={version(name)}" for name in names]
     return "|".join(chain([CODE_VERSION, tables_version()], libraries))
 
 
