@@ -3,10 +3,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from dunning_pipeline.errors import InvalidInput, NotThere, Refused
 from dunning_pipeline.identity.constraints import Groups
@@ -44,6 +44,7 @@ class Verdicts:
     def __init__(self, connection: Connection, *, reason: str | None, actor: str, at: datetime) -> None:
         self._connection, self._reason, self._actor, self._at = connection, reason, actor, at
         self._standing: dict[str, _Standing] = {}
+        self._taken_back: dict[tuple[str, str, str], datetime] = {}  # kind and pair → when it was last
 
     def decide(self, kind: str, verdict: str, left: str, right: str) -> str:
         """Record that two source records are, or are not, the same party; an earlier verdict on them is withdrawn.
@@ -66,8 +67,9 @@ class Verdicts:
             # groups cannot be parted again, so they are made anew; only who changes their mind pays for it
             standing = _Standing(row for row in standing.rows.values() if row is not own)
         _refuse_contradiction(standing, verdict, left, right)
-        said = f"{kind}|{left}|{right}|{self._at.isoformat()}" + (f"|{own.decision_id}" if own else "")
-        decision = _Decision(hashlib.sha256(said.encode()).hexdigest()[:16], verdict, left, right, self._at)
+        at = _after(self._taken_back.get((kind, left, right)), self._at)
+        said = f"{kind}|{left}|{right}|{at.isoformat()}" + (f"|{own.decision_id}" if own else "")
+        decision = _Decision(hashlib.sha256(said.encode()).hexdigest()[:16], verdict, left, right, at)
         self._write(kind, decision, own)
         standing.add(decision)
         self._standing[kind] = standing
@@ -75,17 +77,22 @@ class Verdicts:
 
     def _rows(self, kind: str) -> Iterator["_Decision"]:
         table = identity_decisions
-        query = select(*(table.c[name] for name in _Decision._fields))
-        query = query.where(table.c.kind == kind, table.c.withdrawn_at.is_(None))
-        for row in self._connection.execute(query.order_by(table.c.decided_at, table.c.decision_id)):
-            yield _Decision(*row)
+        query = select(*(table.c[name] for name in (*_Decision._fields, "withdrawn_at"))).where(table.c.kind == kind)
+        for *said, withdrawn_at in self._connection.execute(query.order_by(table.c.decided_at, table.c.decision_id)):
+            decision = _Decision(*said)
+            if withdrawn_at is None:
+                yield decision
+            else:
+                pair = (kind, decision.left_record, decision.right_record)
+                self._taken_back[pair] = max(withdrawn_at, self._taken_back.get(pair, withdrawn_at))
 
     def _write(self, kind: str, decision: "_Decision", earlier: "_Decision | None") -> None:
         table = identity_decisions
         if earlier is not None:
             self._connection.execute(
-                update(table).where(table.c.decision_id == earlier.decision_id).values(withdrawn_at=self._at)
+                update(table).where(table.c.decision_id == earlier.decision_id).values(withdrawn_at=decision.decided_at)
             )
+            self._taken_back[kind, decision.left_record, decision.right_record] = decision.decided_at
         by = {"decided_by": self._actor, "reason": self._reason, "withdrawn_at": None}
         self._connection.execute(insert(table).values(kind=kind, **decision._asdict(), **by))
         decision_id, verdict, left, right, at = decision
@@ -99,14 +106,15 @@ def withdraw_decision(ledger: Engine, decision_id: str, *, reason: str | None, a
     """
     table = identity_decisions
     with ledger.begin() as connection:
-        row = connection.execute(
-            update(table).where(table.c.decision_id == decision_id, table.c.withdrawn_at.is_(None))
-            .values(withdrawn_at=at).returning(table.c.left_record, table.c.right_record, table.c.verdict)
-        ).first()  # fmt: skip
+        standing = (table.c.decision_id == decision_id) & table.c.withdrawn_at.is_(None)
+        row = connection.execute(select(table).where(standing).with_for_update()).first()
         if row is None:
             raise NotThere(
                 "no standing decision has this id", value=decision_id, remedy="`dunning profile decisions` lists them"
             )
+        pair = (table.c[name] == row._mapping[name] for name in ("kind", "left_record", "right_record"))
+        at = _after(connection.scalar(select(func.max(table.c.withdrawn_at)).where(*pair)), at)
+        connection.execute(update(table).where(standing).values(withdrawn_at=at))
         _audit(connection, actor, decision_id, "withdraw", row.left_record, row.right_record, reason, at)
 
 
@@ -206,6 +214,11 @@ def _refuse_contradiction(standing: _Standing, verdict: str, left: str, right: s
             f"other decisions say the contrary: {said}",
             remedy="`dunning profile withdraw DECISION` takes one of them back",
         )
+
+
+def _after(last: datetime | None, at: datetime) -> datetime:
+    """`at`, or just after a pair was last taken back: a test clock stands still, and its acts follow each other."""
+    return at if last is None or last < at else last + timedelta(microseconds=1)
 
 
 def _audit(

@@ -189,6 +189,15 @@ def test_decisions_that_contradict_each_other_are_refused_and_one_can_be_taken_b
         withdraw_decision(ledger, first, reason=None, actor="anna", at=NOW)
 
 
+def test_under_a_clock_that_stands_still_a_pair_is_decided_again_and_again(ledger: Engine) -> None:
+    said = []
+    for verdict in ("must_link", "cannot_link", "must_link"):
+        said += [decide(ledger, verdict, "a", "b"), decide(ledger, "cannot_link", "a", "b")]
+        withdraw_decision(ledger, said[-1], reason=None, actor="anna", at=NOW)
+        assert list_decisions(ledger) == []
+    assert len(set(said)) == 5  # the second time it was said twice that they are different, which is one decision
+
+
 def test_each_of_many_decisions_reads_the_others_once(ledger: Engine) -> None:
     read = []
     event.listen(ledger, "before_cursor_execute", lambda *said: read.append(said[2].startswith("SELECT")))
