@@ -31,6 +31,7 @@ from dunning_pipeline.sql_models.snapshot import POINTER
 
 LONGEST_FIELD = 20_000
 LONGEST_LINE = 2_000
+LONGEST_KEPT = 200_000  # bytes of a form that is given back after its session has ended
 REMEMBERED_SECONDS = 365 * 86_400  # what somebody chose for the pages: their language, their keys
 TURNS = Turns()
 # what a form carries for itself: given back unseen when the form is shown again
@@ -214,7 +215,9 @@ async def _to_login(request: Request) -> Response:
     """The login, and then the page that was asked for; of a form that was sent, the page that it stands on."""
     from dunning_pipeline.console.pages import entrance
 
-    if request.method == "POST" and "origin" in request.headers and entrance.same_origin(request):
+    length = request.headers.get("content-length", "")
+    is_form = request.method == "POST" and length.isdigit() and int(length) <= LONGEST_KEPT  # of nobody, not more
+    if is_form and "origin" in request.headers and entrance.same_origin(request):
         return entrance.session_ended(request, await request.form(max_files=4, max_fields=5000))
     target = str(request.url.replace(scheme="", netloc="")) if request.method == "GET" else "/"
     return RedirectResponse("/login?" + urlencode({"next": target}), status_code=303)

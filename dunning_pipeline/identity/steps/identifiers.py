@@ -67,7 +67,7 @@ def mobile_numbers() -> Step:
 
 
 def _looked_at(ruleset: Ruleset) -> set[str]:
-    """The identifiers that rules or constraints look at; an unknown name of theirs is no identifier."""
+    """What rules and constraints look at: identifiers, and what is none (`first_name`)."""
     rules = ruleset.match_rules
     return {name for rule in rules for name in (*rule.identifiers, *rule.unless_conflict)} | set(
         constraint_columns(ruleset)
