@@ -27,9 +27,9 @@ def load_history(engine: DuckDBEngine, kind: str, ledger: Any) -> None:
     known = _load_ids(engine, kind, ledger)
     carried = engine.run(stable_ids.carried(kind))
     engine.run(_open_cases(engine, kind))
-    engine.drop(f"identity.{kind}_marks")  # of an earlier version, which kept the contents apart
+    engine.drop(f"identity.{kind}_marks")  # of an earlier version, which kept them apart
     some_arrived = carried < engine.rows(f"select count(*) from {WORK}.{kind}_records")[0][0]
-    if some_arrived and carried < known and "content" in columns_of(engine.con, "identity", f"{kind}_links"):
+    if some_arrived and carried < known and "mark" in columns_of(engine.con, "identity", f"{kind}_links"):
         engine.run(stable_ids.rekeyed(kind))
         if ledger is not None:
             _follow_renamed(engine, kind, ledger)

@@ -103,6 +103,21 @@ def test_a_source_that_changes_all_its_ids_keeps_its_profiles(parties: Parties) 
     assert parties.rows("select count(*) from identity.id_events") == [(0,)]
 
 
+def test_companies_are_known_again_where_their_account_numbers_change_with_the_ids(parties: Parties) -> None:
+    parties.account("old:1", name="Acme GmbH", account_number="4711", city="Berlin", street="Kai 1")
+    parties.account("old:2", name="Acme GmbH", account_number="4712", city="Berlin", street="Kai 2")
+    parties.resolve()
+    before = parties.ids("account")
+
+    parties.con.execute(
+        "update data_model.accounts set account_key = 'old:X' || account_id, account_id = 'X' || account_id,"
+        " account_number = 'N' || account_number, city = 'Berlin-Mitte'"
+    )
+    parties.resolve()
+
+    assert parties.ids("account") == {"old:X1": before["old:1"], "old:X2": before["old:2"]}
+
+
 def test_rekeyed_and_changed_records_get_new_ids_and_say_so(parties: Parties) -> None:
     parties.contact("old:1", first_name="Jane", last_name="Doe", email="jane@doe.org")
     parties.resolve()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from dunning_pipeline.identity.rulesets import MatchRule, Ruleset
 from dunning_pipeline.identity.steps.identifiers import is_text
+from dunning_pipeline.identity.steps.stable_ids import MARK
 from dunning_pipeline.identity.steps.step import WORK, Step, text
 
 ALONE = "alone"  # the rule of a record that nothing links to another
@@ -28,7 +29,7 @@ def edges(kind: str) -> Step:
 
 
 def links(kind: str) -> Step:
-    """One row per source record: its profile, the strongest rule that holds it there, and where its normal forms are."""
+    """One row per source record: its profile, the strongest rule that holds it there, where its normal forms are, and its mark."""
     keys = (
         "account_key"
         if kind == "account"
@@ -43,7 +44,7 @@ def links(kind: str) -> Step:
         )
         select r.source, r.source_record_id, r.record_key, r.{keys}, p.unified_id as unified_{kind}_id,
             coalesce(t.rule, case when p.members > 1 then 'joined' else {text(ALONE)} end) as rule, t.tier,
-            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id, r.content
+            coalesce(t.confidence, 1.0) as confidence, p.members, r.record_id, r.content, {MARK[kind]} as mark
         from {WORK}.{kind}_records as r
         join {WORK}.{kind}_profiles as p on p.record_id = r.record_id
         left join strongest as s on s.record_id = r.record_id

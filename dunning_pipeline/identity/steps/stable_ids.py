@@ -7,7 +7,7 @@ PREFIX = {"account": "UA-", "individual": "UI-"}
 
 
 def overlaps(kind: str) -> Step:
-    """cluster × old id: how many records they share. A record whose key its source changed counts by its content."""
+    """cluster × old id: how many records they share. A record whose key its source changed counts by its mark."""
     sql = f"""
         select c.cluster_id, p.unified_id as old_id, count(*) as shared
         from {WORK}.{kind}_clusters as c
@@ -28,30 +28,35 @@ def carried(kind: str) -> Step:
     )
 
 
-def rekeyed(kind: str) -> Step:
-    """New records whose content was that of exactly one vanished record of the same source, with its unified id and both keys.
+# SQL of what tells a record `r` from others of its source when that renames all its ids, a company's account number too
+MARK = {
+    "account": "hash(r.name, r.tax_id, r.vat_id, r.email, r.phone, r.street, r.postal_code)",
+    "individual": "hash(r.record_kind, r.first_name, r.last_name, r.full_name, r.email, r.phone, r.street, r.postal_code)",
+}
 
-    The content is DuckDB's own hash: another version of DuckDB may count otherwise, and then knows nobody again on the day
-    of its change.
+
+def rekeyed(kind: str) -> Step:
+    """New records whose mark was that of exactly one vanished record of the same source, with its unified id and both keys.
+
+    A mark is DuckDB's own hash: another version of DuckDB may count otherwise, and then knows nobody again on the day of
+    its change.
     """
-    alike = ("source", "content") if kind == "account" else ("source", "content", "record_kind")
-    same = " and ".join(f"gone.{column} = arrived.{column}" for column in alike)
     sql = f"""
         with gone as (
-            select {", ".join(f"o.{column}" for column in alike)}, min(o.record_key) as old_key
+            select o.source, o.mark, min(o.record_key) as old_key
             from identity.{kind}_links as o
             left join {WORK}.{kind}_records as r on r.record_key = o.record_key
-            where r.record_key is null group by all having count(*) = 1
+            where r.record_key is null group by o.source, o.mark having count(*) = 1
         ),
         arrived as (
-            select {", ".join(f"r.{column}" for column in alike)}, min(r.record_id) as record_id, min(r.record_key) as new_key
+            select r.source, {MARK[kind]} as mark, min(r.record_id) as record_id, min(r.record_key) as new_key
             from {WORK}.{kind}_records as r
             left join {WORK}.{kind}_carried as c on c.record_id = r.record_id
-            where c.record_id is null group by all having count(*) = 1
+            where c.record_id is null group by r.source, mark having count(*) = 1
         )
         select arrived.record_id, p.unified_id, gone.old_key, arrived.new_key
         from arrived
-        join gone on {same}
+        join gone on gone.source = arrived.source and gone.mark = arrived.mark
         join {WORK}.{kind}_previous as p on p.record_key = gone.old_key
     """
     return Step(f"{WORK}.{kind}_rekeyed", sql)
