@@ -58,7 +58,8 @@ def dunning_assets(ws: Workspace) -> list[dg.AssetsDefinition]:
         except Busy as busy:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=20) from busy
         if not runs:  # a green run in which nothing was decided would call nobody
-            raise dg.Failure("nothing was decided: " + "\n".join(problems), allow_retries=False)
+            said = "\n".join(problems).removeprefix("nothing was decided: ")
+            raise dg.Failure(f"nothing was decided: {said}", allow_retries=False)
         counts = Counter[str]()
         for run in runs:
             counts.update(run.counts)
