@@ -38,11 +38,11 @@ dated as (
 
     select
         items.*,
-        -- an invoice cannot have been overdue before it existed
+        -- an invoice cannot have been overdue before it existed, nor earlier than agreed: a postponed date may be older
+        -- than a due date that was corrected since
         greatest(
-            -- never earlier than agreed: a postponed date may be older than a due date that was corrected since
-            greatest(coalesce(by_item.postponed_to, by_invoice.postponed_to, items.postponed_due_date), items.due_date),
-            items.invoice_date
+            coalesce(by_item.postponed_to, by_invoice.postponed_to, items.postponed_due_date),
+            items.due_date, items.invoice_date
         ) as effective_due_date
     from items
     left join postponements as by_item

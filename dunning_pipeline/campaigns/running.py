@@ -94,9 +94,10 @@ def run_due(ws: Workspace, *, now: datetime, actor: str, problems: list[str]) ->
         written = datetime.fromtimestamp(one.file.stat().st_mtime, UTC)
         with reading(open_ledger(ws)) as connection:
             instant, missed = due(connection, campaign, ws, now=now, written=written)
-            lost = [] if is_paused(connection, name) else too_late(connection, campaign, ws, now=now)
-            waiting = {} if is_paused(connection, name) else _waiting(connection, name, now=now)
-            if instant is not None and not is_paused(connection, name):
+            paused = is_paused(connection, name)
+            lost = [] if paused else too_late(connection, campaign, ws, now=now)
+            waiting = {} if paused else _waiting(connection, name, now=now)
+            if instant is not None and not paused:
                 waiting[occurrence_name(instant)] = instant
         if lost:
             some = f"{', '.join(map(occurrence_name, lost[-3:]))} (of {len(lost)})"

@@ -254,12 +254,12 @@ def _pay_charges(connection: Connection, row: Mapping[str, Any], *, now: datetim
         statement_details.c.statement_id == row["statement_id"], statement_details.c.type.startswith("carried_")
     )
     told = [dict(line) for line in connection.execute(lines).mappings()]
-    carried = {carried_as(line, account, currency, line["reference"]) for line in told}
+    carried = {carried_as(line, currency, line["reference"]) for line in told}
     left = statement["interest_minor"] + statement["fees_minor"]
     for charge in list_charges(connection, account=account, only_owed=True):
         posting = charge.posting
         is_own = posting["statement_id"] == row["statement_id"]
-        is_claimed = is_own or carried_as(posting, account, posting["currency"], posting["statement_id"]) in carried
+        is_claimed = is_own or carried_as(posting, posting["currency"], posting["statement_id"]) in carried
         amount = min(left, charge.owed_minor)
         if amount <= 0 or not is_claimed:
             continue

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command as alembic
 from sqlalchemy import create_engine, insert, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -22,9 +21,10 @@ from dunning_pipeline.errors import DunningError, Refused
 from dunning_pipeline.examination import examine
 from dunning_pipeline.ledger.backup import backup, restore
 from dunning_pipeline.ledger.engine import dispose, open_ledger, reading, revision_of, sqlite_file
-from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revision
+from dunning_pipeline.ledger.migrating import HEAD, current_revision
 from dunning_pipeline.ledger.schema import audit, number_series, renamed_keys, sends, statements
 from dunning_pipeline.settings.workspace import Workspace
+from tests.ledger.earlier import at_revision
 from tests.ledger.postgres import Server
 from tests.ledger.test_opening import NOW, put_statement
 
@@ -91,22 +91,11 @@ def test_each_former_ledger_is_kept_and_can_be_put_back(ledger_workspace: Worksp
     dispose(ws.ledger_url)
 
 
-def made_by_an_earlier_release(ws: Workspace) -> None:
-    """Its ledger as a release left it that knew revision 0003."""
-    file = sqlite_file(ws.ledger_url)
-    if file is not None:
-        file.parent.mkdir(parents=True)
-    engine = create_engine(make_url(ws.ledger_url).set(drivername="sqlite" if file else "postgresql+psycopg"))
-    with engine.begin() as connection:
-        alembic.upgrade(alembic_config(connection), "0003")
-    engine.dispose()
-
-
 def test_before_an_upgrade_the_ledger_is_looked_at_and_copied_as_it_is(
     ledger_workspace: Workspace, tmp_path: Path
 ) -> None:
     ws = ledger_workspace
-    made_by_an_earlier_release(ws)
+    at_revision(ws, "0003")
     if sqlite_file(ws.ledger_url) is None:
         needs_pg_dump()
 
@@ -125,7 +114,7 @@ def test_before_an_upgrade_the_ledger_is_looked_at_and_copied_as_it_is(
 def test_a_backup_of_an_earlier_release_is_brought_to_this_one(ledger_workspace: Workspace, tmp_path: Path) -> None:
     ws, copy = ledger_workspace, tmp_path / "copy"
     file = sqlite_file(ws.ledger_url)
-    made_by_an_earlier_release(ws)
+    at_revision(ws, "0003")
     if file is not None:
         shutil.copyfile(file, copy)
     else:

@@ -10,7 +10,7 @@ import pytest
 from alembic import command as alembic
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from dunning_pipeline.errors import Refused
@@ -19,6 +19,7 @@ from dunning_pipeline.ledger.migrating import HEAD, alembic_config, current_revi
 from dunning_pipeline.ledger.troubles import in_words
 from dunning_pipeline.ledger.verifying import verify
 from dunning_pipeline.settings.workspace import Workspace
+from tests.ledger.earlier import at_revision, driver_url
 from tests.ledger.postgres import Server
 
 # Opens the ledger in a process of its own, which dies by kill -9 before the first statement that begins as told.
@@ -35,21 +36,6 @@ def die(connection, cursor, statement, *rest):
 open_ledger_url(sys.argv[1])
 """
 GUARDS = "the triggers that keep the record are there"
-
-
-def driver_url(ws: Workspace) -> URL:
-    return make_url(ws.ledger_url).set(drivername="sqlite" if sqlite_file(ws.ledger_url) else "postgresql+psycopg")
-
-
-def at_revision(ws: Workspace, revision: str) -> None:
-    file = sqlite_file(ws.ledger_url)
-    if file is not None:
-        file.parent.mkdir(parents=True)
-    engine = create_engine(driver_url(ws))
-    with engine.begin() as connection:
-        alembic.upgrade(alembic_config(connection), revision)
-        connection.execute(text("insert into number_series (series, last_number) values ('dunning:2025', 7)"))
-    engine.dispose()
 
 
 def test_the_changelog_tells_what_each_revision_brings() -> None:
@@ -69,6 +55,10 @@ def test_a_migration_that_is_killed_has_done_nothing_and_the_next_one_does_all(
 ) -> None:
     ws = ledger_workspace
     at_revision(ws, "0001")
+    engine = create_engine(driver_url(ws))
+    with engine.begin() as connection:
+        connection.execute(text("insert into number_series (series, last_number) values ('dunning:2025', 7)"))
+    engine.dispose()
 
     killed = subprocess.run([sys.executable, "-c", _KILLED, ws.ledger_url, before], capture_output=True, timeout=60)
 

@@ -1,5 +1,6 @@
 """Login, logout and change of password."""
 
+from collections.abc import Sequence
 from urllib.parse import urlparse
 
 from starlette.concurrency import run_in_threadpool
@@ -21,10 +22,9 @@ async def login(request: Request) -> Response:
     desk = Desk(request, request.app.state.workspace, request.app.state.engine, NOBODY)
     target = _own_path(request.query_params.get("next"))
     if request.method == "GET":
-        return desk.page("login.html", target=target, error=None, typed_login="", typed=())
+        return login_page(desk, target)
     if not same_origin(request):
-        foreign = Refused("the form came from another site")
-        return desk.page("login.html", http_status=403, target=target, error=foreign, typed_login="", typed=())
+        return login_page(desk, target, error=Refused("the form came from another site"), http_status=403)
     desk.form = await request.form()
     target = _own_path(desk.typed("next"))
     try:
@@ -32,8 +32,7 @@ async def login(request: Request) -> Response:
             access.log_in, desk.engine, login=desk.typed("login"), password=str(desk.form.get("password") or "")
         )
     except DunningError as error:
-        mistyped = desk.typed("login")
-        return desk.page("login.html", http_status=401, target=target, error=error, typed_login=mistyped, typed=())
+        return login_page(desk, target, error=error, typed_login=desk.typed("login"))
     response = RedirectResponse(target, status_code=303)
     set_cookie(request, response, token)
     return response
@@ -49,7 +48,21 @@ def session_ended(request: Request, form: FormData) -> Response:
         remedy="copy what you typed, log in and send it again; the login leads back to its page",
     )
     typed = [(name, value) for name, value in given_back(form) if value.strip() and name not in UNSEEN]
-    return desk.page("login.html", http_status=401, target=_own_path(target), error=error, typed_login="", typed=typed)
+    return login_page(desk, _own_path(target), error=error, typed=typed)
+
+
+def login_page(
+    desk: Desk,
+    target: str,
+    *,
+    error: DunningError | None = None,
+    typed_login: str = "",
+    typed: Sequence[tuple[str, str]] = (),
+    http_status: int = 401,
+) -> Response:
+    """The login, which leads to `target`; with an `error`, and what was `typed` into a form whose session had ended."""
+    status = http_status if error else 200
+    return desk.page("login.html", http_status=status, target=target, error=error, typed_login=typed_login, typed=typed)
 
 
 @allowed("viewer")

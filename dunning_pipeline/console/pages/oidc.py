@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from dunning_pipeline.console.desk import Desk
 from dunning_pipeline.console.oidc import Issuer, session_of
-from dunning_pipeline.console.pages.entrance import NOBODY, set_cookie
+from dunning_pipeline.console.pages.entrance import NOBODY, login_page, set_cookie
 from dunning_pipeline.errors import Refused
 
 KEPT = "dunning_oidc"
@@ -50,14 +50,7 @@ async def back(request: Request) -> Response:
     except (BadSignature, Refused) as error:
         late = Refused("this login took too long, or was begun somewhere else")
         desk = Desk(request, request.app.state.workspace, request.app.state.engine, NOBODY)
-        return desk.page(
-            "login.html",
-            http_status=401,
-            target="/",
-            error=error if isinstance(error, Refused) else late,
-            typed_login="",
-            typed=(),
-        )
+        return login_page(desk, "/", error=error if isinstance(error, Refused) else late)
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(KEPT)
     set_cookie(request, response, token)

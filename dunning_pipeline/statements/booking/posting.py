@@ -119,23 +119,23 @@ def settled_since(
     for row in rows:
         charge = charges.get(row["reverses"] or row["posting_id"])
         if charge is not None:
-            owed[carried_as(charge, "", charge["currency"], charge["statement_id"])] += row["amount_minor"]
+            owed[carried_as(charge, charge["currency"], charge["statement_id"])] += row["amount_minor"]
     found = set()
     for statement_id, (_, currency, carried) in asked.items():
         claimed: Counter[tuple[Any, ...]] = Counter()
         for line in carried:
-            claimed[carried_as(line, "", currency, line["reference"])] += line["amount_minor"]
+            claimed[carried_as(line, currency, line["reference"])] += line["amount_minor"]
         if any(owed[place] < amount for place, amount in claimed.items()):
             found.add(statement_id)
     return found
 
 
-def carried_as(row: Mapping[str, Any], account: str, currency: str, statement: str | None) -> tuple[Any, ...]:
+def carried_as(row: Mapping[str, Any], currency: str, statement: str | None) -> tuple[Any, ...]:
     """The line that claims a charge again: interest by its item, fees by the statement that posted them."""
     item = (row["invoice_key"], (row["instalment"] or 1) if row["invoice_key"] else None)
     if row["type"] in ("interest", "carried_interest"):
-        return ("interest", account, currency, *item)
-    return ("fee", account, currency, *item, statement)
+        return ("interest", currency, *item)
+    return ("fee", currency, *item, statement)
 
 
 def _charge(statement: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from dunning_pipeline.statements.levels import was_sent
 Row = Mapping[str, Any]
 Item = tuple[str, int]
 WAITING = ("queued", "held")
-_UNDER_WAY = ("in_flight", "unknown", "sent")
+_UNDER_WAY = ("in_flight", "unknown")
 
 
 def supersede_unsent(
@@ -62,15 +62,8 @@ def supersede_unsent(
 
 def has_left(connection: Connection, statement_ids: Sequence[str]) -> set[str]:
     """Which of these statements were sent, or may have been."""
-    left: set[str] = set()
+    left = _with_sends(connection, statement_ids, (*_UNDER_WAY, "sent"))
     for chunk in chunks(statement_ids, 900):
-        left |= set(
-            connection.scalars(
-                select(sends.c.statement_id).where(
-                    sends.c.statement_id.in_(chunk), sends.c.status.in_(_UNDER_WAY), sends.c.kind != "draft"
-                )
-            )
-        )
         left |= set(connection.scalars(select(item_levels.c.statement_id).where(item_levels.c.statement_id.in_(chunk))))
     return left
 
@@ -79,15 +72,22 @@ def in_doubt(connection: Connection, drafts: Sequence[Row], details: Mapping[str
     """Which of these drafts list an item of a reminder that may have left: closed beside it, both would be said."""
     reminders = [row for row in drafts if row["kind"] == "dunning"]
     before = _closed_before(connection, reminders, details)
+    under_way = _with_sends(connection, [row["statement_id"] for row, _ in before], _UNDER_WAY)
+    doubtful = {one for one in under_way if not was_sent(connection, one)}
+    return {
+        new["statement_id"]
+        for row, newer in before
+        for new in newer
+        if row["statement_id"] in doubtful and _same_case(new, row)
+    }
+
+
+def _with_sends(connection: Connection, statement_ids: Sequence[str], statuses: Sequence[str]) -> set[str]:
+    """Those of the statements that have a send of such a status."""
     found: set[str] = set()
-    for chunk in chunks([row["statement_id"] for row, _ in before], 900):
-        asked = select(sends.c.statement_id).where(
-            sends.c.statement_id.in_(chunk), sends.c.status.in_(("in_flight", "unknown")), sends.c.kind != "draft"
-        )
-        open_ones = {one for one in connection.scalars(asked) if not was_sent(connection, one)}
-        for row, newer in before:
-            if row["statement_id"] in open_ones:
-                found |= {new["statement_id"] for new in newer if _same_case(new, row)}
+    for chunk in chunks(statement_ids, 900):
+        asked = sends.c.statement_id.in_(chunk) & sends.c.status.in_(statuses) & (sends.c.kind != "draft")
+        found |= set(connection.scalars(select(sends.c.statement_id).where(asked)))
     return found
 
 
